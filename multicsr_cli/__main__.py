@@ -1,0 +1,3 @@
+from multicsr_cli.main import main
+
+main()

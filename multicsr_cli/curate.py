@@ -1,0 +1,113 @@
+"""`multicsr curate`: scores -> decision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from multicsr_cli import options, screen
+from multicsr_cli.options import DEFAULT_DB, Db, Json, RunName
+from store.records import Run
+
+if TYPE_CHECKING:
+    from store.database import Store
+
+# alpha, beta, gamma. Asked-for scores take the paper's; a likelihood score is the share of information explained and
+# runs lower, so its thresholds were chosen on development data (README, "How the defaults were chosen").
+THRESHOLDS = {"prompt": (3.0, 3.0, 1.0), "likelihood": (1.5, 2.5, 0.5)}
+
+
+def command(
+    run: RunName = "latest",
+    alpha: Annotated[
+        float | None, typer.Option(parser=options.number, metavar="F", help="Keep iff a >= F ...", show_default="3; 1.5 by likelihood")
+    ] = None,
+    beta: Annotated[
+        float | None, typer.Option(parser=options.number, metavar="F", help="... and b <= F ...", show_default="3; 2.5 by likelihood")
+    ] = None,
+    gamma: Annotated[
+        float | None, typer.Option(parser=options.number, metavar="F", help="... and a >= b + F.", show_default="1; 0.5 by likelihood")
+    ] = None,
+    drop_copies: Annotated[bool, typer.Option("--drop-copies", help="Drop a triplet that repeats its premise.")] = False,
+    drop_duplicates: Annotated[bool, typer.Option("--drop-duplicates", help="Keep only the first of equal triplets.")] = False,
+    swap_reversed: Annotated[bool, typer.Option("--swap-reversed", help="Where a < b, swap the hypotheses first.")] = False,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Print what a grid of thresholds would keep; write nothing.")] = False,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Keep the triplets whose scores fit: a = sim(premise, entailment), b = sim(premise, contradiction)."""
+    from stages import curate as stage
+    from store.database import Store
+
+    store = Store.open(db, create=False)
+    parent = store.find(run, ("score",))
+    if sweep:
+        rows = stage.sweep(store, parent, swap_reversed)
+        if json:
+            names = ("alpha", "beta", "gamma", "kept")
+            screen.document({"parent": parent.id, "grid": [dict(zip(names, row, strict=True)) for row in rows]})
+        else:
+            _show_sweep(parent, rows)
+        return
+    config = plan(
+        parent,
+        alpha=alpha,
+        beta=beta,
+        gamma=gamma,
+        drop_copies=drop_copies,
+        drop_duplicates=drop_duplicates,
+        swap_reversed=swap_reversed,
+    )
+    if (alpha, beta, gamma) == (None, None, None):
+        screen.say(f"keeping a >= {config.alpha:g}, b <= {config.beta:g}, a >= b + {config.gamma:g}")
+    done = make(store, parent, config)
+    result = {"run": done.id, "parent": done.parent, **done.counts}
+    result.pop("funnel")
+    if json:
+        screen.document(result)
+        return
+    screen.facts(f"curate {done.id}", [("kept", done.counts["kept"]), ("dropped", done.counts["dropped"])])
+    if done.counts["reasons"]:
+        screen.table("dropped because", ("reason", "premises"), list(done.counts["reasons"].items()))
+    screen.say(f"next: multicsr inspect {done.id} --rejected   or   multicsr train {done.id}")
+
+
+def plan(
+    parent: Run,
+    *,
+    alpha: float | None = None,
+    beta: float | None = None,
+    gamma: float | None = None,
+    drop_copies: bool = False,
+    drop_duplicates: bool = False,
+    swap_reversed: bool = False,
+) -> Any:
+    """The config, with the defaults that suit how the parent was scored."""
+    from stages.config import CurateConfig
+
+    usual = THRESHOLDS[parent.config["by"]]
+    chosen = [given if given is not None else default for given, default in zip((alpha, beta, gamma), usual, strict=True)]
+    return CurateConfig(*chosen, drop_copies, drop_duplicates, swap_reversed)
+
+
+def make(store: Store, parent: Run, config: Any) -> Run:
+    """Decide every premise."""
+    from stages import curate as stage
+
+    screen.drive(stage.run(store, config, parent), "curate", "premises")
+    return store.begin("curate", stage.VERSION, config, parent.id)
+
+
+def _show_sweep(parent: Run, rows: list[tuple[float, float, float, int]]) -> None:
+    betas = sorted({beta for _, beta, _, _ in rows})
+    kept = {(alpha, beta, gamma): count for alpha, beta, gamma, count in rows}
+    for gamma in sorted({gamma for _, _, gamma, _ in rows}):
+        screen.table(
+            f"kept with gamma = {gamma:g}, score run {parent.id}",
+            ["alpha", *(f"beta {beta:g}" for beta in betas)],
+            [
+                [f"{alpha:g}", *(kept[alpha, beta, gamma] for beta in betas)]
+                for alpha in sorted({alpha for alpha, _, _, _ in rows})
+            ],
+        )

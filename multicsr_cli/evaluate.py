@@ -1,0 +1,153 @@
+"""`multicsr eval`: checkpoint -> metric ± error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from multicsr_cli import options, screen
+from multicsr_cli.options import DEFAULT_DB, Batch, Data, Db, Device, Json
+from store.records import Problem, Run
+
+if TYPE_CHECKING:
+    from stages.tasks.sts import Task
+    from store.database import Store
+
+
+def command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A train run, an alias, a hub id or a folder.")],
+    tasks: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Names joined by commas, or sts, mini.", show_default="mini; with --data what is there"),
+    ] = None,
+    pooler: Annotated[
+        str | None, typer.Option(metavar="NAME", help="mean, cls, cls_before_pooler or first_last_mean.", show_default="the model's own")
+    ] = None,
+    data: Data = None,
+    db: Db = DEFAULT_DB,
+    device: Device = "auto",
+    batch: Batch = "auto",
+    json: Json = False,
+) -> None:
+    """Measure an encoder: Spearman x 100 on sentence pairs, with its standard error."""
+    size = options.batch_size(batch)
+    from store import training
+    from store.database import Store
+
+    chosen = choose_tasks(tasks, data)
+    store = Store.open(db)
+    done = make(store, model, chosen, pooler=pooler, device=device, batch=size)
+    rows = training.metrics(store, done)
+    results = [
+        {"task": row.task, "metric": row.name, "value": row.value, "n": row.n, "error": row.error}
+        | ({"subset": row.subset} if row.subset else {})
+        for row in rows
+    ]
+    average = averages(rows)
+    if json:
+        screen.document({"model": model, "run": done.id, "results": results, "average": average})
+        return
+    screen.table(
+        f"{model}, eval {done.id}",
+        ("task", "subset", "metric", "x 100", "± error", "pairs"),
+        [(row.task, row.subset, row.name, row.value, row.error, row.n) for row in rows],
+        caption=", ".join(f"average of the seven STS tasks {value:.2f}" for value in average.values()) or None,
+    )
+
+
+def choose_tasks(names: str | None, data: Path | None) -> list[Task]:
+    """The tasks of `--tasks`, loaded. Raises Problem for a name that is none."""
+    from stages.tasks import sts
+    from stages.tasks.files import Unreadable, senteval_root
+
+    if names is None and data is None:
+        names = "mini"
+    if names is None and data is not None:
+        found = []
+        for name in sts.GROUP:
+            try:
+                found.append(sts.load(name, data))
+            except Unreadable:
+                continue
+        if not found:
+            raise Problem(f"no STS task lies under {senteval_root(data)}", "give the folder of the SentEval layout")
+        screen.say(f"found under {data}: {', '.join(task.name for task in found)}")
+        return found
+    wanted: list[str] = []
+    for name in (names or "").split(","):
+        name = name.strip()
+        if name == "sts":
+            wanted += sts.GROUP
+        elif name in sts.TASKS:
+            wanted.append(name)
+        else:
+            raise Problem(f"unknown task {name!r}", f"give sts, or names among {', '.join(sts.TASKS)}")
+    return [sts.load(name, data) for name in dict.fromkeys(wanted)]
+
+
+def make(
+    store: Store, model: str, tasks: list[Task], *, pooler: str | None = None, device: str, batch: int | None = None
+) -> Run:
+    """Evaluate what is missing."""
+    from multicsr_cli.gen import resolve
+    from stages import evaluate as stage
+    from stages.config import POOLERS, EvalConfig
+    from stages.models import catalog
+
+    trained = _train_run(store, model)
+    name = model
+    if trained is not None:
+        from multicsr_cli.train import model_folder
+
+        name = str(model_folder(store, trained))
+    found = catalog.locate(name, "encoder")
+    if pooler is not None and pooler not in POOLERS:
+        raise Problem(f"--pooler {pooler!r} is not known", f"give one of {', '.join(POOLERS)}")
+    chosen = pooler or catalog.pooling_of(found)
+    if chosen is None:
+        raise Problem(f"{model} does not record how its tokens are pooled", f"say it with --pooler: {', '.join(POOLERS)}")
+    where, _ = resolve(device, "float32")
+    config = EvalConfig(
+        model=trained.id if trained else model,
+        model_fingerprint=found.fingerprint,
+        pooler=chosen,
+        tasks={task.name: task.digest for task in tasks},
+    )
+
+    def load() -> Any:
+        from stages.models import loading
+
+        return loading.encoder(found, where, pooler)
+
+    parent = trained.id if trained else None
+    ticks = stage.run(store, config, parent, tasks, load, batch or 64, str(where))
+    screen.drive(ticks, f"eval {config.model}", "tasks")
+    return store.begin("eval", stage.VERSION, config, parent)
+
+
+def _train_run(store: Store, model: str) -> Run | None:
+    """The train run that `model` names, unless an alias or a folder has that name."""
+    from stages.models import catalog
+
+    if model in catalog.ALIASES or Path(model).exists():
+        return None
+    if model == "latest":
+        return store.find(model, ("train",))
+    if not all(character in "0123456789abcdef" for character in model):
+        return None
+    run = store.find(model, ("train",))
+    if not run.finished:
+        raise Problem(f"train run {run.id} is not finished", "run the same `multicsr train` again; it goes on")
+    return run
+
+
+def averages(rows: Any) -> dict[str, float]:
+    """The mean of the seven STS tasks, only where all seven were measured: a mean of fewer is another number."""
+    from stages.tasks import sts
+
+    heads = {row.task: row.value for row in rows if row.name == "spearman" and not row.subset}
+    if not all(task in heads for task in sts.GROUP):
+        return {}
+    return {"sts": sum(heads[task] for task in sts.GROUP) / len(sts.GROUP)}

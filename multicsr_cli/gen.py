@@ -1,0 +1,190 @@
+"""`multicsr gen`: premise -> hypotheses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from multicsr_cli import options, screen
+from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Dtype, Json
+from store.records import Problem, Run
+
+if TYPE_CHECKING:
+    from stages.models.catalog import Located
+    from stages.reading import Source
+    from store.database import Store
+
+# Room for a hypothesis: hypotheses in NLI corpora have 8 words on average, and hardly one has 40.
+MAX_TOKENS = 48
+
+
+def command(
+    premises: Annotated[str, typer.Option(metavar="bundled|FILE", help="Sentences: .txt, .csv, .tsv or .jsonl.")] = "bundled",
+    llm: Annotated[str, typer.Option(metavar="NAME", help="Alias, hub id or folder; see `multicsr models`.")] = "smollm2",
+    omega: Annotated[float, typer.Option(parser=options.number, metavar="F", help="Weight of the opposite instruction.")] = 0.3,
+    omega_contradiction: Annotated[
+        float | None,
+        typer.Option(parser=options.number, metavar="F", help="The same for contradictions.", show_default="omega"),
+    ] = None,
+    column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of a CSV, TSV or JSONL file.")] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", help="Only the first N distinct premises.")] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Draws instructions, and tokens with --sample.")] = 0,
+    max_tokens: Annotated[int, typer.Option(metavar="N", help="A hypothesis without end is cut here.")] = MAX_TOKENS,
+    sample: Annotated[bool, typer.Option("--sample", help="Draw tokens instead of taking the best.")] = False,
+    temperature: Annotated[float, typer.Option(parser=options.number, metavar="F", help="With --sample.")] = 0.7,
+    top_p: Annotated[float, typer.Option(parser=options.number, metavar="F", help="With --sample.")] = 0.9,
+    prompts: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Prompt set.", show_default="the one that suits the LLM")
+    ] = None,
+    db: Db = DEFAULT_DB,
+    device: Device = "auto",
+    batch: Batch = "auto",
+    dtype: Dtype = "auto",
+    json: Json = False,
+) -> None:
+    """Write an entailment and a contradiction for each premise, by contrastive decoding."""
+    size = options.batch_size(batch)
+    source = read_source(premises, column)
+    if premises == "bundled" and column:
+        raise Problem("--column goes with a file, and --premises is bundled", "leave it out")
+    made = plan(
+        source,
+        llm=llm,
+        prompts=prompts,
+        omega=omega,
+        omega_contradiction=omega_contradiction,
+        limit=limit,
+        seed=seed,
+        max_tokens=max_tokens,
+        sample=sample,
+        temperature=temperature,
+        top_p=top_p,
+        device=device,
+        dtype=dtype,
+    )
+    from store.database import Store
+
+    store = Store.open(db)
+    run, work = make(store, source, made, size)
+    result = summary(run, work)
+    if json:
+        screen.document(result)
+    else:
+        screen.facts(f"gen {run.id}", list(result.items())[1:] + [(k, v) for k, v in run.counts.items() if k not in result])
+        screen.say(f"next: multicsr score {run.id}   or   multicsr inspect {run.id}")
+
+
+def read_source(premises: str, column: str | None = None) -> Source:
+    """Check the premises file (or the bundled premises)."""
+    from stages import reading
+
+    return reading.bundled() if premises == "bundled" else reading.source(Path(premises), column)
+
+
+class Plan:
+    """A gen run ready to be made: its config, its prompts, and how to load its LLM on which device."""
+
+    def __init__(self, config: Any, prompts: Any, load: Callable[[], Any], device: Any) -> None:
+        self.config, self.prompts, self.load, self.device = config, prompts, load, device
+
+
+def plan(
+    source: Source,
+    *,
+    llm: str,
+    prompts: str | None,
+    omega: float,
+    omega_contradiction: float | None,
+    limit: int | None,
+    seed: int,
+    max_tokens: int = MAX_TOKENS,
+    sample: bool = False,
+    temperature: float = 0.7,
+    top_p: float = 0.9,
+    device: str,
+    dtype: str,
+) -> Plan:
+    """Resolve names and settings into a config. Raises Problem or Unusable before anything is written."""
+    from stages import config as configs
+    from stages import prompts as prompt_sets
+    from stages.models import catalog
+
+    chosen = prompt_sets.load(prompts or catalog.prompts_for(llm)[0])
+    found = catalog.locate(llm, "llm")
+    where, number_format = resolve(device, dtype)
+    config = configs.GenConfig(
+        premises=source.name,
+        llm=llm,
+        llm_fingerprint=found.fingerprint,
+        prompts=chosen.name,
+        prompts_digest=chosen.digest,
+        omega=omega,
+        omega_contradiction=omega if omega_contradiction is None else omega_contradiction,
+        limit=limit,
+        seed=seed,
+        max_tokens=max_tokens,
+        sample=sample,
+        temperature=temperature,
+        top_p=top_p,
+        dtype=number_format,
+    )
+    return Plan(config, chosen, language_model(found, where, number_format), where)
+
+
+def make(store: Store, source: Source, made: Plan, batch: int | None) -> tuple[Run, screen.Work]:
+    """Import the premises that are not in the store, then write what is missing of the run."""
+    from stages import gen
+    from stages.stage import Tick
+    from store import premises
+
+    if not premises.is_imported(store, source.name):
+        reading = premises.add(store, source.name, str(source.path), source.digest, source.rows, source.texts())
+        screen.drive((Tick(done, source.rows, "") for done in reading), "import", "premises")
+        repeated = premises.duplicates(store, source.name)
+        if repeated or source.blank:
+            screen.say(f"{source.path.name}: {repeated:,} repeated and {source.blank:,} blank lines left out")
+    ticks = gen.run(store, made.config, made.prompts, made.load, batch or default_batch(made.device), str(made.device))
+    work = screen.drive(ticks, f"gen ω {made.config.omega:g}", "premises")
+    return store.begin("gen", gen.VERSION, made.config, None), work
+
+
+def summary(run: Run, work: screen.Work) -> dict[str, Any]:
+    """The JSON document of the contract."""
+    return {
+        "run": run.id,
+        "stage": "gen",
+        "premises": run.counts["premises"],
+        "done": run.counts["premises"],
+        "hypotheses": run.counts["hypotheses"],
+        "seconds": round(work.seconds, 3),
+        "premises_per_second": round(work.rate, 3),
+    }
+
+
+def resolve(device: str, dtype: str) -> tuple[Any, str]:
+    """(torch device, number format) behind --device and --dtype."""
+    if dtype not in ("auto", "float32", "bfloat16"):
+        raise Problem(f"--dtype {dtype!r} is not known", "give auto, float32 or bfloat16")
+    from stages.models import device as devices
+
+    where = devices.device(device)
+    return where, devices.dtype(dtype, where)
+
+
+def language_model(found: Located, where: Any, dtype: str) -> Callable[[], Any]:
+    """A function that loads the LLM when it is first needed."""
+
+    def load() -> Any:
+        from stages.models import loading
+
+        return loading.language_model(found, where, dtype)
+
+    return load
+
+
+def default_batch(where: Any) -> int:
+    """`--batch auto`: premises at once."""
+    return 128 if where.type == "cuda" else 32

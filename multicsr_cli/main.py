@@ -1,0 +1,68 @@
+"""The command line: the app, its commands, and the one place where a problem becomes an exit code."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from multicsr_cli import curate, evaluate, gen, inspect, models, reproduce, runs, score, screen, train
+from stages.models.problem import Unusable
+from stages.tasks.files import Unreadable
+from store.records import Problem
+
+INTERRUPTED = 130  # what a shell expects after Ctrl-C
+
+
+class Boundary(TyperGroup):
+    """Problems the user can mend end here, in two lines and exit 1. Anything else is a bug and keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (Problem, Unusable, Unreadable) as problem:
+            screen.complain(problem.what, problem.remedy)
+        except sqlite3.Error as error:
+            from store.database import explain
+
+            known = explain(error, ctx.params.get("db"))
+            if known is None:
+                raise
+            screen.complain(known.what, known.remedy)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
+                raise
+            screen.complain(f"{error.filename or 'a file'}: {error.strerror}", "make room or give write permission there")
+        except screen.Stopped as stopped:
+            screen.say(f"stopped. {stopped}")
+            raise typer.Exit(INTERRUPTED) from None
+        except KeyboardInterrupt:
+            screen.say("stopped. What was written is stored; the same command goes on.")
+            raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(1)
+
+
+app = typer.Typer(
+    cls=Boundary,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Turn unlabeled sentences into a sentence-embedding model with the help of a language model (MultiCSR).",
+)
+app.command("gen")(gen.command)
+app.command("score")(score.command)
+app.command("curate")(curate.command)
+app.command("train")(train.command)
+app.command("eval")(evaluate.command)
+app.command("inspect")(inspect.command)
+app.command("runs")(runs.command)
+app.command("models")(models.command)
+app.command("reproduce")(reproduce.command)
+
+
+def main() -> None:
+    """The console script."""
+    app(prog_name="multicsr")

@@ -1,0 +1,73 @@
+"""`multicsr runs`: every run, and the command that makes it."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from multicsr_cli import screen
+from multicsr_cli.options import DEFAULT_DB, Db, Json
+from store.records import Run
+
+# Config fields that no flag sets: they name the content behind a flag's value.
+DERIVED = ("_fingerprint", "_digest")
+
+
+def command(db: Db = DEFAULT_DB, json: Json = False) -> None:
+    """List every run: its stage, parent, state, counts, and the command that makes it."""
+    from store import browse
+    from store.database import Store
+
+    store = Store.open(db, create=False, write=False)
+    listed = browse.runs(store)
+    if json:
+        screen.document(
+            {
+                "runs": [
+                    {
+                        "run": row.run.id,
+                        "stage": row.run.stage,
+                        "parent": row.run.parent,
+                        "state": _state(row.run),
+                        "done": row.done,
+                        "counts": row.run.counts,
+                        "started": row.started,
+                        "finished": row.run.finished,
+                        "command": command_line(row.run),
+                    }
+                    for row in listed
+                ]
+            }
+        )
+        return
+    screen.table(
+        str(db),
+        ("run", "stage", "parent", "state", "done", "command"),
+        [(row.run.id, row.run.stage, row.run.parent, _state(row.run), row.done, command_line(row.run)) for row in listed],
+    )
+
+
+def _state(run: Run) -> str:
+    return "complete" if run.finished else "unfinished"
+
+
+def command_line(run: Run) -> str:
+    """The command that makes (or resumes) a run."""
+    words: list[str] = ["multicsr", run.stage]
+    if run.stage == "eval":
+        words += [run.config["model"], "--tasks", ",".join(run.config["tasks"])]
+        return shlex.join(words)
+    if run.parent:
+        words.append(run.parent)
+    for name, value in run.config.items():
+        words += _flag(name, value)
+    return shlex.join(words)
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    if name.endswith(DERIVED) or value is None or value is False:
+        return []
+    if name == "premises":
+        value = str(value).rsplit("@", 1)[0]  # the digest behind it names the texts
+    flag = f"--{name.replace('_', '-')}"
+    return [flag] if value is True else [flag, f"{value:g}" if isinstance(value, float) else str(value)]

@@ -1,0 +1,106 @@
+"""`multicsr score`: hypotheses -> scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from multicsr_cli import options, screen
+from multicsr_cli.gen import Plan, default_batch, language_model, resolve
+from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Dtype, Json, RunName
+from store.records import Run
+
+if TYPE_CHECKING:
+    from store.database import Store
+
+
+def command(
+    run: RunName = "latest",
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="prompt|likelihood", help="How the LLM is read.", show_default="likelihood for smollm2, else prompt"),
+    ] = None,
+    llm: Annotated[str | None, typer.Option(metavar="NAME", help="The LLM that scores.", show_default="the run's")] = None,
+    prompts: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Prompt set.", show_default="the one that suits the LLM")
+    ] = None,
+    directions: Annotated[
+        str | None,
+        typer.Option(metavar="one|both", help="With likelihood: premise to hypothesis, or the mean of both ways.", show_default="both"),
+    ] = None,
+    expected: Annotated[bool, typer.Option("--expected", help="With prompt: the mean of 0 to 5 under the LLM.")] = False,
+    db: Db = DEFAULT_DB,
+    device: Device = "auto",
+    batch: Batch = "auto",
+    dtype: Dtype = "auto",
+    json: Json = False,
+) -> None:
+    """Let the LLM score how similar each hypothesis is to its premise, from 0 to 5."""
+    size = options.batch_size(batch)
+    from store.database import Store
+
+    store = Store.open(db, create=False)
+    parent = store.find(run, ("gen",))
+    made = plan(parent, by=by, llm=llm, prompts=prompts, directions=directions, expected=expected, device=device, dtype=dtype)
+    if by is None and made.config.by == "likelihood":
+        screen.say(f"{made.config.llm} is too small to answer with a number: scoring by likelihood (--by prompt asks it anyway)")
+    done, work = make(store, parent, made, size)
+    result = summary(done, work)
+    if json:
+        screen.document(result)
+    else:
+        screen.facts(f"score {done.id}", list(result.items())[1:])
+        screen.say(f"next: multicsr curate {done.id} --sweep   then   multicsr curate {done.id}")
+
+
+def plan(
+    parent: Run,
+    *,
+    by: str | None,
+    llm: str | None,
+    prompts: str | None = None,
+    directions: str | None = None,
+    expected: bool = False,
+    device: str,
+    dtype: str,
+) -> Plan:
+    """Resolve names and settings into a config; the LLM and prompts of the gen run unless told otherwise."""
+    from stages import config as configs
+    from stages import prompts as prompt_sets
+    from stages.models import catalog
+
+    name = llm or parent.config["llm"]
+    suits, usual = catalog.prompts_for(name)
+    written_with = None if llm else parent.config["prompts"]
+    chosen = prompt_sets.load(prompts or written_with or suits)
+    found = catalog.locate(name, "llm")
+    where, number_format = resolve(device, dtype)
+    reading = by or usual
+    config = configs.ScoreConfig(
+        llm=name,
+        llm_fingerprint=found.fingerprint,
+        prompts=chosen.name,
+        prompts_digest=chosen.digest,
+        by=reading,
+        expected=expected,
+        directions=directions or ("both" if reading == "likelihood" else "one"),
+        dtype=number_format,
+    )
+    return Plan(config, chosen, language_model(found, where, number_format), where)
+
+
+def make(store: Store, parent: Run, made: Plan, batch: int | None) -> tuple[Run, screen.Work]:
+    """Score what is missing."""
+    from stages import score
+
+    ticks = score.run(
+        store, made.config, parent, made.prompts, made.load, batch or default_batch(made.device), str(made.device)
+    )
+    work = screen.drive(ticks, f"score by {made.config.by}", "premises")
+    return store.begin("score", score.VERSION, made.config, parent.id), work
+
+
+def summary(run: Run, work: screen.Work) -> dict[str, Any]:
+    """The JSON document of the contract."""
+    return {"run": run.id, "parent": run.parent, **run.counts, "seconds": round(work.seconds, 3)}

@@ -1,0 +1,155 @@
+"""Everything that is shown: results on stdout (tables, or one JSON document), talk on stderr (progress, hints, errors)."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from stages.stage import Tick
+
+# Between two progress lines where stderr is a file or a pipe.
+SECONDS_BETWEEN_LINES = 15.0
+
+
+class Stopped(Exception):
+    """Interrupted by the user; the message says what is stored."""
+
+
+@dataclass
+class Work:
+    """What a drive through a stage took: `seconds` in all, `fresh` units computed, at `rate` units a second."""
+
+    seconds: float
+    fresh: int
+    rate: float
+    done: int
+    total: int
+
+
+def out() -> Console:
+    """Results: stdout."""
+    return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def err() -> Console:
+    """Talk: stderr."""
+    return Console(file=sys.stderr, highlight=False, stderr=True)
+
+
+def say(text: str) -> None:
+    """A hint or a note on stderr."""
+    err().print(text, style="dim", markup=False, soft_wrap=True)
+
+
+def complain(what: str, remedy: str) -> None:
+    """A problem: one line what, one line what to do."""
+    console = err()
+    console.print(Text("error: ", "bold red") + Text(_one_line(what)), soft_wrap=True)
+    console.print(Text("  try: ", "bold") + Text(_one_line(remedy)), soft_wrap=True)
+
+
+def _one_line(text: str) -> str:
+    """Text that fits one line and cannot steer the terminal, whatever was in the user's input."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def document(value: Any) -> None:
+    """The one JSON document of `--json`."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def drive(ticks: Iterable[Tick], title: str, unit: str) -> Work:
+    """Run a stage to its end with a bar on stderr. Raises Stopped on Ctrl-C, when the last batch is stored."""
+    started = first = time.monotonic()
+    tick, fresh_before = Tick(0, 0, ""), 0
+    with _bar(title) as show:
+        try:
+            for tick in ticks:
+                now = time.monotonic()
+                if not tick.fresh:
+                    first = now  # loading does not count into the rate
+                rate = tick.fresh / (now - first) if tick.fresh and now > first else 0.0
+                fresh_before = tick.fresh
+                show(tick, f"{rate:.1f} {unit}/s" if rate else "")
+        except KeyboardInterrupt:
+            if hasattr(ticks, "close"):
+                ticks.close()
+            raise Stopped(f"{title}: {tick.done:,} of {tick.total:,} {unit} are stored; the same command goes on") from None
+    seconds = time.monotonic() - started
+    busy = time.monotonic() - first
+    return Work(seconds, fresh_before, fresh_before / busy if fresh_before and busy > 0 else 0.0, tick.done, tick.total)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Any]:
+    console = err()
+    if not console.is_terminal:
+        said = -math.inf
+
+        def line(tick: Tick, rate: str) -> None:
+            nonlocal said
+            if time.monotonic() - said >= SECONDS_BETWEEN_LINES or (tick.total and tick.done == tick.total):
+                said = time.monotonic()
+                print(f"{title}: {tick.done:,}/{tick.total:,} {tick.note} {rate}".rstrip(), file=sys.stderr, flush=True)
+
+        yield line
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(title, total=None, rate="", note="")
+        yield lambda tick, rate: progress.update(
+            task, completed=tick.done, total=tick.total or None, rate=rate, note=tick.note
+        )
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], caption: str | None = None) -> None:
+    """A table on stdout; numbers are set right, and text of the user's is never read as markup."""
+    body = [[_cell(value) for value in row] for row in rows]
+    shown = Table(title=Text(title), caption=Text(caption) if caption else None, title_justify="left")
+    for place, column in enumerate(columns):
+        numeric = bool(body) and all(_numeric(row[place]) for row in body)
+        shown.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
+    for row in body:
+        shown.add_row(*(Text(cell) for cell in row))
+    out().print(shown)
+
+
+def facts(title: str, pairs: Sequence[tuple[str, Any]]) -> None:
+    """A small two-column table on stdout."""
+    shown = Table(title=Text(title), show_header=False, title_justify="left")
+    for name, value in pairs:
+        shown.add_row(Text(name, "dim"), Text(_cell(value)))
+    out().print(shown)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.2f}" if isinstance(value, float) else _one_line(str(value))
+
+
+def _numeric(cell: str) -> bool:
+    return cell == "-" or cell.replace(",", "").replace(".", "").lstrip("-").isdecimal()

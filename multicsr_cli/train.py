@@ -1,0 +1,207 @@
+"""`multicsr train`: triplet -> checkpoint."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from multicsr_cli import options, screen
+from multicsr_cli.gen import resolve
+from multicsr_cli.options import DEFAULT_DB, Batch, Data, Db, Device, Dtype, Json, RunName
+from store.records import Problem, Run
+
+if TYPE_CHECKING:
+    from stages.tasks.sts import Task
+    from store.database import Store
+
+# (triplets a step, learning rate): the embedded base learns from hundreds of triplets, the paper's from a quarter million.
+EMBEDDED_RECIPE, PAPER_RECIPE = (32, 1e-4), (256, 5e-5)
+EMBEDDED_BASES = ("minilm", "minilm-l4")
+
+# Dev measurements in a short training; a long one is measured every 125 steps, as the paper's baselines are.
+MEASUREMENTS, LONGEST_INTERVAL = 6, 125
+
+
+def command(
+    run: RunName = "latest",
+    base: Annotated[str, typer.Option(metavar="NAME", help="The encoder to train.")] = "minilm-l4",
+    mask_model: Annotated[str, typer.Option(metavar="NAME|none", help="The frozen encoder that finds false negatives.")] = "minilm",
+    sigma: Annotated[float, typer.Option(parser=options.number, metavar="F", help="Mask negatives at least this similar.")] = 0.9,
+    tau: Annotated[float, typer.Option(parser=options.number, metavar="F", help="Temperature.")] = 0.05,
+    train_batch: Annotated[
+        int | None, typer.Option(metavar="N", help="Triplets a step.", show_default="32 for an embedded base, else 256")
+    ] = None,
+    epochs: Annotated[int, typer.Option(metavar="N")] = 3,
+    lr: Annotated[
+        float | None,
+        typer.Option(parser=options.number, metavar="F", help="Learning rate.", show_default="1e-4 for an embedded base, else 5e-5"),
+    ] = None,
+    max_length: Annotated[int, typer.Option(metavar="N", help="Tokens a sentence is cut to while training.")] = 32,
+    pooler: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="mean, cls, cls_before_pooler or first_last_mean.", show_default="the base's own"),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N")] = 0,
+    dev: Annotated[str, typer.Option(metavar="NAME|FILE", help="mini, stsb, sickr, or a TSV: sentence, sentence, score.")] = "mini",
+    eval_every: Annotated[
+        int | None, typer.Option(metavar="N", help="Steps between dev measurements.", show_default="a sixth, at most 125")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Also put the trained model here.", show_default=False)] = None,
+    data: Data = None,
+    db: Db = DEFAULT_DB,
+    device: Device = "auto",
+    batch: Batch = "auto",
+    dtype: Dtype = "auto",
+    json: Json = False,
+) -> None:
+    """Train an encoder on the triplets of a curate run, or of a gen run as they are."""
+    size = options.batch_size(batch)
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise Problem(f"--out {out} exists and is not an empty folder", "give a folder that is new or empty")
+    from store.database import Store
+
+    store = Store.open(db, create=False)
+    parent = store.find(run, ("curate", "gen") if run != "latest" else ("curate",))
+    done, work = make(
+        store,
+        parent,
+        base=base,
+        mask_model=mask_model,
+        sigma=sigma,
+        tau=tau,
+        train_batch=train_batch,
+        epochs=epochs,
+        lr=lr,
+        max_length=max_length,
+        pooler=pooler,
+        seed=seed,
+        dev=dev,
+        eval_every=eval_every,
+        data=data,
+        device=device,
+        dtype=dtype,
+        batch=size,
+    )
+    if out is not None:
+        import shutil
+
+        shutil.copytree(model_folder(store, done), out, dirs_exist_ok=True)
+    result = summary(store, done, work, out)
+    if json:
+        screen.document(result)
+        return
+    shown = [(key, value) for key, value in result.items() if key not in ("run", "dev", "masked_share")]
+    dev_shown = f"{result['dev']['task']} spearman {result['dev']['spearman']:.2f}"
+    masked = f"{100 * result['masked_share']:.3f} % of negatives"
+    screen.facts(f"train {done.id}", [*shown, ("dev (chose the step)", dev_shown), ("masked", masked)])
+    screen.say(f"next: multicsr eval {done.id}")
+
+
+def make(
+    store: Store,
+    parent: Run,
+    *,
+    base: str = "minilm-l4",
+    mask_model: str = "minilm",
+    sigma: float = 0.9,
+    tau: float = 0.05,
+    train_batch: int | None = None,
+    epochs: int = 3,
+    lr: float | None = None,
+    max_length: int = 32,
+    pooler: str | None = None,
+    seed: int = 0,
+    dev: str = "mini",
+    eval_every: int | None = None,
+    data: Path | None = None,
+    device: str,
+    dtype: str,
+    batch: int | None = None,
+) -> tuple[Run, screen.Work]:
+    """Resolve names and settings, then train what is missing."""
+    from stages import train as stage
+    from stages.config import TrainConfig
+    from stages.models import catalog
+    from stages.models.device import device as find_device
+
+    if not parent.finished:
+        raise Problem(f"{parent.stage} run {parent.id} is not finished", f"run the same `multicsr {parent.stage}` again; it goes on")
+    dev_task = dev_pairs(dev, data)
+    usual_batch, usual_lr = EMBEDDED_RECIPE if base in EMBEDDED_BASES else PAPER_RECIPE
+    train_batch = usual_batch if train_batch is None else train_batch
+    found = catalog.locate(base, "encoder")
+    guide = None if mask_model == "none" else catalog.locate(mask_model, "encoder")
+    chosen_pooler = pooler or catalog.pooling_of(found)
+    if chosen_pooler is None:
+        raise Problem(
+            f"{base} does not record how its tokens are pooled", "say it with --pooler: mean, cls, cls_before_pooler or first_last_mean"
+        )
+    where, number_format = resolve(device, dtype)
+    if eval_every is None:
+        count = parent.counts["kept"] if parent.stage == "curate" else parent.counts["premises"]
+        steps = math.ceil(count / max(train_batch, 1)) * epochs
+        eval_every = min(LONGEST_INTERVAL, max(1, math.ceil(steps / MEASUREMENTS)))
+    config = TrainConfig(
+        base=base,
+        base_fingerprint=found.fingerprint,
+        mask_model=mask_model,
+        mask_model_fingerprint=guide.fingerprint if guide else None,
+        sigma=sigma,
+        tau=tau,
+        train_batch=train_batch,
+        epochs=epochs,
+        lr=usual_lr if lr is None else lr,
+        max_length=max_length,
+        pooler=chosen_pooler,
+        seed=seed,
+        dev=dev_task.name,
+        dev_digest=dev_task.digest,
+        eval_every=eval_every,
+        dtype=number_format,
+    )
+
+    def load_base() -> Any:
+        from stages.models import loading
+
+        return loading.trainable(found, where, chosen_pooler, seed)
+
+    def load_guide() -> Any:
+        from stages.models import loading
+
+        assert guide is not None
+        return loading.encoder(guide, where)
+
+    loaders = stage.Loaders(load_base, load_guide if guide else None)
+    ticks = stage.run(store, config, parent, dev_task, loaders, batch or 64, str(find_device(device)))
+    work = screen.drive(ticks, f"train seed {seed}", "steps")
+    return store.begin("train", stage.VERSION, config, parent.id), work
+
+
+def dev_pairs(name: str, data: Path | None) -> Task:
+    """The dev task: a known name (its dev split), or a file of pairs."""
+    from stages.tasks import sts
+
+    if name in sts.TASKS:
+        return sts.load(name, data, "dev")
+    if Path(name).is_file():
+        return sts.pairs_file(Path(name))
+    raise Problem(f"--dev {name!r} is neither a task nor a file", "give mini, stsb, sickr, or the path of a TSV file")
+
+
+def model_folder(store: Store, run: Run) -> Path:
+    """Where a finished train run's model lies."""
+    from store import training
+
+    found = training.checkpoint(store, run, "model")
+    if found is None:
+        raise Problem(f"the model of train run {run.id} is gone from {store.files}", "restore the folder beside the store")
+    return found[1]
+
+
+def summary(store: Store, run: Run, work: screen.Work, out: Path | None) -> dict[str, Any]:
+    """The JSON document of the contract."""
+    folder = str(out or model_folder(store, run))
+    return {"run": run.id, "parent": run.parent, **run.counts, "checkpoint": folder, "seconds": round(work.seconds, 3)}

@@ -1,0 +1,70 @@
+"""The model card of a trained encoder, made from the run: what it was trained on, how, and what it scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from store.records import Run, Triplet
+
+EXAMPLES = 3  # triplets shown
+
+# Fields that only tell content apart; the card names what a reader can act on.
+UNSHOWN = ("fingerprint", "digest")
+
+
+def model_card(
+    run: Run,
+    counts: dict[str, Any],
+    recipe: Sequence[tuple[str, str, dict[str, object], dict[str, object]]],
+    triplets: Sequence[Triplet],
+) -> str:
+    """The card as Markdown with the front matter that model hubs read."""
+    config = run.config
+    dev = counts["dev"]
+    lines = [
+        "---",
+        "library_name: sentence-transformers",
+        "pipeline_tag: sentence-similarity",
+        "tags: [sentence-transformers, feature-extraction, multicsr]",
+        "---",
+        "",
+        f"# {config['base']} trained with MultiCSR",
+        "",
+        f"Sentence encoder trained by `multicsr` (run `{run.id}`) on {counts['triplets']:,} triplets that a language model"
+        " wrote from unlabeled sentences.",
+        "",
+        "```python",
+        "from sentence_transformers import SentenceTransformer",
+        'vectors = SentenceTransformer("FOLDER").encode(["A sentence.", "Another one."])',
+        "```",
+        "",
+        f"Pooling: `{config['pooler']}`, recorded in the folder. Similarity: cosine.",
+        "",
+        "## Figures",
+        "",
+        f"Spearman x 100 on the dev task `{dev['task']}`: {dev['spearman']:.2f}, at step {counts['best_step']} of"
+        f" {counts['steps']} (the best of those measured; the dev task chose it, so it is no test figure).",
+        f"Share of negatives masked: {100 * counts['masked_share']:.3f} %.",
+        "",
+        "## Recipe",
+        "",
+        "| stage | run | settings | counts |",
+        "|---|---|---|---|",
+    ]
+    for stage, id, settings, found in recipe:
+        if id == run.id:
+            found = {"triplets": counts["triplets"], "steps": counts["steps"]}
+        shown = {key: value for key, value in found.items() if isinstance(value, int)}
+        lines.append(f"| {stage} | `{id}` | {_settings(settings)} | {_settings(shown)} |")
+    lines += ["", "## Examples", "", "| premise | entailment | contradiction |", "|---|---|---|"]
+    lines += [f"| {' | '.join(text.replace('|', '/') for text in triplet)} |" for triplet in triplets[:EXAMPLES]]
+    packages = ("multicsr", "torch", "transformers")
+    lines += ["", "Made with " + ", ".join(f"{name} {version(name)}" for name in packages) + "."]
+    return "\n".join(lines) + "\n"
+
+
+def _settings(values: dict[str, object]) -> str:
+    shown = {key: value for key, value in values.items() if value is not None and not key.endswith(UNSHOWN)}
+    return ", ".join(f"{key} {value}" for key, value in shown.items())

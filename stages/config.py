@@ -1,0 +1,162 @@
+"""What changes the answer, and nothing else: one frozen dataclass a stage. Its hash, with the parent's id, is the run.
+
+Device, threads and batch size are arguments of the stages, not fields: they change the speed only. A value out of range
+is refused here, before any file or model is touched.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from store.records import Problem
+
+POOLERS = ("cls", "cls_before_pooler", "mean", "first_last_mean")
+DTYPES = ("float32", "bfloat16")
+
+
+def _number(flag: str, value: float, low: float, high: float, low_open: bool = False) -> float:
+    """`value` as a float, or a Problem that names the flag and the range."""
+    fits = math.isfinite(value) and low <= value <= high and not (low_open and value == low)
+    if not fits:
+        edge = f"above {low:g}" if low_open else f"at least {low:g}"
+        upper = "" if high == math.inf else f" and at most {high:g}"
+        raise Problem(f"{flag} {value:g} is out of range", f"give a number {edge}{upper}")
+    return float(value)
+
+
+def _whole(flag: str, value: int, low: int) -> None:
+    if value < low:
+        raise Problem(f"{flag} {value} is out of range", f"give a whole number of at least {low}")
+
+
+def _one_of(flag: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise Problem(f"{flag} {value!r} is not known", f"give one of {', '.join(choices)}")
+
+
+@dataclass(frozen=True)
+class GenConfig:
+    """Stage 1. `premises` names a source in the store; fingerprints name the model's and the prompts' content."""
+
+    premises: str
+    llm: str
+    llm_fingerprint: str
+    prompts: str
+    prompts_digest: str
+    omega: float
+    omega_contradiction: float
+    limit: int | None
+    seed: int
+    max_tokens: int
+    sample: bool
+    temperature: float | None
+    top_p: float | None
+    dtype: str
+
+    def __post_init__(self) -> None:
+        # The paper studies 0 to 0.5; -1 to 1 leaves room for its figure 5, beyond that the noise outweighs the LLM.
+        object.__setattr__(self, "omega", _number("--omega", self.omega, -1, 1))
+        object.__setattr__(
+            self, "omega_contradiction", _number("--omega-contradiction", self.omega_contradiction, -1, 1)
+        )
+        if self.limit is not None:
+            _whole("--limit", self.limit, 1)
+        _whole("--max-tokens", self.max_tokens, 1)
+        _one_of("--dtype", self.dtype, DTYPES)
+        if self.sample:
+            assert self.temperature is not None and self.top_p is not None
+            object.__setattr__(self, "temperature", _number("--temperature", self.temperature, 0, 10, low_open=True))
+            object.__setattr__(self, "top_p", _number("--top-p", self.top_p, 0, 1, low_open=True))
+        else:
+            # Greedy decoding reads neither, so neither may make a second run of the same rows.
+            object.__setattr__(self, "temperature", None)
+            object.__setattr__(self, "top_p", None)
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """Stage 2, the scores. `by`: asked for in a prompt, or read off the likelihood."""
+
+    llm: str
+    llm_fingerprint: str
+    prompts: str
+    prompts_digest: str
+    by: str
+    expected: bool
+    directions: str
+    dtype: str
+
+    def __post_init__(self) -> None:
+        _one_of("--by", self.by, ("prompt", "likelihood"))
+        _one_of("--directions", self.directions, ("one", "both"))
+        _one_of("--dtype", self.dtype, DTYPES)
+        if self.by == "prompt" and self.directions == "both":
+            raise Problem("--directions both goes with --by likelihood", "leave it out, or score --by likelihood")
+        if self.by == "likelihood" and self.expected:
+            raise Problem("--expected goes with --by prompt", "leave it out, or score --by prompt")
+
+
+@dataclass(frozen=True)
+class CurateConfig:
+    """Stage 2, the rule of eq. 4, with three options of which none is the paper's."""
+
+    alpha: float
+    beta: float
+    gamma: float
+    drop_copies: bool = False
+    drop_duplicates: bool = False
+    swap_reversed: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alpha", _number("--alpha", self.alpha, 0, 5))
+        object.__setattr__(self, "beta", _number("--beta", self.beta, 0, 5))
+        object.__setattr__(self, "gamma", _number("--gamma", self.gamma, -5, 5))
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Stage 3. `sigma` is None where no mask model is used."""
+
+    base: str
+    base_fingerprint: str
+    mask_model: str
+    mask_model_fingerprint: str | None
+    sigma: float | None
+    tau: float
+    train_batch: int
+    epochs: int
+    lr: float
+    max_length: int
+    pooler: str
+    seed: int
+    dev: str
+    dev_digest: str
+    eval_every: int
+    dtype: str
+
+    def __post_init__(self) -> None:
+        if self.mask_model == "none":
+            object.__setattr__(self, "sigma", None)
+        else:
+            assert self.sigma is not None
+            object.__setattr__(self, "sigma", _number("--sigma", self.sigma, -1, 1))
+        object.__setattr__(self, "tau", _number("--tau", self.tau, 0, 10, low_open=True))
+        object.__setattr__(self, "lr", _number("--lr", self.lr, 0, 1, low_open=True))
+        # With one triplet a batch the only negative is its own contradiction; two make the loss contrastive in-batch.
+        _whole("--train-batch", self.train_batch, 2)
+        _whole("--epochs", self.epochs, 1)
+        _whole("--max-length", self.max_length, 4)
+        _whole("--eval-every", self.eval_every, 1)
+        _one_of("--pooler", self.pooler, POOLERS)
+        _one_of("--dtype", self.dtype, DTYPES)
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """An evaluation: the model's content, and for every task the content of its data."""
+
+    model: str
+    model_fingerprint: str
+    pooler: str
+    tasks: dict[str, str]

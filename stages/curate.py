@@ -1,0 +1,53 @@
+"""Stage 2, the decision. Arrow: scores -> decision.
+
+Keep a triplet iff a >= alpha and b <= beta and a >= b + gamma (MultiCSR, eq. 4). The rule itself is one SQL expression in
+`store/decisions.py`; a new threshold is a new run over the same scores and calls no model.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+from stages.config import CurateConfig
+from stages.stage import Tick, Ticks
+from store import decisions
+from store.database import Store
+from store.records import Problem, Run
+
+VERSION = 1
+
+# The sweep's grid: the paper's neighbourhood in its own steps of one, and the halves a likelihood score needs.
+SWEEP_ALPHA = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
+SWEEP_BETA = (1.0, 2.0, 2.5, 3.0, 3.5, 4.0)
+SWEEP_GAMMA = (0.0, 0.5, 1.0)
+
+
+def run(store: Store, config: CurateConfig, parent: Run) -> Ticks:
+    """Decide every premise of the score run `parent`."""
+    if not parent.finished:
+        raise Problem(f"score run {parent.id} is not finished", "run the same `multicsr score` again; it goes on")
+    run = store.begin("curate", VERSION, config, parent=parent.id)
+    gen = store.parent(parent)
+    total = gen.counts["premises"]
+    if run.finished:
+        yield Tick(total, total, "complete")
+        return
+    thresholds = {
+        "alpha": config.alpha,
+        "beta": config.beta,
+        "gamma": config.gamma,
+        "copies": config.drop_copies,
+        "duplicates": config.drop_duplicates,
+        "swap": config.swap_reversed,
+    }
+    with store.only_writer(run):
+        for done in decisions.decide(store, run, thresholds):
+            yield Tick(done, total, "deciding", done)
+        store.finish(run, decisions.counts(store, run))
+
+
+def sweep(store: Store, parent: Run, swap: bool) -> list[tuple[float, float, float, int]]:
+    """(alpha, beta, gamma, kept) over the grid; writes nothing."""
+    grid = list(product(SWEEP_ALPHA, SWEEP_BETA, SWEEP_GAMMA))
+    kept = decisions.sweep(store, parent, grid, swap)
+    return [(*point, count) for point, count in zip(grid, kept, strict=True)]

@@ -1,0 +1,64 @@
+"""Evaluation. Arrow: checkpoint -> metric ± error.
+
+One row a figure, one transaction a task: an evaluation that was stopped goes on with the tasks it has no figures for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from stages.config import EvalConfig
+from stages.stage import Tick, Ticks
+from stages.tasks import sts
+from store import training
+from store.database import Store
+from store.records import Problem
+from store.training import MetricRow
+
+VERSION = 1
+
+
+class SentenceEncoder(Protocol):
+    """All that evaluation knows of a model."""
+
+    def encode(self, texts: Sequence[str], batch: int) -> np.ndarray: ...
+
+
+def run(
+    store: Store,
+    config: EvalConfig,
+    parent: str | None,
+    tasks: Sequence[sts.Task],
+    load: Callable[[], SentenceEncoder],
+    batch: int,
+    device: str,
+) -> Ticks:
+    """Evaluate on the tasks that have no figures yet. `parent` is the train run the model comes from, if any."""
+    run = store.begin("eval", VERSION, config, parent=parent, environment={"device": device})
+    if run.finished:
+        yield Tick(len(tasks), len(tasks), "complete")
+        return
+    with store.only_writer(run):
+        have = {row.task for row in training.metrics(store, run)}
+        missing = [task for task in tasks if task.name not in have]
+        done, model = len(tasks) - len(missing), None
+        for task in missing:
+            yield Tick(done, len(tasks), task.name)
+            if model is None:
+                model = load()
+            encoder = model
+            try:
+                figures = sts.evaluate(task, lambda texts, encoder=encoder: encoder.encode(texts, batch))  # type: ignore[misc]
+            except ValueError as error:
+                raise Problem(f"{task.name} cannot be evaluated: {error}", "check its data") from None
+            training.add_metrics(store, run, [_row(task.name, figure) for figure in figures])
+            done += 1
+            yield Tick(done, len(tasks), task.name)
+        store.finish(run, {"tasks": len(tasks)})
+
+
+def _row(task: str, figure: sts.Figure, step: int = 0) -> MetricRow:
+    return MetricRow(task, figure.subset, figure.name, step, figure.value, figure.n, figure.error)

@@ -1,0 +1,88 @@
+"""Stage 1, generation. Arrow: premise -> hypotheses.
+
+For each premise one entailment and one contradiction instruction are drawn; the LLM writes both hypotheses by contrastive
+decoding, each with the other's instruction as its noise (MultiCSR, eq. 1-2; the loop is `stages/models/decoding.py`).
+Every draft is stored: one that is empty, a refusal or without end keeps its raw text and the name of its problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from stages import text
+from stages.config import GenConfig
+from stages.models.request import Line, Prompt, Sampling, Writer
+from stages.prompts import PromptSet
+from stages.stage import Tick, Ticks
+from store import drafts, premises
+from store.database import Store
+from store.records import ROLES, DraftRow, Premise
+
+VERSION = 1
+
+# How many batches of missing premises are read at once and sorted by length, so that a batch holds alike lengths.
+BATCHES_SORTED = 8
+
+
+def run(store: Store, config: GenConfig, prompts: PromptSet, load: Callable[[], Writer], batch: int, device: str) -> Ticks:
+    """Write what is missing of the run, a batch of premises a transaction."""
+    run = store.begin("gen", VERSION, config, parent=None, environment={"device": device})
+    if run.finished:
+        yield Tick(run.counts["premises"], run.counts["premises"], "complete")
+        return
+    last = premises.last_position(store, config.premises, config.limit)
+    total = premises.count(store, config.premises, last)
+    with store.only_writer(run):
+        done, fresh, after, writer = drafts.done(store, run), 0, 0, None
+        while window := drafts.missing(store, run, config.premises, last, after, batch * BATCHES_SORTED):
+            after = window[-1].id
+            if writer is None:
+                yield Tick(done, total, "loading the LLM")
+                writer = load()
+                yield Tick(done, total, "writing")
+            window.sort(key=lambda premise: len(premise.text))
+            for start in range(0, len(window), batch):
+                part = window[start : start + batch]
+                drafts.add(store, run, write(part, config, prompts, writer))
+                done, fresh = done + len(part), fresh + len(part)
+                yield Tick(done, total, "writing", fresh)
+        store.finish(run, drafts.counts(store, run))
+
+
+def write(part: Sequence[Premise], config: GenConfig, prompts: PromptSet, writer: Writer) -> list[DraftRow]:
+    """Premises in, drafts out: the pure middle of the stage, which asks neither store nor clock."""
+
+    def ends(written: str) -> bool:
+        body = written.lstrip()
+        marked = any(mark in body for mark in prompts.stop)
+        return marked or (prompts.one_sentence and text.sentence_end(body) is not None)
+
+    omega = {"entailment": config.omega, "contradiction": config.omega_contradiction}
+    templates: list[str] = []
+    asked: list[Prompt] = []
+    lines: list[Line] = []
+    for premise in part:
+        entailment = len(asked)  # its prompt's place; the contradiction's follows, and each is the other's noise
+        for role, own, noise in zip(ROLES, (entailment, entailment + 1), (entailment + 1, entailment), strict=True):
+            template = prompts.template(role).draw(config.seed, role, premise.text)
+            template = writer.wrap(template) if prompts.chat else template
+            templates.append(template)
+            asked.append(fill(template, premise.text))
+            lines.append(Line(own, noise, omega[role], f"{role}/{premise.text}"))
+    sampling = None
+    if config.temperature is not None and config.top_p is not None:
+        sampling = Sampling(config.seed, config.temperature, config.top_p)
+    answers = writer.write(asked, lines, config.max_tokens, ends, sampling)
+    rows = []
+    for place, draft in enumerate(answers):
+        premise, role = part[place // len(ROLES)], ROLES[place % len(ROLES)]
+        cleaned = text.clean(draft.text, prompts.stop, prompts.one_sentence)
+        problem = text.problem(cleaned, draft.ended)
+        raw = draft.text if problem or draft.text.strip() != cleaned else None
+        rows.append(DraftRow(premise.id, role, cleaned, raw, problem, templates[place], draft.tokens))
+    return rows
+
+
+def fill(template: str, premise: str) -> Prompt:
+    """The prompt for one premise; what stands before the premise is the same for many."""
+    return Prompt(template.replace("{premise}", premise), shared=template.index("{premise}"))

@@ -1,0 +1,183 @@
+"""Encoders on disk, in the form sentence-transformers and transformers both load, and the state of a training.
+
+A folder appears whole: it is written under a temporary name, flushed, and renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from stages.models.encoder import Encoder
+from stages.models.problem import Unusable
+
+MODULE = "sentence_transformers.models"
+
+
+def save(encoder: Encoder, folder: Path, card: str) -> None:
+    """Write `encoder` to `folder` with `card` as its README; the folder's old content is replaced."""
+
+    def fill(target: Path) -> None:
+        if encoder.mlp is not None:
+            _into_pooler(encoder)
+        encoder.backbone.config.output_hidden_states = encoder.pooler == "first_last_mean"
+        encoder.backbone.save_pretrained(target)
+        encoder.tokenizer.save_pretrained(target)
+        modules = [("", "Transformer"), *_pooling(encoder, target)]
+        _json(
+            target / "modules.json",
+            [
+                {"idx": place, "name": str(place), "path": path, "type": f"{MODULE}.{kind}"}
+                for place, (path, kind) in enumerate(modules)
+            ],
+        )
+        _json(target / "sentence_bert_config.json", {"max_seq_length": encoder.max_length, "do_lower_case": False})
+        _json(target / "config_sentence_transformers.json", {"similarity_fn_name": "cosine"})
+        (target / "README.md").write_text(card, encoding="utf-8")
+
+    whole(folder, fill)
+
+
+def _pooling(encoder: Encoder, target: Path) -> list[tuple[str, str]]:
+    """Write the pooling modules; returns their (folder, kind)."""
+    width = encoder.width
+    cls = encoder.pooler.startswith("cls")
+    modules = []
+    if encoder.pooler == "first_last_mean":
+        layers = encoder.backbone.config.num_hidden_layers
+        weights = torch.zeros(layers + 1)
+        weights[1] = weights[-1] = 1.0
+        modules.append(("1_WeightedLayerPooling", "WeightedLayerPooling"))
+        part = _part(target, modules[-1][0])
+        _json(
+            part / "config.json",
+            {"word_embedding_dimension": width, "layer_start": 0, "num_hidden_layers": layers},
+        )
+        save_file({"layer_weights": weights}, part / "model.safetensors")
+    modules.append((f"{len(modules) + 1}_Pooling", "Pooling"))
+    _json(
+        _part(target, modules[-1][0]) / "config.json",
+        {
+            "word_embedding_dimension": width,
+            "pooling_mode_cls_token": cls,
+            "pooling_mode_mean_tokens": not cls,
+            "pooling_mode_max_tokens": False,
+            "pooling_mode_mean_sqrt_len_tokens": False,
+        },
+    )
+    if encoder.mlp is not None:
+        modules.append((f"{len(modules) + 1}_Dense", "Dense"))
+        part = _part(target, modules[-1][0])
+        _json(
+            part / "config.json",
+            {
+                "in_features": width,
+                "out_features": width,
+                "bias": True,
+                "activation_function": "torch.nn.modules.activation.Tanh",
+            },
+        )
+        save_file(
+            {"linear.weight": encoder.mlp.weight.detach().contiguous(), "linear.bias": encoder.mlp.bias.detach()},
+            part / "model.safetensors",
+        )
+    return modules
+
+
+def _into_pooler(encoder: Encoder) -> None:
+    """Put the trained MLP where transformers keeps it, so that `AutoModel(...).pooler_output` is the vector too."""
+    pooler = getattr(encoder.backbone, "pooler", None)
+    if pooler is not None and encoder.mlp is not None:
+        pooler.dense.load_state_dict(encoder.mlp.state_dict())
+
+
+def recorded_pooling(folder: Path) -> tuple[str, nn.Linear | None] | None:
+    """(pooler, its MLP) that a sentence-transformers folder records, or None for a plain transformers folder.
+
+    Raises Unusable for a pooling this package does not have.
+    """
+    listing = folder / "modules.json"
+    if not listing.is_file():
+        return None
+    pooler, mlp, layered = None, None, False
+    for module in json.loads(listing.read_text(encoding="utf-8")):
+        kind, part = module["type"].rsplit(".", 1)[-1], folder / module["path"]
+        if kind == "WeightedLayerPooling":
+            layered = True
+        elif kind == "Pooling":
+            pooler = _mode(json.loads((part / "config.json").read_text(encoding="utf-8")))
+        elif kind == "Dense" and pooler == "cls_before_pooler":
+            weights = load_file(part / "model.safetensors")
+            mlp = nn.Linear(*reversed(weights["linear.weight"].shape))
+            mlp.load_state_dict({name.removeprefix("linear."): value for name, value in weights.items()})
+            pooler = "cls"
+        elif kind not in ("Transformer", "Normalize"):
+            pooler = None
+            break
+    if layered and pooler == "mean":
+        pooler = "first_last_mean"
+    if pooler is None:
+        raise Unusable(
+            f"{folder} pools its tokens in a way that is not supported",
+            "supported are mean, [CLS] with or without an MLP, and the mean of first and last layer",
+        )
+    return pooler, mlp
+
+
+def _mode(config: dict[str, Any]) -> str | None:
+    """The pooler a Pooling module's config names, in the old spelling (flags) and the new (a mode)."""
+    modes = [name for name, on in config.items() if name.startswith("pooling_mode_") and on]
+    if "pooling_mode" in config:
+        mode = config["pooling_mode"]
+        modes = [mode] if isinstance(mode, str) else list(mode)
+    known = {"pooling_mode_mean_tokens": "mean", "mean": "mean"}
+    known |= {"pooling_mode_cls_token": "cls_before_pooler", "cls": "cls_before_pooler"}
+    return known.get(modes[0]) if len(modes) == 1 else None
+
+
+def save_state(state: dict[str, Any], folder: Path) -> None:
+    """Write a training's state."""
+    whole(folder, lambda target: torch.save(state, target / "state.pt"))
+
+
+def load_state(folder: Path, device: torch.device) -> dict[str, Any]:
+    """Read a training's state; only tensors and plain values are unpickled."""
+    state: dict[str, Any] = torch.load(folder / "state.pt", map_location=device, weights_only=True)
+    return state
+
+
+def whole(folder: Path, fill: Callable[[Path], object]) -> None:
+    """Let `fill` write into a temporary folder, flush it, and rename it to `folder`, replacing what was there."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    target = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    try:
+        fill(target)
+        for path in target.rglob("*"):
+            if path.is_file():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+        if folder.exists():
+            shutil.rmtree(folder)
+        target.rename(folder)
+    finally:
+        shutil.rmtree(target, ignore_errors=True)
+
+
+def _part(target: Path, name: str) -> Path:
+    part = target / name
+    part.mkdir()
+    return part
+
+
+def _json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,150 @@
+"""Training, without store or clock: triplets in, steps out. Arrow: triplet -> checkpoint; this is the inside of `train`.
+
+Nothing depends on when it happens: the order of triplets comes from (seed, epoch), dropout from (seed, step), the
+learning rate from the step. So weights, optimiser and step number are all there is to save, and a training that was
+killed and restored walks the same road to the last bit (on one CPU thread).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stages.models.encoder import Encoder
+from stages.models.loss import false_negatives, masked_contrastive_loss
+
+# Gradients longer than this are scaled down; the value of the field's trainers.
+GRADIENT_NORM = 1.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What training needs to know. `dtype` bfloat16 computes the encoder's matrix products in it; weights and loss stay
+    float32."""
+
+    tau: float
+    sigma: float | None
+    train_batch: int
+    epochs: int
+    lr: float
+    max_length: int
+    seed: int
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimiser step done: numbered from 1, with the loss before it and the share of negatives that were masked."""
+
+    step: int
+    epoch: int
+    loss: float
+    masked_share: float
+    lr: float
+
+
+@dataclass(frozen=True)
+class MaskVectors:
+    """The mask model's vectors of all triplets, each (n, w), scaled to length 1."""
+
+    premise: np.ndarray
+    entailment: np.ndarray
+    contradiction: np.ndarray
+
+
+def steps_in(triplets: int, train_batch: int, epochs: int) -> int:
+    """Optimiser steps of a whole training; the last batch of an epoch may be smaller."""
+    return math.ceil(triplets / train_batch) * epochs
+
+
+class Training:
+    """An encoder on its way: `steps()` goes on from `step`; `state()` and `restore()` are all it takes to resume."""
+
+    def __init__(
+        self, encoder: Encoder, triplets: Sequence[tuple[str, str, str]], mask: MaskVectors | None, recipe: Recipe
+    ) -> None:
+        self.encoder = encoder
+        self.recipe = recipe
+        self.mask = mask
+        self.step = 0
+        self.total = steps_in(len(triplets), recipe.train_batch, recipe.epochs)
+        texts = list(zip(*triplets, strict=True))
+        self.rows = [encoder.ids(column, recipe.max_length) for column in texts]  # 3 columns of n token-id rows
+        numbers = {text: place for place, text in enumerate(dict.fromkeys(texts[0]))}
+        self.premise_number = torch.tensor([numbers[text] for text in texts[0]])  # equal where premises are equal
+        self.optimiser = torch.optim.AdamW(encoder.parameters(), lr=recipe.lr, weight_decay=0.0)
+
+    def state(self) -> dict[str, Any]:
+        """Weights, optimiser and step number."""
+        return {"step": self.step, "model": self.encoder.state_dict(), "optimiser": self.optimiser.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state()`."""
+        self.step = state["step"]
+        self.encoder.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+    def steps(self) -> Iterator[Step]:
+        """Take the remaining steps, yielding after each; the encoder may be used (not changed) in between."""
+        per_epoch = self.total // self.recipe.epochs
+        while self.step < self.total:
+            epoch, place = divmod(self.step, per_epoch)
+            order = _order(self.recipe.seed, epoch, len(self.premise_number))
+            chosen = order[place * self.recipe.train_batch : (place + 1) * self.recipe.train_batch]
+            yield self._take(chosen, epoch)
+
+    def _take(self, chosen: Tensor, epoch: int) -> Step:
+        recipe, device = self.recipe, self.encoder.device
+        lr = recipe.lr * (1 - self.step / self.total)  # linear decay, no warm-up
+        for group in self.optimiser.param_groups:
+            group["lr"] = lr
+        self.encoder.train()
+        torch.manual_seed(_seed(recipe.seed, "dropout", self.step))
+        rows = [column[place] for column in self.rows for place in chosen.tolist()]  # all x, all x+, all x-
+        with _autocast(recipe.dtype, device):
+            vectors = self.encoder(*self.encoder.batch(rows))  # (3N, d)
+        masked, share = self._masked(chosen)
+        loss = masked_contrastive_loss(
+            vectors[: len(chosen)], vectors[len(chosen) :], masked, recipe.tau
+        )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.encoder.parameters(), GRADIENT_NORM)
+        self.optimiser.step()
+        self.step += 1
+        return Step(self.step, epoch, float(loss.detach()), share, lr)
+
+    def _masked(self, chosen: Tensor) -> tuple[Tensor | None, float]:
+        """The mask (N, 2N) of a batch, and the share of its negatives (all but each premise's own x+) that it removes."""
+        if self.mask is None or self.recipe.sigma is None:
+            return None, 0.0
+        places = chosen.numpy()
+        premise = torch.from_numpy(self.mask.premise[places])
+        hypotheses = torch.from_numpy(np.concatenate([self.mask.entailment[places], self.mask.contradiction[places]]))
+        number = self.premise_number[chosen]
+        masked = false_negatives(premise, hypotheses, number[:, None] == number[None, :], self.recipe.sigma)
+        share = float(masked.sum()) / (masked.numel() - len(chosen))
+        return masked.to(self.encoder.device), share
+
+
+def _order(seed: int, epoch: int, count: int) -> Tensor:
+    """The order of the triplets in an epoch, (count,)."""
+    generator = torch.Generator().manual_seed(_seed(seed, "order", epoch))
+    return torch.randperm(count, generator=generator)
+
+
+def _seed(seed: int, what: str, number: int) -> int:
+    """A seed for one purpose at one place, so that no random number depends on what was drawn before it."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}/{what}/{number}".encode(), digest_size=7).digest(), "big")
+
+
+def _autocast(dtype: str, device: torch.device) -> AbstractContextManager[Any]:
+    return torch.autocast(device.type, dtype=torch.bfloat16) if dtype == "bfloat16" else nullcontext()

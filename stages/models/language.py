@@ -1,0 +1,424 @@
+"""An LLM as the stages see it: prompts go in, next-token logits and log-likelihoods come out.
+
+Arrow: none of its own. `gen` and `score` are handed a `LanguageModel`; it knows nothing of premises or the store.
+
+Two families sit behind one face. A decoder-only model (SmolLM2, LLaMA-likes, GPT-2) reads prompt and answer as one
+sequence; an encoder-decoder model (Flan-T5) encodes the prompt once and decodes the answer against it. Both are opened
+as `Streams`: rows that are fed one token at a time and can be duplicated, reordered and dropped.
+
+What makes it fast without changing what it computes:
+
+* the leading part that many prompts share (instruction and shots) is computed once and reused (`Prompt.shared`);
+* keys and values live in buffers allocated once, so a step appends instead of copying the whole cache;
+* only positions whose next token is asked for go through the vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
+
+from stages.models import decoding
+from stages.models.problem import Unusable
+from stages.models.request import Draft, Line, Prompt, Sampling
+
+# Prefixes kept computed at a time. Prompt sets have a handful of instructions a role; the bound only
+# protects memory when every prompt brings its own prefix (as with retrieved demonstrations).
+PREFIXES_KEPT = 64
+
+
+class Streams(Protocol):
+    """Rows of one opened batch; `logits` (rows, V) are for the position after everything fed so far."""
+
+    logits: Tensor
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Keep `rows`, in that order; a row may be named twice (both copies then go their own way)."""
+        ...
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Feed one token to each row: (rows,) -> logits (rows, V)."""
+        ...
+
+
+class GrowingLayer(DynamicLayer):
+    """Keys and values of one layer in a buffer with room for `capacity` positions; a step writes in place."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__()
+        self.capacity = capacity
+        self.length = 0
+        self.key_buffer: Tensor | None = None
+        self.value_buffer: Tensor | None = None
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        if self.key_buffer is None or self.value_buffer is None:
+            self.dtype, self.device = key_states.dtype, key_states.device
+            self.key_buffer, self.value_buffer = self._room_like(key_states), self._room_like(value_states)
+            self.is_initialized = True
+        start, end = self.length, self.length + key_states.shape[-2]
+        self.key_buffer[:, :, start:end] = key_states
+        self.value_buffer[:, :, start:end] = value_states
+        self._show(end)
+        return self.keys, self.values
+
+    def select(self, rows: Tensor) -> None:
+        """Keep `rows` (n,) of the batch; only the filled part of the buffers is copied."""
+        keys, values = self.keys, self.values
+        self.key_buffer, self.value_buffer = self._room_like(keys, len(rows)), self._room_like(values, len(rows))
+        torch.index_select(keys, 0, rows, out=self.key_buffer[:, :, : self.length])
+        torch.index_select(values, 0, rows, out=self.value_buffer[:, :, : self.length])
+        self._show(self.length)
+
+    def _room_like(self, states: Tensor, rows: int | None = None) -> Tensor:
+        batch, heads, _, width = states.shape
+        return states.new_empty((batch if rows is None else rows, heads, self.capacity, width))
+
+    def _show(self, length: int) -> None:
+        assert self.key_buffer is not None and self.value_buffer is not None
+        self.length = length
+        self.keys, self.values = self.key_buffer[:, :, :length], self.value_buffer[:, :, :length]
+
+
+def _growing_cache(model: Any, capacity: int) -> Cache:
+    config = model.config.get_text_config(decoder=True)
+    layers = getattr(config, "num_decoder_layers", None) or config.num_hidden_layers
+    return Cache(layers=[GrowingLayer(capacity) for _ in range(layers)])
+
+
+class LanguageModel:
+    """A transformers LLM with its tokenizer, in eval mode. `name` is what the user called it."""
+
+    def __init__(self, model: Any, tokenizer: Any, name: str) -> None:
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.name = name
+        self.encoder_decoder: bool = bool(model.config.is_encoder_decoder)
+        self.device: torch.device = model.device
+        self.exact: bool = model.dtype == torch.float32
+        eos = model.generation_config.eos_token_id if model.generation_config is not None else None
+        if eos is None:
+            eos = tokenizer.eos_token_id
+        self.eos: frozenset[int] = frozenset([] if eos is None else [eos] if isinstance(eos, int) else eos)
+        self._prefixes: OrderedDict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = OrderedDict()
+
+    def ids(self, text: str) -> list[int]:
+        """Token ids of a prompt as the model expects it (with the special tokens its tokenizer adds)."""
+        # A chat template writes the special tokens out in the text; they must not be added twice.
+        templated = any(text.startswith(token) for token in self.tokenizer.all_special_tokens)
+        ids: list[int] = self.tokenizer(text, add_special_tokens=not templated).input_ids
+        return ids
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """The text of generated tokens, special tokens left out."""
+        decoded: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return decoded
+
+    def wrap(self, message: str) -> str:
+        """`message` as the user's turn in the model's own chat format. Raises Unusable if it has none."""
+        if not self.tokenizer.chat_template:
+            raise Unusable(
+                f"the model {self.name} has no chat template, and this prompt set wants one",
+                "choose another with --prompts, or another --llm",
+            )
+        turns = [{"role": "user", "content": message}]
+        wrapped: str = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        return wrapped
+
+    def write(
+        self,
+        prompts: Sequence[Prompt],
+        lines: Sequence[Line],
+        max_tokens: int,
+        ends: Callable[[str], bool],
+        sampling: Sampling | None = None,
+    ) -> list[Draft]:
+        """Contrastive decoding of `lines` over `prompts`; see `stages/models/decoding.py`."""
+        return decoding.write(self, prompts, lines, max_tokens, ends, sampling)
+
+    @torch.inference_mode()
+    def open(self, prompts: Sequence[Prompt], room: int) -> Streams:
+        """Read `prompts` and be ready to write up to `room` tokens after each; row i belongs to prompts[i]."""
+        if self.encoder_decoder:
+            return EncoderDecoderStreams(self, [self.ids(prompt.text) for prompt in prompts], room)
+        return DecoderStreams(self, [self._split(prompt) for prompt in prompts], room)
+
+    @torch.inference_mode()
+    def alone(self, prompt: Prompt, tokens: Sequence[int]) -> Tensor:
+        """Next-token logits (V,) after `prompt` and `tokens`, computed without batch, padding or cache.
+
+        The same call gives the same bits whatever else is being worked on; it settles the calls that rounding
+        could tip (see `decoding.choose`).
+        """
+        ids = self.ids(prompt.text)
+        if self.encoder_decoder:
+            start = self.model.config.decoder_start_token_id
+            out = self.model(
+                input_ids=self._tensor([ids]), decoder_input_ids=self._tensor([[start, *tokens]]), use_cache=False
+            )
+            logits: Tensor = out.logits[0, -1]
+        else:
+            out = self.model(input_ids=self._tensor([[*ids, *tokens]]), use_cache=False, logits_to_keep=1)
+            logits = out.logits[0, -1]
+        return logits.float()
+
+    @torch.inference_mode()
+    def log_likelihoods(self, pairs: Sequence[tuple[Prompt, str]]) -> list[float]:
+        """log p(continuation | prompt) in nats, summed over the continuation's tokens, one figure a pair.
+
+        Figures are rounded to a hundredth of a nat. In float32 a figure whose rounding the batch could tip is computed
+        again alone, so it does not depend on what else is in `pairs`.
+        """
+        split = [self._continuation(prompt, text) for prompt, text in pairs]
+        found = self._batch_likelihoods([prompt for prompt, _ in pairs], split)
+        if self.exact and len(pairs) > 1:
+            for i, value in enumerate(found):
+                if abs((value * 100) % 1 - 0.5) < CLOSE_ROUNDING:
+                    found[i] = self._likelihood_alone(*split[i])
+        return [round(value, 2) for value in found]
+
+    @torch.inference_mode()
+    def expectations(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[float] | None:
+        """Sum over the numbers `choices` of number * p(number | prompt), p renormalised over the choices.
+
+        None if a choice is not a single token of this model. Rounded to a thousandth.
+        """
+        tokens = [self.tokenizer(choice, add_special_tokens=False).input_ids for choice in choices]
+        if any(len(ids) != 1 for ids in tokens):
+            return None
+        logits = self.open(prompts, room=0).logits[:, [ids[0] for ids in tokens]].float()  # (prompts, choices)
+        numbers = torch.tensor([float(choice) for choice in choices], device=logits.device)
+        return [round(value, 3) for value in (logits.softmax(-1) @ numbers).tolist()]
+
+    def _continuation(self, prompt: Prompt, text: str) -> tuple[list[int], list[int]]:
+        """Prompt ids and continuation ids; a decoder-only tokenizer sees them as one text, as in generation."""
+        ids = self.ids(prompt.text)
+        if self.encoder_decoder:
+            return ids, self.tokenizer(text.strip(), add_special_tokens=False).input_ids
+        whole = self.ids(prompt.text + text)
+        common = _common(ids, whole)
+        return whole[:common], whole[common:]
+
+    def _batch_likelihoods(self, prompts: Sequence[Prompt], split: Sequence[tuple[list[int], list[int]]]) -> list[float]:
+        longest = max(len(continuation) for _, continuation in split)
+        if self.encoder_decoder:
+            logits = self._teacher_forced([ids for ids, _ in split], [continuation for _, continuation in split])
+            lengths = [len(continuation) for _, continuation in split]
+            return _sum_of_log_probs(logits, [c for _, c in split], [0] * len(lengths))
+        rows = []
+        for prompt, (ids, continuation) in zip(prompts, split, strict=True):
+            shared = min(self._shared(prompt, ids), len(ids) - 1)
+            rows.append((tuple(ids[:shared]), ids[shared:] + continuation[:-1]))
+        streams = DecoderStreams(self, rows, room=0, keep=longest)
+        starts = [longest - len(continuation) for _, continuation in split]
+        return _sum_of_log_probs(streams.kept, [c for _, c in split], starts)
+
+    def _likelihood_alone(self, ids: list[int], continuation: list[int]) -> float:
+        if self.encoder_decoder:
+            logits = self._teacher_forced([ids], [continuation])
+        else:
+            out = self.model(
+                input_ids=self._tensor([ids + continuation[:-1]]), use_cache=False, logits_to_keep=len(continuation)
+            )
+            logits = out.logits
+        return _sum_of_log_probs(logits, [continuation], [0])[0]
+
+    def _teacher_forced(self, prompts: list[list[int]], answers: list[list[int]]) -> Tensor:
+        """Logits (rows, longest answer, V) of an encoder-decoder model that is fed each answer."""
+        start = self.model.config.decoder_start_token_id
+        inputs, mask = self._padded_right(prompts)
+        decoder_inputs, decoder_mask = self._padded_right([[start, *answer[:-1]] for answer in answers])
+        out = self.model(
+            input_ids=inputs,
+            attention_mask=mask,
+            decoder_input_ids=decoder_inputs,
+            decoder_attention_mask=decoder_mask,
+            use_cache=False,
+        )
+        logits: Tensor = out.logits
+        return logits
+
+    def _split(self, prompt: Prompt) -> tuple[tuple[int, ...], list[int]]:
+        """(ids that may come from the prefix cache, the rest: at least one id)."""
+        ids = self.ids(prompt.text)
+        shared = min(self._shared(prompt, ids), len(ids) - 1)
+        return tuple(ids[:shared]), ids[shared:]
+
+    def _shared(self, prompt: Prompt, ids: list[int]) -> int:
+        # A tokenizer may merge characters across the border, so only the ids that truly agree are shared.
+        return _common(self.ids(prompt.text[: prompt.shared]), ids) if prompt.shared else 0
+
+    def prefix(self, ids: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values (1, heads, len(ids), width) of each layer after reading `ids`, computed once."""
+        found = self._prefixes.get(ids)
+        if found is None:
+            cache = _growing_cache(self.model, len(ids))
+            self.model(input_ids=self._tensor([list(ids)]), past_key_values=cache, use_cache=True, logits_to_keep=1)
+            found = [(layer.keys, layer.values) for layer in cache.layers]
+            self._prefixes[ids] = found
+            if len(self._prefixes) > PREFIXES_KEPT:
+                self._prefixes.popitem(last=False)
+        else:
+            self._prefixes.move_to_end(ids)
+        return found
+
+    def _tensor(self, rows: list[list[int]]) -> Tensor:
+        return torch.tensor(rows, dtype=torch.long, device=self.device)
+
+    def _padded_right(self, rows: list[list[int]]) -> tuple[Tensor, Tensor]:
+        width = max(len(row) for row in rows)
+        ids = torch.zeros((len(rows), width), dtype=torch.long)
+        mask = torch.zeros((len(rows), width), dtype=torch.long)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = torch.tensor(row)
+            mask[i, : len(row)] = 1
+        return ids.to(self.device), mask.to(self.device)
+
+
+# How near (in hundredths of a nat) a float32 likelihood must lie to a rounding border to be computed again alone.
+# Batched and lone sums were seen to differ by less than 2e-5 nats; this is 5 times that.
+CLOSE_ROUNDING = 0.01
+
+
+class DecoderStreams:
+    """Streams of a decoder-only model.
+
+    Columns of the cache: [shared prefix, padded right | own part, padded left | written tokens]. Padding is masked and
+    takes no position, so every row counts its own positions whatever its neighbours' lengths.
+    """
+
+    def __init__(
+        self, llm: LanguageModel, rows: Sequence[tuple[tuple[int, ...], list[int]]], room: int, keep: int = 1
+    ) -> None:
+        self.llm = llm
+        prefix_width = max(len(prefix) for prefix, _ in rows)
+        own_width = max(len(own) for _, own in rows)
+        device = llm.device
+        width = prefix_width + own_width
+        self.mask = torch.zeros((len(rows), width + room), dtype=torch.bool)
+        ids = torch.zeros((len(rows), own_width), dtype=torch.long)
+        for i, (prefix, own) in enumerate(rows):
+            self.mask[i, : len(prefix)] = True
+            self.mask[i, width - len(own) : width] = True
+            ids[i, own_width - len(own) :] = torch.tensor(own)
+        self.mask = self.mask.to(device)
+        self.cache = _growing_cache(llm.model, width + room)
+        if prefix_width:
+            self._load_prefixes([prefix for prefix, _ in rows], prefix_width)
+        self.width = width
+        positions = (self.mask[:, :width].long().cumsum(-1) - 1).clamp(min=0)
+        self.position = positions[:, -1:] + 1  # (rows, 1) the next token's position
+        out = llm.model(
+            input_ids=ids.to(device),
+            attention_mask=self.mask[:, :width].long(),
+            position_ids=positions[:, prefix_width:],
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=keep,
+        )
+        self.kept: Tensor = out.logits  # (rows, keep, V)
+        self.logits = self.kept[:, -1]
+
+    def _load_prefixes(self, prefixes: list[tuple[int, ...]], width: int) -> None:
+        where: dict[tuple[int, ...], list[int]] = {}
+        for i, prefix in enumerate(prefixes):
+            where.setdefault(prefix, []).append(i)
+        known = {prefix: self.llm.prefix(prefix) for prefix in where if prefix}
+        example = next(iter(known.values()))
+        for depth, layer in enumerate(self.cache.layers):
+            keys, values = (
+                torch.zeros((len(prefixes), part.shape[1], width, part.shape[3]), dtype=part.dtype, device=part.device)
+                for part in example[depth]
+            )
+            for prefix, states in known.items():
+                keys[where[prefix], :, : len(prefix)] = states[depth][0]
+                values[where[prefix], :, : len(prefix)] = states[depth][1]
+            layer.update(keys, values)
+
+    @torch.inference_mode()
+    def select(self, rows: Sequence[int]) -> None:
+        index = torch.tensor(list(rows), dtype=torch.long, device=self.llm.device)
+        for layer in self.cache.layers:
+            layer.select(index)
+        self.mask, self.position, self.logits = self.mask[index], self.position[index], self.logits[index]
+
+    @torch.inference_mode()
+    def step(self, tokens: Tensor) -> Tensor:
+        self.mask[:, self.width] = True
+        self.width += 1
+        out = self.llm.model(
+            input_ids=tokens.to(self.llm.device)[:, None],
+            attention_mask=self.mask[:, : self.width].long(),
+            position_ids=self.position,
+            past_key_values=self.cache,
+            use_cache=True,
+        )
+        self.position = self.position + 1
+        self.logits = out.logits[:, -1]
+        return self.logits
+
+
+class EncoderDecoderStreams:
+    """Streams of an encoder-decoder model: prompts are encoded once, all rows stand at the same decoder position."""
+
+    def __init__(self, llm: LanguageModel, prompts: list[list[int]], room: int) -> None:
+        self.llm = llm
+        inputs, self.mask = llm._padded_right(prompts)
+        self.states: Any = llm.model.get_encoder()(input_ids=inputs, attention_mask=self.mask)
+        crossing = Cache(layer_class_to_replicate=DynamicLayer)
+        self.cache = EncoderDecoderCache(_growing_cache(llm.model, room + 1), crossing)
+        start = llm.model.config.decoder_start_token_id
+        self.step(torch.full((len(prompts),), start, dtype=torch.long))
+
+    @torch.inference_mode()
+    def select(self, rows: Sequence[int]) -> None:
+        index = torch.tensor(list(rows), dtype=torch.long, device=self.llm.device)
+        for layer in self.cache.self_attention_cache.layers:
+            layer.select(index)
+        for layer in self.cache.cross_attention_cache.layers:
+            layer.batch_select_indices(index)
+        self.states.last_hidden_state = self.states.last_hidden_state[index]
+        self.mask, self.logits = self.mask[index], self.logits[index]
+
+    @torch.inference_mode()
+    def step(self, tokens: Tensor) -> Tensor:
+        out = self.llm.model(
+            encoder_outputs=self.states,
+            attention_mask=self.mask,
+            decoder_input_ids=tokens.to(self.llm.device)[:, None],
+            past_key_values=self.cache,
+            use_cache=True,
+        )
+        self.logits: Tensor = out.logits[:, -1]
+        return self.logits
+
+
+def _common(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many leading ids two sequences share."""
+    count = 0
+    for a, b in zip(first, second, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count
+
+
+def _sum_of_log_probs(logits: Tensor, targets: list[list[int]], starts: list[int]) -> list[float]:
+    """Sum over t of log softmax(logits[i, starts[i] + t])[targets[i][t]], in float32; logits (rows, T, V)."""
+    row, column, token = [], [], []
+    for i, (target, start) in enumerate(zip(targets, starts, strict=True)):
+        row += [i] * len(target)
+        column += range(start, start + len(target))
+        token += target
+    picked = logits[row, column].float()  # (all target tokens, V)
+    wanted = torch.tensor(token, device=logits.device)
+    log_probs = picked.gather(1, wanted[:, None])[:, 0] - picked.logsumexp(-1)  # (all target tokens,)
+    sums: list[float] = []
+    for part in log_probs.double().cpu().split([len(target) for target in targets]):
+        sums.append(float(part.sum()))
+    return sums

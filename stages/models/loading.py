@@ -1,0 +1,168 @@
+"""From a located model to one in memory: devices, number formats, and the one-time conversion of the embedded LLM."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from safetensors import SafetensorError, safe_open
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    GgufConfig,
+)
+from transformers.utils import logging
+
+from stages.models import catalog, checkpoint
+from stages.models.catalog import Located
+from stages.models.encoder import Encoder
+from stages.models.language import LanguageModel
+from stages.models.problem import Unusable
+
+# Loading bars and advice of the library would land between our own lines; real errors still raise.
+logging.set_verbosity_error()
+logging.disable_progress_bar()
+
+
+def language_model(found: Located, where: torch.device, dtype: str) -> LanguageModel:
+    """Load an LLM for generation. The embedded one is converted into the user's cache on first use."""
+    folder = _converted(found) if found.gguf else found.folder
+    config = _config(found.name, folder)
+    kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    with _readable(found.name):
+        model = kind.from_pretrained(folder, config=config, dtype=getattr(torch, dtype))
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    return LanguageModel(model.to(where), tokenizer, found.name)
+
+
+def encoder(found: Located, where: torch.device, pooler: str | None = None) -> Encoder:
+    """Load a sentence encoder in float32. `pooler` overrides what the folder records.
+
+    Raises Unusable where neither says how to pool, or where the pooler's MLP would have to be made up.
+    """
+    recorded = checkpoint.recorded_pooling(found.folder)
+    chosen = pooler or (recorded[0] if recorded else None) or found.pooler
+    if chosen is None:
+        raise Unusable(
+            f"{found.name} does not record how its tokens are pooled",
+            "say it with --pooler: mean, cls, cls_before_pooler or first_last_mean",
+        )
+    with _readable(found.name):
+        backbone = AutoModel.from_pretrained(found.folder, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(found.folder)
+    if found.layers is not None:
+        backbone.encoder.layer = backbone.encoder.layer[: found.layers]
+        backbone.config.num_hidden_layers = found.layers
+    mlp = None
+    if chosen == "cls":
+        mlp = recorded[1] if recorded else _published_mlp(backbone, found)
+    return Encoder(backbone, tokenizer, chosen, _max_length(found.folder, backbone, tokenizer), mlp).to(where)
+
+
+def trainable(found: Located, where: torch.device, pooler: str, seed: int) -> Encoder:
+    """Load a base to train with `pooler`; the `cls` pooler starts from a fresh MLP drawn by `seed`, as SimCSE does."""
+    base = encoder(found, where, "cls_before_pooler" if pooler == "cls" else pooler)
+    if pooler == "cls":
+        torch.manual_seed(seed)
+        mlp = nn.Linear(base.width, base.width)
+        mlp.weight.data.normal_(mean=0.0, std=base.backbone.config.initializer_range)
+        mlp.bias.data.zero_()
+        base.pooler, base.mlp = "cls", mlp.to(where)
+    return base
+
+
+def pooling_of(found: Located) -> str | None:
+    """The pooler a located encoder records or its alias names, without loading it."""
+    recorded = checkpoint.recorded_pooling(found.folder)
+    return recorded[0] if recorded else found.pooler
+
+
+def _published_mlp(backbone: Any, found: Located) -> nn.Linear:
+    """The pooler layer of a transformers checkpoint. Raises Unusable if the file has none (it would be random)."""
+    pooler = getattr(backbone, "pooler", None)
+    if pooler is None or not _has_pooler_weights(found.folder):
+        raise Unusable(
+            f"{found.name} has no trained pooler for --pooler cls (it would be random)",
+            "use --pooler cls_before_pooler, mean or first_last_mean",
+        )
+    dense: nn.Linear = pooler.dense
+    return dense
+
+
+def _has_pooler_weights(folder: Path) -> bool:
+    for path in catalog.weight_files(folder):
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                names = list(file.keys())
+        else:
+            names = list(torch.load(path, map_location="meta", weights_only=True, mmap=True))
+        if any(name.endswith("pooler.dense.weight") for name in names):
+            return True
+    return False
+
+
+def _max_length(folder: Path, backbone: Any, tokenizer: Any) -> int:
+    """The number of tokens the model takes: what its folder records, else the smaller of tokenizer and positions."""
+    recorded = folder / "sentence_bert_config.json"
+    if recorded.is_file():
+        length = json.loads(recorded.read_text(encoding="utf-8")).get("max_seq_length")
+        if length:
+            return int(length)
+    positions = getattr(backbone.config, "max_position_embeddings", tokenizer.model_max_length)
+    if backbone.config.model_type in ("roberta", "xlm-roberta", "camembert"):
+        positions -= 2  # these count positions from the padding id on
+    return int(min(positions, tokenizer.model_max_length))
+
+
+def _config(name: str, folder: Path) -> Any:
+    with _readable(name):
+        return AutoConfig.from_pretrained(folder)
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Turn what the library raises for a broken model folder into one clear refusal."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        raise Unusable(
+            f"the model {name} cannot be loaded: {reason}", "check that its folder is complete and undamaged"
+        ) from error
+
+
+def _converted(found: Located) -> Path:
+    """The folder of the GGUF model in plain transformers form, converted on first use (bfloat16, its own precision)."""
+    folder = catalog.cache_folder() / f"{found.name}-{found.fingerprint}"
+    if not (folder / "config.json").is_file():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not (folder / "config.json").is_file():
+                _convert(found, folder)
+    return folder
+
+
+def _convert(found: Located, folder: Path) -> None:
+    with _readable(found.name):
+        model = AutoModelForCausalLM.from_pretrained(
+            found.folder,
+            gguf_file=found.gguf,
+            dtype=torch.float32,
+            quantization_config=GgufConfig(dequantize=True),
+        ).to(torch.bfloat16)
+        tokenizer = AutoTokenizer.from_pretrained(found.folder, gguf_file=found.gguf)
+
+    def fill(target: Path) -> None:
+        model.save_pretrained(target)
+        tokenizer.save_pretrained(target)
+
+    checkpoint.whole(folder, fill)

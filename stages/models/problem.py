@@ -1,0 +1,12 @@
+"""A model that cannot be used, told to the user. Models know neither the store nor its `Problem`."""
+
+from __future__ import annotations
+
+
+class Unusable(Exception):
+    """`what` is wrong with the model, with its name, and `remedy`, what to do about it. One line each."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy

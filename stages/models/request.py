@@ -1,0 +1,74 @@
+"""What is asked of an LLM and what comes back, as plain records: a stage can build them without loading torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What is sent to the LLM. The first `shared` characters are the same for many prompts (a hint, never assumed)."""
+
+    text: str
+    shared: int = 0
+
+
+@dataclass(frozen=True)
+class Line:
+    """One text to write: `own` and `noise` are places in the list of prompts, `key` names it for the random draws."""
+
+    own: int
+    noise: int | None
+    omega: float
+    key: str
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Draw from softmax(scores / temperature), cut to the smallest set of tokens with mass `top_p`, instead of argmax."""
+
+    seed: int
+    temperature: float
+    top_p: float
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What was written: its text, its number of tokens, and whether it ended by itself (not by running out of room)."""
+
+    text: str
+    tokens: int
+    ended: bool
+
+
+class Writer(Protocol):
+    """A language model as `gen` uses it."""
+
+    def wrap(self, message: str) -> str:
+        """`message` as the user's turn in the model's own chat format. Raises Unusable if it has none."""
+        ...
+
+    def write(
+        self,
+        prompts: Sequence[Prompt],
+        lines: Sequence[Line],
+        max_tokens: int,
+        ends: Callable[[str], bool],
+        sampling: Sampling | None = None,
+    ) -> list[Draft]:
+        """Write every line to its end: an end-of-text token, `ends(text)` true, or `max_tokens`."""
+        ...
+
+
+class Reader(Writer, Protocol):
+    """A language model as `score` uses it."""
+
+    def log_likelihoods(self, pairs: Sequence[tuple[Prompt, str]]) -> list[float]:
+        """log p(continuation | prompt) in nats, one figure a pair."""
+        ...
+
+    def expectations(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[float] | None:
+        """The mean of the numbers `choices` under the next-token probabilities; None if one is not a single token."""
+        ...

@@ -1,0 +1,124 @@
+"""Prompt sets: what the LLM is told, in one TOML file a set, so that changing a word makes another run.
+
+A set holds, for each role, a list of interchangeable instructions and a template with `{instruction}` and `{premise}`
+(shots are simply part of it), the two likelihood prompts, and the question for a score. The instruction a premise gets
+is drawn by (seed, premise): the same in any order, batch or store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from store.records import Problem, Role, canonical, digest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+BUNDLED = files("stages") / "bundled" / "prompts"
+
+
+@dataclass(frozen=True)
+class Template:
+    """How to ask for one role: an instruction is drawn, then `{instruction}` and `{premise}` are filled in."""
+
+    instructions: tuple[str, ...]
+    template: str
+
+    def draw(self, seed: int, role: Role, premise: str) -> str:
+        """The template with the instruction drawn for this premise; `{premise}` is still open."""
+        key = hashlib.blake2b(f"{seed}/{role}/{premise}".encode(), digest_size=8).digest()
+        chosen = self.instructions[int.from_bytes(key, "big") % len(self.instructions)]
+        return self.template.replace("{instruction}", chosen)
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """A named set of prompts. `chat` sends each through the model's chat template as the user's message."""
+
+    name: str
+    description: str
+    digest: str
+    chat: bool
+    stop: tuple[str, ...]
+    one_sentence: bool
+    entailment: Template
+    contradiction: Template
+    given: str
+    alone: str
+    question: str
+
+    def template(self, role: Role) -> Template:
+        return self.entailment if role == "entailment" else self.contradiction
+
+
+def names() -> list[str]:
+    """The bundled sets."""
+    return sorted(entry.name.removesuffix(".toml") for entry in BUNDLED.iterdir() if entry.name.endswith(".toml"))
+
+
+def load(name: str) -> PromptSet:
+    """The bundled set called `name`, or the set in the file `name`. Raises Problem, naming what is wrong in it."""
+    bundled = BUNDLED / f"{name}.toml"
+    if bundled.is_file():
+        text, shown = bundled.read_text(encoding="utf-8"), name
+    else:
+        path = Path(name)
+        if not path.is_file():
+            raise Problem(
+                f"there is no prompt set {name!r}", f"give a TOML file or one of: {', '.join(names())}"
+            )
+        try:
+            text, shown = path.read_text(encoding="utf-8"), path.name
+        except UnicodeDecodeError as error:
+            raise Problem(f"{name} is not UTF-8 (byte {error.start})", "save it as UTF-8") from None
+    try:
+        return _parse(tomllib.loads(text), shown)
+    except tomllib.TOMLDecodeError as error:
+        raise Problem(f"the prompt set {name} is not TOML: {error}", "mend that line") from None
+
+
+def _parse(table: dict[str, Any], name: str) -> PromptSet:
+    def field(path: str, kind: type, default: Any = None) -> Any:
+        value: Any = table
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        value = default if value is None else value
+        if not isinstance(value, kind) or value == [] or value == "":
+            raise Problem(
+                f"the prompt set {name} has no usable {path!r}", "bundled sets in stages/bundled/prompts show the form"
+            )
+        return value
+
+    def text(path: str, *holes: str) -> str:
+        value: str = field(path, str)
+        for hole in holes:
+            if value.count(hole) != 1:
+                raise Problem(f"{path} of the prompt set {name} holds {hole} {value.count(hole)} times", "write it once")
+        return value
+
+    def role(path: str) -> Template:
+        instructions = field(f"{path}.instructions", list)
+        return Template(
+            tuple(str(one) for one in instructions), text(f"{path}.template", "{instruction}", "{premise}")
+        )
+
+    return PromptSet(
+        name=name,
+        description=field("description", str),
+        digest=digest(canonical(table)),
+        chat=field("chat", bool, False),
+        stop=tuple(str(mark) for mark in table.get("stop", ["\n"])),
+        one_sentence=field("one_sentence", bool, True),
+        entailment=role("entailment"),
+        contradiction=role("contradiction"),
+        given=text("likelihood.given", "{premise}"),
+        alone=text("likelihood.alone"),
+        question=text("question.template", "{premise}", "{hypothesis}"),
+    )

@@ -1,0 +1,152 @@
+"""Reading premises from a file. Arrow: a source of text -> premise.
+
+Text files hold one sentence a line; CSV, TSV and JSONL files name a column. A file is read twice: once to check every
+line and to name its content, then to store it, so that a bad line leaves the store as it was. Both passes stream.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import IO
+
+from store.records import Problem
+
+# A premise is one sentence. Longer lines are paragraphs or a wrong file, and would overrun every encoder's length.
+LONGEST = 2000
+
+COLUMNS = ("premise", "text", "sentence", "sentence1", "sent0")  # tried in this order where no --column is given
+
+
+@dataclass(frozen=True)
+class Source:
+    """A checked file of premises. `name` holds a digest of its texts: other texts are another source."""
+
+    name: str
+    path: Path
+    column: str | None
+    digest: str
+    rows: int
+    blank: int
+
+    def texts(self) -> Iterator[tuple[int, str]]:
+        """(position, text) of each premise; a position is the line or row number, from 1."""
+        return ((place, text) for place, text in _rows(self.path, self.column) if text)
+
+
+def bundled() -> Source:
+    """The premises written for this project."""
+    with as_file(files("stages") / "bundled" / "premises.tsv") as path:
+        return source(path, "text", name="bundled")
+
+
+def source(path: Path, column: str | None = None, name: str | None = None) -> Source:
+    """Check a file from end to end. Raises Problem, naming the line, for what is no sentence."""
+    if path.is_dir():
+        raise Problem(f"{path} is a folder", "give a file: .txt, .csv, .tsv or .jsonl")
+    if not path.is_file():
+        raise Problem(f"there is no premises file {path}", "give --premises bundled, or the path of a file")
+    content, rows, blank = hashlib.blake2b(digest_size=6), 0, 0
+    for _, text in _rows(path, column):
+        if text:
+            rows += 1
+            content.update(text.encode() + b"\n")
+        else:
+            blank += 1
+    if not rows:
+        raise Problem(f"the premises file {path} holds no sentence", "give a file with one sentence a line")
+    return Source(f"{name or path.name}@{content.hexdigest()}", path, column, content.hexdigest(), rows, blank)
+
+
+def _rows(path: Path, column: str | None) -> Iterator[tuple[int, str]]:
+    """(line or row number, stripped and checked text) of every row, blank ones as ''."""
+    suffix = path.suffix.lower()
+    # Line ends are only line feeds: a form feed or U+2028 inside a sentence must not cut it.
+    with path.open("rb") as raw:
+        if suffix == ".jsonl":
+            rows = _jsonl(raw, path, column)
+        elif suffix in (".csv", ".tsv"):
+            rows = _table(raw, path, column, "," if suffix == ".csv" else "\t")
+        else:
+            if column is not None:
+                raise Problem(f"--column {column} goes with .csv, .tsv and .jsonl, not {path.name}", "leave it out")
+            rows = _lines(raw, path)
+        for number, text in rows:
+            text = text.strip()
+            _refuse_unusable(path, number, text)
+            yield number, text
+
+
+def _lines(raw: IO[bytes], path: Path) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(raw, start=1):
+        try:
+            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise Problem(
+                f"{path}, line {number} is not UTF-8 (byte 0x{line[error.start]:02x} at {error.start + 1})",
+                "save the file as UTF-8, for instance with `iconv -f latin1 -t utf-8`",
+            ) from None
+
+
+def _jsonl(raw: IO[bytes], path: Path, column: str | None) -> Iterator[tuple[int, str]]:
+    for number, line in _lines(raw, path):
+        if not line.strip():
+            yield number, ""
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise Problem(f"{path}, line {number} is not JSON: {error.msg}", "give one object a line") from None
+        if not isinstance(row, dict):
+            raise Problem(f"{path}, line {number} is not a JSON object", "give one object a line")
+        text = row.get(_column(path, column, list(row), f", line {number}"))
+        if not isinstance(text, str):
+            raise Problem(f"{path}, line {number}: the column is {text!r}, not a text", "give a column of texts")
+        yield number, text
+
+
+def _table(raw: IO[bytes], path: Path, column: str | None, delimiter: str) -> Iterator[tuple[int, str]]:
+    # In a TSV a quote is a character like any other; in a CSV it encloses fields.
+    quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
+    reader = csv.reader((line for _, line in _lines(raw, path)), delimiter=delimiter, quoting=quoting)
+    try:
+        header = next(reader, [])
+        place = header.index(_column(path, column, header, ""))
+        for row in reader:
+            if row and len(row) <= place:
+                raise Problem(f"{path}, line {reader.line_num}: {len(row)} fields, not {len(header)}", "mend that line")
+            yield reader.line_num, row[place] if row else ""
+    except csv.Error as error:
+        raise Problem(f"{path}, line {reader.line_num}: {error}", "mend that line") from None
+
+
+def _column(path: Path, column: str | None, there: list[str], where: str) -> str:
+    if column is not None:
+        if column in there:
+            return column
+        raise Problem(f"{path}{where} has no column {column!r}", f"it has {', '.join(there) or 'none'}")
+    for name in COLUMNS:
+        if name in there:
+            return name
+    raise Problem(f"{path}{where}: which column holds the premises?", f"give --column, one of {', '.join(there)}")
+
+
+def _refuse_unusable(path: Path, number: int, text: str) -> None:
+    if len(text) > LONGEST:
+        raise Problem(
+            f"{path}, line {number} has {len(text):,} characters; a premise has at most {LONGEST:,}",
+            "split it into sentences, or leave it out",
+        )
+    for character in text:
+        if character < " " or "\x7f" <= character <= "\x9f" or unicodedata.category(character) == "Cs":
+            if character == "\t":
+                continue
+            raise Problem(
+                f"{path}, line {number} holds the control character U+{ord(character):04X}", "remove it from the file"
+            )

@@ -1,0 +1,23 @@
+"""What every stage is: a generator that asks the store what is missing, computes a batch, stores it, and yields a Tick.
+
+At every tick the store is consistent, so a stage may be killed at any moment and the same call goes on. `load` is called
+only when work is missing; the model is the only heavy thing, and a finished run never touches it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Progress: `done` of `total` units; `note` says what the stage is doing; `fresh` units this process computed."""
+
+    done: int
+    total: int
+    note: str
+    fresh: int = 0
+
+
+Ticks = Iterator[Tick]

@@ -1,0 +1,61 @@
+"""Reading evaluation data. What cannot be read is refused with the file and the line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class Unreadable(Exception):
+    """`what` is wrong with an evaluation file, and `remedy`, what to do about it. One line each."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+
+
+def senteval_root(data: Path) -> Path:
+    """The folder with the tasks in it: `data` itself, or its `downstream`, or its `data/downstream`."""
+    if not data.is_dir():
+        raise Unreadable(f"the data folder {data} does not exist", "give --data the folder of the SentEval layout")
+    for levels in ("data/downstream", "downstream", "senteval/downstream"):
+        if (data / levels).is_dir():
+            return data / levels
+    return data
+
+
+def lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 file without their ends (Windows ones too); only a line feed ends a line."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            text = file.read()
+    except FileNotFoundError:
+        raise Unreadable(f"there is no {path}", "give --data a folder that holds this task") from None
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"{path} is not UTF-8 (byte {error.start})", "restore the file") from None
+    found = [line.removesuffix("\r") for line in text.split("\n")]
+    return found[:-1] if found and found[-1] == "" else found
+
+
+def fields(path: Path, needed: int, header: bool = False) -> list[list[str]]:
+    """The tab-separated fields of each line, at least `needed`; quotes are ordinary characters."""
+    rows = []
+    for number, line in enumerate(lines(path), start=1):
+        if header and number == 1:
+            continue
+        row = line.split("\t")
+        if len(row) < needed:
+            raise Unreadable(f"{path}, line {number}: {len(row)} fields, not {needed}", "restore the file")
+        rows.append(row)
+    return rows
+
+
+def number(text: str, path: Path, line: int) -> float:
+    """A gold score as a float."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if value != value:
+        raise Unreadable(f"{path}, line {line}: {text!r} is not a number", "restore the file")
+    return value

@@ -1,0 +1,179 @@
+"""Semantic textual similarity: sentence pairs with gold scores, read in the SentEval layout, judged by Spearman.
+
+The headline of a task is one correlation over all its pairs together ("all"); a task with subsets also has a figure for
+each, their mean, and their mean weighted by size. A task knows nothing of models but `encode(list of texts) -> (n, d)`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from stages.tasks.files import Unreadable, fields, lines, number, senteval_root
+from stages.tasks.metrics import cosine, spearman
+
+Encode = Callable[[Sequence[str]], np.ndarray]
+
+YEARS = {
+    "sts12": ("MSRpar", "MSRvid", "SMTeuroparl", "surprise.OnWN", "surprise.SMTnews"),
+    "sts13": ("FNWN", "headlines", "OnWN"),
+    "sts14": ("deft-forum", "deft-news", "headlines", "images", "OnWN", "tweet-news"),
+    "sts15": ("answers-forums", "answers-students", "belief", "headlines", "images"),
+    "sts16": ("answer-answer", "headlines", "plagiarism", "postediting", "question-question"),
+}
+TASKS = (*YEARS, "stsb", "sickr", "mini")
+GROUP = (*YEARS, "stsb", "sickr")  # the seven whose mean is the field's average
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Pairs with their gold scores; `name` is '' where a task has no parts."""
+
+    name: str
+    first: list[str]
+    second: list[str]
+    gold: list[float]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A loaded task. `digest` names its content, so that an evaluation on other data is another run."""
+
+    name: str
+    subsets: list[Subset]
+
+    @property
+    def digest(self) -> str:
+        content = hashlib.blake2b(digest_size=6)
+        for subset in self.subsets:
+            for row in zip(subset.first, subset.second, subset.gold, strict=True):
+                content.update(repr((subset.name, *row)).encode())
+        return content.hexdigest()
+
+    @property
+    def texts(self) -> list[str]:
+        """Every sentence once, in order of appearance."""
+        return list(dict.fromkeys(text for subset in self.subsets for text in subset.first + subset.second))
+
+
+class Figure(NamedTuple):
+    """A metric of a task or of one of its subsets: times 100, over n pairs, with its standard error where it has one."""
+
+    subset: str
+    name: str
+    value: float
+    n: int
+    error: float | None
+
+
+def load(name: str, data: Path | None, split: str = "test") -> Task:
+    """The task called `name`. Raises Unreadable where its files are not under `data`, or are damaged."""
+    if name == "mini":
+        return mini(split)
+    if data is None:
+        raise Unreadable(f"the task {name} needs data", "give --data DIR, the folder of the SentEval layout")
+    root = senteval_root(data)
+    if name == "stsb":
+        return _stsb(root, split)
+    if name == "sickr":
+        return _sick(root, split)
+    if split != "test":
+        raise Unreadable(f"{name} has no {split} split", "use stsb, sickr or mini as a dev task")
+    return _year(root, name)
+
+
+def mini(split: str) -> Task:
+    """The bundled graded pairs, written for this project. Its figures are `mini`, never STS-B."""
+    text = (files("stages") / "bundled" / "mini.tsv").read_text(encoding="utf-8")
+    rows = [line.split("\t") for line in text.splitlines()[1:]]
+    return Task("mini", _by_subset([(kind, one, two, float(score)) for part, kind, score, one, two in rows if part == split]))
+
+
+def pairs_file(path: Path) -> Task:
+    """Pairs of one's own: tab-separated sentence, sentence, score."""
+    rows = fields(path, 3)
+    gold = [number(row[2], path, line) for line, row in enumerate(rows, start=1)]
+    return Task(path.name, [Subset("", [row[0] for row in rows], [row[1] for row in rows], gold)])
+
+
+def _stsb(root: Path, split: str) -> Task:
+    path = root / "STS" / "STSBenchmark" / f"sts-{split}.csv"
+    rows = fields(path, 7)
+    gold = [number(row[4], path, line) for line, row in enumerate(rows, start=1)]
+    return Task("stsb", [Subset("", [row[5] for row in rows], [row[6] for row in rows], gold)])
+
+
+def _sick(root: Path, split: str) -> Task:
+    path = root / "SICK" / {"test": "SICK_test_annotated.txt", "dev": "SICK_trial.txt"}.get(split, "SICK_train.txt")
+    rows = fields(path, 4, header=True)
+    gold = [number(row[3], path, line) for line, row in enumerate(rows, start=2)]
+    return Task("sickr", [Subset("", [row[1] for row in rows], [row[2] for row in rows], gold)])
+
+
+def _year(root: Path, name: str) -> Task:
+    folder = root / "STS" / f"STS{name.removeprefix('sts')}-en-test"
+    subsets = []
+    for subset in YEARS[name]:
+        source, truth = folder / f"STS.input.{subset}.txt", folder / f"STS.gs.{subset}.txt"
+        pairs, scores = fields(source, 2), lines(truth)
+        if len(pairs) != len(scores):
+            raise Unreadable(f"{source} has {len(pairs)} lines and {truth} {len(scores)}", "restore both files")
+        kept = [
+            (pair, number(score, truth, line))
+            for line, (pair, score) in enumerate(zip(pairs, scores, strict=True), start=1)
+            if score.strip()  # pairs without a gold score are left out
+        ]
+        subsets.append(
+            Subset(subset, [pair[0] for pair, _ in kept], [pair[1] for pair, _ in kept], [gold for _, gold in kept])
+        )
+    return Task(name, subsets)
+
+
+def _by_subset(rows: Sequence[tuple[str, str, str, float]]) -> list[Subset]:
+    names = dict.fromkeys(row[0] for row in rows)
+    return [
+        Subset(
+            name,
+            [row[1] for row in rows if row[0] == name],
+            [row[2] for row in rows if row[0] == name],
+            [row[3] for row in rows if row[0] == name],
+        )
+        for name in names
+    ]
+
+
+def evaluate(task: Task, encode: Encode, subsets: bool = True) -> list[Figure]:
+    """Encode every sentence once and correlate: the headline first, then means and subsets where the task has them."""
+    texts = task.texts
+    place = {text: row for row, text in enumerate(texts)}
+    vectors = encode(texts)
+    predicted = [
+        cosine(vectors[[place[text] for text in part.first]], vectors[[place[text] for text in part.second]])
+        for part in task.subsets
+    ]
+    gold = [np.array(part.gold) for part in task.subsets]
+    value, error = spearman(np.concatenate(predicted), np.concatenate(gold))
+    total = sum(len(part.gold) for part in task.subsets)
+    figures = [Figure("", "spearman", value, total, error)]
+    if len(task.subsets) > 1 and subsets:
+        parts = [
+            Figure(part.name, "spearman", *_figure(scores, truth))
+            for part, scores, truth in zip(task.subsets, predicted, gold, strict=True)
+            if np.ptp(truth) > 0 and len(truth) > 3
+        ]
+        values, sizes = np.array([part.value for part in parts]), np.array([part.n for part in parts])
+        figures.append(Figure("", "spearman_mean", float(values.mean()), total, None))
+        figures.append(Figure("", "spearman_wmean", float((values * sizes).sum() / sizes.sum()), total, None))
+        figures += parts
+    return figures
+
+
+def _figure(predicted: np.ndarray, gold: np.ndarray) -> tuple[float, int, float]:
+    value, error = spearman(predicted, gold)
+    return value, len(gold), error

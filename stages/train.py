@@ -1,0 +1,195 @@
+"""Stage 3, training. Arrow: triplet -> checkpoint.
+
+The encoder learns from the triplets of a curate run (or a gen run, uncurated) with the masked contrastive loss (MultiCSR,
+eq. 5-7; `stages/models/loss.py`). Every so many steps it is measured on the dev task, and the best measured weights are
+what is written in the end. The mask model's vectors are computed once a text, before the first step.
+
+Resume points are taken by the clock, which changes nothing: a training restored from any of them does the same steps
+again (see `stages/models/fit.py`).
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.card import model_card
+from stages.config import TrainConfig
+from stages.stage import Tick, Ticks
+from stages.tasks import sts
+from store import training, vectors
+from store.database import Store
+from store.records import Problem, Run, Triplet
+from store.training import MetricRow, StepRow
+
+VERSION = 1
+
+# Seconds of training that a kill may cost.
+RESUME_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Loaders:
+    """The models, loaded only when asked for."""
+
+    base: Callable[[], Any]
+    mask: Callable[[], Any] | None
+
+
+def run(
+    store: Store,
+    config: TrainConfig,
+    parent: Run,
+    dev: sts.Task,
+    loaders: Loaders,
+    batch: int,
+    device: str,
+    resume_seconds: float = RESUME_SECONDS,
+) -> Ticks:
+    """Train on the triplets of `parent`; `batch` is the number of texts encoded at a time outside training steps."""
+    if not parent.finished:
+        raise Problem(
+            f"{parent.stage} run {parent.id} is not finished", f"run the same `multicsr {parent.stage}` again; it goes on"
+        )
+    run = store.begin("train", VERSION, config, parent=parent.id, environment={"device": device})
+    if run.finished:
+        steps = run.counts["steps"]
+        yield Tick(steps, steps, "complete")
+        return
+    triplets = training.triplets(store, parent)
+    if not triplets:
+        raise Problem(
+            f"{parent.stage} run {parent.id} keeps no triplet",
+            "lower --alpha or --gamma, or raise --beta; `multicsr curate --sweep` shows what each keeps",
+        )
+    with store.only_writer(run):
+        yield from _train(store, run, config, triplets, dev, loaders, batch, resume_seconds)
+
+
+def _train(
+    store: Store,
+    run: Run,
+    config: TrainConfig,
+    triplets: list[Triplet],
+    dev: sts.Task,
+    loaders: Loaders,
+    batch: int,
+    resume_seconds: float,
+) -> Ticks:
+    from stages.models import checkpoint, fit
+
+    mask = None
+    if loaders.mask is not None:
+        assert config.mask_model_fingerprint is not None
+        yield from _encode_once(store, config.mask_model_fingerprint, triplets, loaders.mask, batch)
+        mask = fit.MaskVectors(
+            *(
+                _read_vectors(store, config.mask_model_fingerprint, list(column))
+                for column in zip(*triplets, strict=True)
+            )
+        )
+    recipe = fit.Recipe(
+        config.tau,
+        config.sigma,
+        config.train_batch,
+        config.epochs,
+        config.lr,
+        config.max_length,
+        config.seed,
+        config.dtype,
+    )
+    total = fit.steps_in(len(triplets), config.train_batch, config.epochs)
+    yield Tick(0, total, "loading the encoder")
+    encoder = loaders.base()
+    going = fit.Training(encoder, triplets, mask, recipe)
+    best: dict[str, Any] = {}
+    resume = training.checkpoint(store, run, "resume")
+    if resume is not None:
+        state = checkpoint.load_state(resume[1], encoder.device)
+        best = state.pop("best")
+        going.restore(state)
+    saved_at, unsaved = time.monotonic(), list[StepRow]()
+    yield Tick(going.step, total, "training")
+    best_value = _best_before(store, run, dev, going.step)
+    for step in going.steps():
+        unsaved.append(StepRow(*_fields(step)))
+        measured = step.step % config.eval_every == 0 or step.step == total
+        if not measured:
+            yield Tick(step.step, total, f"loss {step.loss:.3f}", step.step)
+            continue
+        headline = sts.evaluate(dev, lambda texts: encoder.encode(texts, batch), subsets=False)[0]
+        if headline.value > best_value:
+            best_value = headline.value
+            best = {name: value.detach().clone() for name, value in encoder.state_dict().items()}
+        metric = MetricRow(dev.name, "", headline.name, step.step, headline.value, headline.n, headline.error)
+        training.add_progress(store, run, unsaved, [metric])
+        unsaved = []
+        if time.monotonic() - saved_at >= resume_seconds and step.step < total:
+            folder = store.files / "runs" / run.id / f"step-{step.step}"
+            checkpoint.save_state({**going.state(), "best": best}, folder)
+            _remove(training.add_checkpoint(store, run, "resume", step.step, folder))
+            saved_at = time.monotonic()
+        yield Tick(step.step, total, f"dev {headline.value:.2f}", step.step)
+
+    encoder.load_state_dict(best)
+    top = training.best_step(store, run, dev.name, "spearman")
+    assert top is not None
+    counts = {
+        "triplets": len(triplets),
+        "steps": total,
+        "masked_share": training.masked_share(store, run),
+        "best_step": top.step,
+        "dev": {"task": dev.name, "spearman": top.value},
+    }
+    yield Tick(total, total, "writing the model")
+    folder = store.files / "models" / run.id
+    checkpoint.save(encoder, folder, model_card(run, counts, training.recipe(store, run), triplets))
+    training.add_checkpoint(store, run, "model", top.step, folder)
+    store.finish(run, counts)
+    _remove(training.forget_resume_points(store, run))
+    yield Tick(total, total, "complete")
+
+
+def _best_before(store: Store, run: Run, dev: sts.Task, step: int) -> float:
+    """The best dev figure up to `step`; later ones belong to steps that a kill undid and that are taken again."""
+    before = [row.value for row in training.metrics(store, run) if row.task == dev.name and row.step <= step]
+    return max(before, default=-np.inf)
+
+
+def _encode_once(
+    store: Store, model: str, triplets: Sequence[Triplet], load: Callable[[], Any], batch: int
+) -> Iterator[Tick]:
+    """Make sure the mask model's vector of every text is in the cache, loading the model only if one is not."""
+    loaded: list[Any] = []
+
+    def encode(texts: list[str]) -> list[bytes]:
+        if not loaded:
+            loaded.append(load())
+        return [row.astype("<f4").tobytes() for row in loaded[0].encode(texts, batch)]
+
+    texts = [text for triplet in triplets for text in triplet]
+    # Long pieces, so that sorting by length within one has something to sort.
+    for done, total in vectors.cached(store, model, texts, encode, batch * 16):
+        yield Tick(done, total, "mask model")
+
+
+def _read_vectors(store: Store, model: str, texts: list[str]) -> np.ndarray:
+    """Cached vectors (n, w), scaled to length 1."""
+    from stages.models.encoder import normalised
+
+    return normalised(np.stack([np.frombuffer(row, dtype="<f4") for row in vectors.read(store, model, texts)]))
+
+
+def _fields(step: Any) -> tuple[int, int, float, float, float]:
+    return step.step, step.epoch, step.loss, step.masked_share, step.lr
+
+
+def _remove(folders: list[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,189 @@
+"""What `inspect` and `runs` show: rows of triplets with their decisions, the funnel, the list of runs. Reads only."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NamedTuple
+
+from store.database import Store
+from store.records import Run
+
+
+class Row(NamedTuple):
+    """One premise with what became of it."""
+
+    premise: str
+    entailment: str
+    contradiction: str
+    a: float | None
+    b: float | None
+    verdict: str | None
+    reason: str | None
+    premise_id: int
+
+
+class View(NamedTuple):
+    """The runs behind a listing: decisions, scores and drafts, as far as they exist."""
+
+    gen: Run
+    score: Run | None
+    curate: Run | None
+
+
+def view(store: Store, run: Run) -> View:
+    """What there is to see of a gen, score or curate run."""
+    if run.stage == "gen":
+        return View(run, None, None)
+    if run.stage == "score":
+        return View(store.parent(run), run, None)
+    score = store.parent(run)
+    return View(store.parent(score), score, run)
+
+
+def rows(
+    store: Store,
+    shown: View,
+    *,
+    rejected: bool = False,
+    reason: str | None = None,
+    search: str | None = None,
+    limit: int = 50,
+    offset: int = 0,
+) -> list[Row]:
+    """A page of rows in the order of their premises. `search` finds words in premises and hypotheses."""
+    where, values = ["e.run = :gen", "e.role = 'entailment'"], _runs(shown)
+    if rejected:
+        where.append("decisions.verdict = 'drop'")
+    if reason is not None:
+        where.append("decisions.reason = :reason")
+        values["reason"] = reason
+    if search is not None:
+        where.append(
+            "e.premise IN (SELECT rowid FROM premises_fts WHERE premises_fts MATCH :search"
+            " UNION SELECT premise FROM drafts WHERE run = :gen AND id IN"
+            " (SELECT rowid FROM drafts_fts WHERE drafts_fts MATCH :search))"
+        )
+        values["search"] = _words(search)
+    found = store.rows(
+        "SELECT premises.text, e.text, c.text, se.value, sc.value, decisions.verdict, decisions.reason, e.premise"
+        " FROM drafts AS e"
+        " JOIN drafts AS c ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'"
+        " JOIN premises ON premises.id = e.premise"
+        " LEFT JOIN scores AS se ON se.run = :score AND se.premise = e.premise AND se.role = 'entailment'"
+        " LEFT JOIN scores AS sc ON sc.run = :score AND sc.premise = e.premise AND sc.role = 'contradiction'"
+        " LEFT JOIN decisions ON decisions.run = :curate AND decisions.premise = e.premise"
+        f" WHERE {' AND '.join(where)} ORDER BY e.premise LIMIT :limit OFFSET :offset",
+        {**values, "limit": limit, "offset": offset},
+    )
+    return [Row(*row) for row in found]
+
+
+def funnel(store: Store, shown: View) -> dict[str, Any]:
+    """How many premises reached each level, as far as the run goes, and the reasons of those dropped."""
+    if shown.curate is not None and shown.curate.finished:
+        counts = shown.curate.counts
+        return {**counts["funnel"], "dropped": counts["dropped"], "reasons": counts["reasons"]}
+    (premises, generated) = store.one(
+        "SELECT count(*), count(*) FILTER (WHERE e.problem IS NULL AND c.problem IS NULL) FROM drafts AS e"
+        " JOIN drafts AS c ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'"
+        " WHERE e.run = ? AND e.role = 'entailment'",
+        [shown.gen.id],
+    )
+    found: dict[str, Any] = {"premises": premises, "generated": generated}
+    if shown.score is not None:
+        (found["scored"],) = store.one(
+            "SELECT count(*) FROM scores AS e JOIN scores AS c"
+            " ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'"
+            " WHERE e.run = ? AND e.role = 'entailment' AND e.value NOTNULL AND c.value NOTNULL",
+            [shown.score.id],
+        )
+    return found
+
+
+def reasons(store: Store, curate: Run) -> list[str]:
+    """The reasons that occur in a curate run."""
+    return [
+        row[0]
+        for row in store.rows(
+            "SELECT DISTINCT reason FROM decisions WHERE run = ? AND reason NOTNULL ORDER BY reason", [curate.id]
+        )
+    ]
+
+
+class Listed(NamedTuple):
+    """One run as `multicsr runs` lists it."""
+
+    run: Run
+    started: str
+    done: int
+
+
+def runs(store: Store) -> list[Listed]:
+    """Every run, oldest first, with the premises (train: steps) it has done."""
+    return [
+        Listed(Run(row[0], row[1], row[2], row[3], json.loads(row[4]), row[5], json.loads(row[6])), row[7], row[8])
+        for row in store.rows(
+            "SELECT id, stage, version, parent, config, finished, counts, started, CASE stage"
+            " WHEN 'gen' THEN (SELECT count(*) FROM drafts WHERE run = runs.id AND role = 'entailment')"
+            " WHEN 'score' THEN (SELECT count(*) FROM scores WHERE run = runs.id AND role = 'entailment')"
+            " WHEN 'curate' THEN (SELECT count(*) FROM decisions WHERE run = runs.id)"
+            " WHEN 'train' THEN (SELECT count(*) FROM steps WHERE run = runs.id)"
+            " ELSE (SELECT count(DISTINCT task) FROM metrics WHERE run = runs.id) END"
+            " FROM runs ORDER BY started, rowid"
+        )
+    ]
+
+
+class Written(NamedTuple):
+    """What a gen run wrote, against its premises: shares of all premises."""
+
+    premises: int
+    entailment_copies: float
+    contradiction_copies: float
+    distinct_contradictions: float
+
+
+def written(store: Store, gen: Run) -> Written:
+    """How often hypotheses copy their premise (case, punctuation and spacing aside), and how varied contradictions are."""
+    from store.decisions import plain
+
+    texts = store.rows(
+        "SELECT premises.text, e.text, c.text FROM drafts AS e"
+        " JOIN drafts AS c ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'"
+        " JOIN premises ON premises.id = e.premise WHERE e.run = ? AND e.role = 'entailment'",
+        [gen.id],
+    )
+    count = max(len(texts), 1)
+    return Written(
+        len(texts),
+        sum(plain(x) == plain(e) for x, e, _ in texts) / count,
+        sum(plain(x) == plain(c) for x, _, c in texts) / count,
+        len({plain(c) for _, _, c in texts}) / count,
+    )
+
+
+def ordered_share(store: Store, score: Run) -> float:
+    """The share of scored premises whose entailment scores above their contradiction (a > b)."""
+    (share,) = store.one(
+        "SELECT coalesce(avg(e.value > c.value), 0.0) FROM scores AS e JOIN scores AS c"
+        " ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'"
+        " WHERE e.run = ? AND e.role = 'entailment' AND e.value NOTNULL AND c.value NOTNULL",
+        [score.id],
+    )
+    return float(share)
+
+
+def _runs(shown: View) -> dict[str, Any]:
+    return {
+        "gen": shown.gen.id,
+        "score": shown.score.id if shown.score else None,
+        "curate": shown.curate.id if shown.curate else None,
+    }
+
+
+def _words(search: str) -> str:
+    """What the user typed as a full-text query: all its words, the last one as a beginning; no query syntax."""
+    words = re.findall(r"\w+", search)
+    quoted = [f'"{word}"' for word in words]
+    return " ".join(quoted) + "*" if quoted else '""'

@@ -1,0 +1,56 @@
+"""Drafts: the hypotheses as the LLM wrote them. Arrow: premise -> hypotheses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from store.database import Store
+from store.records import DraftRow, Premise, Run
+
+
+def missing(store: Store, run: Run, source: str, last: int, after: int, limit: int) -> list[Premise]:
+    """The next `limit` premises of `source` up to position `last`, with an id above `after`, that `run` has not written."""
+    return [
+        Premise(*row)
+        for row in store.rows(
+            "SELECT id, text FROM premises"
+            " WHERE source = :source AND position <= :last AND id > :after"
+            " AND NOT EXISTS (SELECT 1 FROM drafts WHERE run = :run AND premise = premises.id)"
+            " ORDER BY id LIMIT :limit",
+            {"source": source, "last": last, "after": after, "run": run.id, "limit": limit},
+        )
+    ]
+
+
+def done(store: Store, run: Run) -> int:
+    """How many premises have both their hypotheses."""
+    (count,) = store.one("SELECT count(*) FROM drafts WHERE run = ? AND role = 'entailment'", [run.id])
+    return int(count)
+
+
+def add(store: Store, run: Run, rows: Sequence[DraftRow]) -> None:
+    """Store the drafts of one batch, both roles of each of its premises, in one transaction."""
+    with store.writing() as connection:
+        prompts: dict[str, int] = {}
+        for text in {row.prompt for row in rows}:
+            connection.execute("INSERT OR IGNORE INTO prompts (text) VALUES (?)", [text])
+            (prompts[text],) = connection.execute("SELECT id FROM prompts WHERE text = ?", [text]).fetchone()
+        connection.executemany(
+            "INSERT INTO drafts (run, premise, role, text, raw, problem, prompt, tokens)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (run.id, row.premise, row.role, row.text, row.raw, row.problem, prompts[row.prompt], row.tokens)
+                for row in rows
+            ),
+        )
+
+
+def counts(store: Store, run: Run) -> dict[str, int]:
+    """Premises, hypotheses and, for each problem, the hypotheses that have it."""
+    found = {"premises": done(store, run)}
+    (found["hypotheses"],) = store.one("SELECT count(*) FROM drafts WHERE run = ?", [run.id])
+    for problem, number in store.rows(
+        "SELECT problem, count(*) FROM drafts WHERE run = ? AND problem IS NOT NULL GROUP BY problem", [run.id]
+    ):
+        found[problem] = number
+    return found

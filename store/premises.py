@@ -1,0 +1,70 @@
+"""Premises: unlabeled sentences of one source each. Arrow: a source of text -> premise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from store.database import Store, now
+
+# Rows of one transaction: enough to write fast, few enough that another writer waits milliseconds.
+ROWS_AT_ONCE = 10_000
+
+
+def is_imported(store: Store, source: str) -> bool:
+    """Whether all of `source` is in the store."""
+    row = store.one("SELECT imported FROM sources WHERE name = ?", [source])
+    return bool(row and row[0])
+
+
+def add(
+    store: Store, source: str, path: str, digest: str, rows: int, texts: Iterable[tuple[int, str]]
+) -> Iterator[int]:
+    """Store `texts` (position, text) of a source, yielding how many were read. A text is stored once a source.
+
+    Streams: memory does not grow with the source. Stopped half-way, the same call goes on; a source is complete when
+    its row carries the time of import and the number of duplicates.
+    """
+    with store.writing() as connection:
+        connection.execute(
+            "INSERT OR IGNORE INTO sources (name, path, digest, rows) VALUES (?, ?, ?, ?)", [source, path, digest, rows]
+        )
+    pending, read = iter(texts), 0
+    while batch := list(islice(pending, ROWS_AT_ONCE)):
+        with store.writing() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO premises (source, position, text) VALUES (?, ?, ?)",
+                ((source, position, text) for position, text in batch),
+            )
+        read += len(batch)
+        yield read
+    with store.writing() as connection:
+        connection.execute(
+            "UPDATE sources SET imported = ?, duplicates ="
+            " rows - (SELECT count(*) FROM premises WHERE source = sources.name) WHERE name = ?",
+            [now(), source],
+        )
+
+
+def duplicates(store: Store, source: str) -> int:
+    """How many rows of an imported source repeated an earlier text."""
+    (count,) = store.one("SELECT duplicates FROM sources WHERE name = ?", [source])
+    return int(count)
+
+
+def last_position(store: Store, source: str, limit: int | None) -> int:
+    """The position up to which a run with this `limit` (a number of distinct premises) reads the source."""
+    if limit is not None:
+        row = store.one(
+            "SELECT position FROM premises WHERE source = ? ORDER BY position LIMIT 1 OFFSET ?", [source, limit - 1]
+        )
+        if row:
+            return int(row[0])
+    (last,) = store.one("SELECT coalesce(max(position), 0) FROM premises WHERE source = ?", [source])
+    return int(last)
+
+
+def count(store: Store, source: str, last: int) -> int:
+    """How many premises of `source` lie at or before position `last`."""
+    (number,) = store.one("SELECT count(*) FROM premises WHERE source = ? AND position <= ?", [source, last])
+    return int(number)

@@ -1,0 +1,92 @@
+"""The nouns that cross rooms, as frozen records, and `Problem`, the refusal a user can mend. Standard library only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple
+
+Role = Literal["entailment", "contradiction"]
+ROLES: tuple[Role, Role] = ("entailment", "contradiction")
+
+
+class Problem(Exception):
+    """Something the user can mend: `what` is wrong, with the value, and `remedy`, what to do about it. One line each."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+
+
+class Premise(NamedTuple):
+    """An unlabeled sentence (x in the paper) with its row id in the store."""
+
+    id: int
+    text: str
+
+
+class Triplet(NamedTuple):
+    """One training example: premise x, entailment x+, contradiction x-."""
+
+    premise: str
+    entailment: str
+    contradiction: str
+
+
+@dataclass(frozen=True)
+class DraftRow:
+    """One hypothesis as the LLM wrote it. `raw` is kept where cleaning changed it, `problem` where it is unusable."""
+
+    premise: int
+    role: Role
+    text: str
+    raw: str | None
+    problem: str | None
+    prompt: str
+    tokens: int
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """The similarity of a hypothesis to its premise in [0, 5], or None where `reply` could not be read."""
+
+    premise: int
+    role: Role
+    value: float | None
+    reply: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One stage with one config over one parent. The same three give the same id, in every store."""
+
+    id: str
+    stage: str
+    version: int
+    parent: str | None
+    config: dict[str, Any]
+    finished: str | None
+    counts: dict[str, Any]
+
+
+def canonical(value: Any) -> str:
+    """JSON with one spelling: sorted keys, no spaces, so that equal configs have equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def run_id(stage: str, version: int, parent: str | None, config: dict[str, Any]) -> str:
+    """Twelve hex digits of a hash over stage, version, parent and config."""
+    return digest(canonical([stage, version, parent, config]))
+
+
+def digest(text: str) -> str:
+    """Twelve hex digits that name a text."""
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def as_config(config: Any) -> dict[str, Any]:
+    """A config dataclass as the plain dict that is stored and hashed."""
+    plain: dict[str, Any] = json.loads(canonical(asdict(config)))
+    return plain

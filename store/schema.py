@@ -1,0 +1,201 @@
+"""The schema: tables for what happened, views for those who read. One migration mechanism, sqlite-utils' own.
+
+Arrow: all of them end here. Tables are STRICT and rows are never updated once written, save that a run is marked
+finished. A migration and the record of it commit together; a store that has run a migration this version does not know
+is newer, and is refused before anything is touched.
+
+Why `drafts` and `hypotheses` are two: a prompt with its shots is longer than the sentence it makes and is the same for
+thousands of premises, so the template is stored once in `prompts`, and the view puts the premise back into it.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+# "mcsr" as a big-endian integer: tells a multicsr store from any other SQLite file.
+APPLICATION_ID = 0x6D637372
+
+migrations = Migrations("multicsr")
+
+
+@migrations()
+def m001_store(db: Database) -> None:
+    for statement in TABLES + VIEWS:
+        db.execute(statement)
+    db["premises"].enable_fts(["text"], fts_version="FTS5", create_triggers=True)  # type: ignore[union-attr]
+    db["drafts"].enable_fts(["text"], fts_version="FTS5", create_triggers=True)  # type: ignore[union-attr]
+
+
+TABLES = [
+    """
+    CREATE TABLE runs (
+        id TEXT PRIMARY KEY,
+        stage TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        parent TEXT REFERENCES runs(id),
+        config TEXT NOT NULL CHECK (json_valid(config)),
+        environment TEXT NOT NULL CHECK (json_valid(environment)),
+        counts TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(counts)),
+        started TEXT NOT NULL,
+        finished TEXT
+    ) STRICT
+    """,
+    """
+    CREATE TABLE sources (
+        name TEXT PRIMARY KEY,
+        path TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        rows INTEGER NOT NULL,
+        duplicates INTEGER,
+        imported TEXT
+    ) STRICT
+    """,
+    """
+    CREATE TABLE premises (
+        id INTEGER PRIMARY KEY,
+        source TEXT NOT NULL REFERENCES sources(name),
+        position INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        UNIQUE (source, text)
+    ) STRICT
+    """,
+    "CREATE UNIQUE INDEX premises_by_position ON premises(source, position)",
+    "CREATE TABLE prompts (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT",
+    """
+    CREATE TABLE drafts (
+        id INTEGER PRIMARY KEY,
+        run TEXT NOT NULL REFERENCES runs(id),
+        premise INTEGER NOT NULL REFERENCES premises(id),
+        role TEXT NOT NULL CHECK (role IN ('entailment', 'contradiction')),
+        text TEXT NOT NULL,
+        raw TEXT,
+        problem TEXT,
+        prompt INTEGER NOT NULL REFERENCES prompts(id),
+        tokens INTEGER NOT NULL,
+        UNIQUE (run, premise, role)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE scores (
+        run TEXT NOT NULL REFERENCES runs(id),
+        premise INTEGER NOT NULL REFERENCES premises(id),
+        role TEXT NOT NULL CHECK (role IN ('entailment', 'contradiction')),
+        value REAL CHECK (value BETWEEN 0 AND 5),
+        reply TEXT NOT NULL,
+        PRIMARY KEY (run, premise, role)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE decisions (
+        run TEXT NOT NULL REFERENCES runs(id),
+        premise INTEGER NOT NULL REFERENCES premises(id),
+        verdict TEXT NOT NULL CHECK (verdict IN ('keep', 'drop')),
+        reason TEXT CHECK ((verdict = 'keep') = (reason IS NULL)),
+        swapped INTEGER NOT NULL DEFAULT 0 CHECK (swapped IN (0, 1)),
+        PRIMARY KEY (run, premise)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE steps (
+        run TEXT NOT NULL REFERENCES runs(id),
+        step INTEGER NOT NULL,
+        epoch INTEGER NOT NULL,
+        loss REAL NOT NULL,
+        masked_share REAL NOT NULL,
+        lr REAL NOT NULL,
+        PRIMARY KEY (run, step)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE checkpoints (
+        run TEXT NOT NULL REFERENCES runs(id),
+        step INTEGER NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('resume', 'model')),
+        path TEXT NOT NULL,
+        written TEXT NOT NULL,
+        PRIMARY KEY (run, kind, step)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE metrics (
+        run TEXT NOT NULL REFERENCES runs(id),
+        task TEXT NOT NULL,
+        subset TEXT NOT NULL DEFAULT '',
+        name TEXT NOT NULL,
+        step INTEGER NOT NULL DEFAULT 0,
+        value REAL NOT NULL,
+        n INTEGER NOT NULL,
+        error REAL,
+        PRIMARY KEY (run, task, subset, name, step)
+    ) STRICT, WITHOUT ROWID
+    """,
+]
+
+VIEWS = [
+    """
+    CREATE VIEW hypotheses AS
+    SELECT drafts.run, drafts.premise, drafts.role, drafts.text,
+           replace(prompts.text, '{premise}', premises.text) AS prompt,
+           drafts.tokens, drafts.problem, drafts.raw
+    FROM drafts JOIN premises ON premises.id = drafts.premise JOIN prompts ON prompts.id = drafts.prompt
+    """,
+    # What `train` reads: the kept triplets of a curate run, or every triplet of a gen run.
+    """
+    CREATE VIEW triplets AS
+    SELECT curate.id AS run, premises.id AS premise_id, premises.source AS source, premises.text AS premise,
+           iif(decisions.swapped, c.text, e.text) AS entailment,
+           iif(decisions.swapped, e.text, c.text) AS contradiction,
+           iif(decisions.swapped, sc.value, se.value) AS a,
+           iif(decisions.swapped, se.value, sc.value) AS b
+    FROM runs AS curate
+    JOIN runs AS score ON score.id = curate.parent
+    JOIN decisions ON decisions.run = curate.id AND decisions.verdict = 'keep'
+    JOIN premises ON premises.id = decisions.premise
+    JOIN drafts AS e ON e.run = score.parent AND e.premise = premises.id AND e.role = 'entailment'
+    JOIN drafts AS c ON c.run = score.parent AND c.premise = premises.id AND c.role = 'contradiction'
+    JOIN scores AS se ON se.run = score.id AND se.premise = premises.id AND se.role = 'entailment'
+    JOIN scores AS sc ON sc.run = score.id AND sc.premise = premises.id AND sc.role = 'contradiction'
+    WHERE curate.stage = 'curate'
+    UNION ALL
+    SELECT gen.id, premises.id, premises.source, premises.text, e.text, c.text, NULL, NULL
+    FROM runs AS gen
+    JOIN drafts AS e ON e.run = gen.id AND e.role = 'entailment' AND e.text <> ''
+    JOIN drafts AS c ON c.run = gen.id AND c.premise = e.premise AND c.role = 'contradiction' AND c.text <> ''
+    JOIN premises ON premises.id = e.premise
+    WHERE gen.stage = 'gen'
+    """,
+    # One row a level: how many premises reached it, and for each reason how many were dropped for it.
+    """
+    CREATE VIEW funnel AS
+    SELECT runs.id AS run, level.key AS level, NULL AS reason, level.value AS premises
+    FROM runs, json_each(runs.counts, '$.funnel') AS level WHERE runs.stage = 'curate'
+    UNION ALL
+    SELECT runs.id, 'dropped', why.key, why.value
+    FROM runs, json_each(runs.counts, '$.reasons') AS why WHERE runs.stage = 'curate'
+    """,
+    """
+    CREATE VIEW lineage AS
+    WITH RECURSIVE line(run, distance, ancestor) AS (
+        SELECT id, 0, id FROM runs
+        UNION ALL
+        SELECT line.run, line.distance + 1, runs.parent
+        FROM line JOIN runs ON runs.id = line.ancestor WHERE runs.parent IS NOT NULL
+    )
+    SELECT line.run, line.distance, line.ancestor, runs.stage, runs.config
+    FROM line JOIN runs ON runs.id = line.ancestor
+    """,
+    """
+    CREATE VIEW leaderboard AS
+    SELECT metrics.task, metrics.subset, metrics.name AS metric, metrics.value, metrics.error, metrics.n,
+           runs.config ->> 'model' AS model, runs.parent AS trained, runs.id AS run
+    FROM metrics JOIN runs ON runs.id = metrics.run
+    WHERE runs.stage = 'eval' AND runs.finished IS NOT NULL
+    ORDER BY metrics.task, metrics.subset, metrics.name, metrics.value DESC
+    """,
+]
+
+
+def newest() -> int:
+    """The version this code writes: the number of migrations it knows."""
+    return len(migrations._migrations)

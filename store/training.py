@@ -1,0 +1,152 @@
+"""What training and evaluation leave behind: steps, checkpoints, metrics. Arrow: triplet -> checkpoint -> metric."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from store.database import Store, now
+from store.records import Run, Triplet
+
+
+class StepRow(NamedTuple):
+    """One optimiser step."""
+
+    step: int
+    epoch: int
+    loss: float
+    masked_share: float
+    lr: float
+
+
+class MetricRow(NamedTuple):
+    """One figure: `value` with its standard error over `n` items. `subset` names a part of a task, '' is the whole."""
+
+    task: str
+    subset: str
+    name: str
+    step: int
+    value: float
+    n: int
+    error: float | None
+
+
+def triplets(store: Store, run: Run) -> list[Triplet]:
+    """The triplets of a curate run (kept) or a gen run (all), in the order of their premises."""
+    return [
+        Triplet(*row)
+        for row in store.rows(
+            "SELECT premise, entailment, contradiction FROM triplets WHERE run = ? ORDER BY premise_id", [run.id]
+        )
+    ]
+
+
+def add_progress(store: Store, run: Run, steps: Sequence[StepRow], metrics: Sequence[MetricRow] = ()) -> None:
+    """Store steps and dev figures; a step done again after a restart replaces its equal."""
+    with store.writing() as connection:
+        connection.executemany(
+            "INSERT OR REPLACE INTO steps (run, step, epoch, loss, masked_share, lr) VALUES (?, ?, ?, ?, ?, ?)",
+            ((run.id, *step) for step in steps),
+        )
+        connection.executemany(
+            "INSERT OR REPLACE INTO metrics (run, task, subset, name, step, value, n, error)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            ((run.id, *metric) for metric in metrics),
+        )
+
+
+def add_metrics(store: Store, run: Run, metrics: Sequence[MetricRow]) -> None:
+    """Store the figures of one task in one transaction."""
+    add_progress(store, run, (), metrics)
+
+
+def metrics(store: Store, run: Run) -> list[MetricRow]:
+    """All figures of a run, whole tasks before their subsets."""
+    return [
+        MetricRow(*row)
+        for row in store.rows(
+            "SELECT task, subset, name, step, value, n, error FROM metrics WHERE run = ?"
+            " ORDER BY task, subset <> '', subset, name, step",
+            [run.id],
+        )
+    ]
+
+
+def best_step(store: Store, run: Run, task: str, name: str) -> MetricRow | None:
+    """The dev figure of the best step so far: highest value, earliest step."""
+    row = store.one(
+        "SELECT task, subset, name, step, value, n, error FROM metrics"
+        " WHERE run = ? AND task = ? AND name = ? AND subset = '' ORDER BY value DESC, step LIMIT 1",
+        [run.id, task, name],
+    )
+    return MetricRow(*row) if row else None
+
+
+def masked_share(store: Store, run: Run) -> float:
+    """Mean share of negatives that the mask removed, over all steps."""
+    (share,) = store.one("SELECT coalesce(avg(masked_share), 0.0) FROM steps WHERE run = ?", [run.id])
+    return float(share)
+
+
+def steps(store: Store, run: Run) -> list[StepRow]:
+    """The training curve."""
+    return [
+        StepRow(*row)
+        for row in store.rows(
+            "SELECT step, epoch, loss, masked_share, lr FROM steps WHERE run = ? ORDER BY step", [run.id]
+        )
+    ]
+
+
+def checkpoint(store: Store, run: Run, kind: str) -> tuple[int, Path] | None:
+    """(step, folder) of the newest checkpoint of a kind whose folder is still there: 'resume' or 'model'."""
+    for step, path in store.rows(
+        "SELECT step, path FROM checkpoints WHERE run = ? AND kind = ? ORDER BY step DESC", [run.id, kind]
+    ):
+        folder = store.files / path
+        if folder.exists():
+            return step, folder
+    return None
+
+
+def add_checkpoint(store: Store, run: Run, kind: str, step: int, folder: Path) -> list[Path]:
+    """Point to a folder that is complete on disk; returns the folders this one replaces, free to be removed."""
+    path = str(folder.relative_to(store.files))
+    old = [
+        store.files / row[0]
+        for row in store.rows(
+            "SELECT path FROM checkpoints WHERE run = ? AND kind = ? AND path <> ?", [run.id, kind, path]
+        )
+    ]
+    with store.writing() as connection:
+        connection.execute("DELETE FROM checkpoints WHERE run = ? AND kind = ?", [run.id, kind])
+        connection.execute(
+            "INSERT INTO checkpoints (run, kind, step, path, written) VALUES (?, ?, ?, ?, ?)",
+            [run.id, kind, step, path, now()],
+        )
+    return old
+
+
+def forget_resume_points(store: Store, run: Run) -> list[Path]:
+    """Drop the rows of a run's resume points once its model is written; returns their folders."""
+    old = [
+        store.files / row[0]
+        for row in store.rows("SELECT path FROM checkpoints WHERE run = ? AND kind = 'resume'", [run.id])
+    ]
+    with store.writing() as connection:
+        connection.execute("DELETE FROM checkpoints WHERE run = ? AND kind = 'resume'", [run.id])
+    return old
+
+
+def recipe(store: Store, run: Run) -> list[tuple[str, str, dict[str, object], dict[str, object]]]:
+    """(stage, run id, config, counts) of a run and its ancestors, oldest first: what a model card tells."""
+    return [
+        (stage, id, json.loads(config), json.loads(counts))
+        for stage, id, config, counts in store.rows(
+            "SELECT lineage.stage, ancestor, lineage.config, runs.counts FROM lineage JOIN runs ON runs.id = ancestor"
+            " WHERE run = ? ORDER BY distance DESC",
+            [run.id],
+        )
+    ]
