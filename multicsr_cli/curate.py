@@ -21,18 +21,35 @@ THRESHOLDS = {"prompt": (3.0, 3.0, 1.0), "likelihood": (1.5, 2.5, 0.5)}
 def command(
     run: RunName = "latest",
     alpha: Annotated[
-        float | None, typer.Option(parser=options.number, metavar="F", help="Keep iff a >= F ...", show_default="3; 1.5 by likelihood")
+        float | None,
+        typer.Option(
+            parser=options.number, metavar="F", help="Keep iff a >= F ...", show_default="3; 1.5 by likelihood"
+        ),
     ] = None,
     beta: Annotated[
-        float | None, typer.Option(parser=options.number, metavar="F", help="... and b <= F ...", show_default="3; 2.5 by likelihood")
+        float | None,
+        typer.Option(
+            parser=options.number, metavar="F", help="... and b <= F ...", show_default="3; 2.5 by likelihood"
+        ),
     ] = None,
     gamma: Annotated[
-        float | None, typer.Option(parser=options.number, metavar="F", help="... and a >= b + F.", show_default="1; 0.5 by likelihood")
+        float | None,
+        typer.Option(
+            parser=options.number, metavar="F", help="... and a >= b + F.", show_default="1; 0.5 by likelihood"
+        ),
     ] = None,
-    drop_copies: Annotated[bool, typer.Option("--drop-copies", help="Drop a triplet that repeats its premise.")] = False,
-    drop_duplicates: Annotated[bool, typer.Option("--drop-duplicates", help="Keep only the first of equal triplets.")] = False,
-    swap_reversed: Annotated[bool, typer.Option("--swap-reversed", help="Where a < b, swap the hypotheses first.")] = False,
-    sweep: Annotated[bool, typer.Option("--sweep", help="Print what a grid of thresholds would keep; write nothing.")] = False,
+    drop_copies: Annotated[
+        bool, typer.Option("--drop-copies", help="Drop a triplet that repeats its premise.")
+    ] = False,
+    drop_duplicates: Annotated[
+        bool, typer.Option("--drop-duplicates", help="Keep only the first of equal triplets.")
+    ] = False,
+    swap_reversed: Annotated[
+        bool, typer.Option("--swap-reversed", help="Where a < b, swap the hypotheses first.")
+    ] = False,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Print what a grid of thresholds would keep; write nothing.")
+    ] = False,
     db: Db = DEFAULT_DB,
     json: Json = False,
 ) -> None:
@@ -87,15 +104,16 @@ def plan(
     from stages.config import CurateConfig
 
     usual = THRESHOLDS[parent.config["by"]]
-    chosen = [given if given is not None else default for given, default in zip((alpha, beta, gamma), usual, strict=True)]
-    return CurateConfig(*chosen, drop_copies, drop_duplicates, swap_reversed)
+    chosen = zip((alpha, beta, gamma), usual, strict=True)
+    alpha, beta, gamma = (default if given is None else given for given, default in chosen)
+    return CurateConfig(alpha, beta, gamma, drop_copies, drop_duplicates, swap_reversed)
 
 
-def make(store: Store, parent: Run, config: Any) -> Run:
+def make(store: Store, parent: Run, config: Any, title: str | None = None) -> Run:
     """Decide every premise."""
     from stages import curate as stage
 
-    screen.drive(stage.run(store, config, parent), "curate", "premises")
+    screen.drive(stage.run(store, config, parent), title or "curate", "premises", announce=title is None)
     return store.begin("curate", stage.VERSION, config, parent.id)
 
 

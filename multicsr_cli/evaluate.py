@@ -20,10 +20,15 @@ def command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A train run, an alias, a hub id or a folder.")],
     tasks: Annotated[
         str | None,
-        typer.Option(metavar="LIST", help="Names joined by commas, or sts, mini.", show_default="mini; with --data what is there"),
+        typer.Option(
+            metavar="LIST", help="Names joined by commas, or sts, mini.", show_default="mini; with --data what is there"
+        ),
     ] = None,
     pooler: Annotated[
-        str | None, typer.Option(metavar="NAME", help="mean, cls, cls_before_pooler or first_last_mean.", show_default="the model's own")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="mean, cls, cls_before_pooler or first_last_mean.", show_default="the model's own"
+        ),
     ] = None,
     data: Data = None,
     db: Db = DEFAULT_DB,
@@ -88,13 +93,20 @@ def choose_tasks(names: str | None, data: Path | None) -> list[Task]:
 
 
 def make(
-    store: Store, model: str, tasks: list[Task], *, pooler: str | None = None, device: str, batch: int | None = None
+    store: Store,
+    model: str,
+    tasks: list[Task],
+    *,
+    pooler: str | None = None,
+    device: str,
+    batch: int | None = None,
+    title: str | None = None,
 ) -> Run:
     """Evaluate what is missing."""
     from multicsr_cli.gen import resolve
     from stages import evaluate as stage
     from stages.config import POOLERS, EvalConfig
-    from stages.models import catalog
+    from stages.models import catalog, pooling
 
     trained = _train_run(store, model)
     name = model
@@ -105,9 +117,11 @@ def make(
     found = catalog.locate(name, "encoder")
     if pooler is not None and pooler not in POOLERS:
         raise Problem(f"--pooler {pooler!r} is not known", f"give one of {', '.join(POOLERS)}")
-    chosen = pooler or catalog.pooling_of(found)
+    chosen = pooler or pooling.pooling_of(found)
     if chosen is None:
-        raise Problem(f"{model} does not record how its tokens are pooled", f"say it with --pooler: {', '.join(POOLERS)}")
+        raise Problem(
+            f"{model} does not record how its tokens are pooled", f"say it with --pooler: {', '.join(POOLERS)}"
+        )
     where, _ = resolve(device, "float32")
     config = EvalConfig(
         model=trained.id if trained else model,
@@ -123,7 +137,7 @@ def make(
 
     parent = trained.id if trained else None
     ticks = stage.run(store, config, parent, tasks, load, batch or 64, str(where))
-    screen.drive(ticks, f"eval {config.model}", "tasks")
+    screen.drive(ticks, title or f"eval {config.model}", "tasks", announce=title is None)
     return store.begin("eval", stage.VERSION, config, parent)
 
 

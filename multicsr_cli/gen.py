@@ -22,9 +22,15 @@ MAX_TOKENS = 48
 
 
 def command(
-    premises: Annotated[str, typer.Option(metavar="bundled|FILE", help="Sentences: .txt, .csv, .tsv or .jsonl.")] = "bundled",
-    llm: Annotated[str, typer.Option(metavar="NAME", help="Alias, hub id or folder; see `multicsr models`.")] = "smollm2",
-    omega: Annotated[float, typer.Option(parser=options.number, metavar="F", help="Weight of the opposite instruction.")] = 0.3,
+    premises: Annotated[
+        str, typer.Option(metavar="bundled|FILE", help="Sentences: .txt, .csv, .tsv or .jsonl.")
+    ] = "bundled",
+    llm: Annotated[
+        str, typer.Option(metavar="NAME", help="Alias, hub id or folder; see `multicsr models`.")
+    ] = "smollm2",
+    omega: Annotated[
+        float, typer.Option(parser=options.number, metavar="F", help="Weight of the opposite instruction.")
+    ] = 0.3,
     omega_contradiction: Annotated[
         float | None,
         typer.Option(parser=options.number, metavar="F", help="The same for contradictions.", show_default="omega"),
@@ -73,7 +79,8 @@ def command(
     if json:
         screen.document(result)
     else:
-        screen.facts(f"gen {run.id}", list(result.items())[1:] + [(k, v) for k, v in run.counts.items() if k not in result])
+        problems = [(name, count) for name, count in run.counts.items() if name not in result]
+        screen.facts(f"gen {run.id}", [*list(result.items())[2:], *problems])
         screen.say(f"next: multicsr score {run.id}   or   multicsr inspect {run.id}")
 
 
@@ -134,8 +141,13 @@ def plan(
     return Plan(config, chosen, language_model(found, where, number_format), where)
 
 
-def make(store: Store, source: Source, made: Plan, batch: int | None) -> tuple[Run, screen.Work]:
-    """Import the premises that are not in the store, then write what is missing of the run."""
+def make(
+    store: Store, source: Source, made: Plan, batch: int | None, title: str | None = None
+) -> tuple[Run, screen.Work]:
+    """Import the premises that are not in the store, then write what is missing of the run.
+
+    A caller of many runs gives each a `title`; one that is complete then passes in silence.
+    """
     from stages import gen
     from stages.stage import Tick
     from store import premises
@@ -147,7 +159,7 @@ def make(store: Store, source: Source, made: Plan, batch: int | None) -> tuple[R
         if repeated or source.blank:
             screen.say(f"{source.path.name}: {repeated:,} repeated and {source.blank:,} blank lines left out")
     ticks = gen.run(store, made.config, made.prompts, made.load, batch or default_batch(made.device), str(made.device))
-    work = screen.drive(ticks, f"gen ω {made.config.omega:g}", "premises")
+    work = screen.drive(ticks, title or f"gen ω {made.config.omega:g}", "premises", announce=title is None)
     return store.begin("gen", gen.VERSION, made.config, None), work
 
 
@@ -155,7 +167,7 @@ def summary(run: Run, work: screen.Work) -> dict[str, Any]:
     """The JSON document of the contract."""
     return {
         "run": run.id,
-        "stage": "gen",
+        "stage": run.stage,
         "premises": run.counts["premises"],
         "done": run.counts["premises"],
         "hypotheses": run.counts["hypotheses"],

@@ -17,7 +17,7 @@ def command(db: Db = DEFAULT_DB, json: Json = False) -> None:
         return
     screen.table(
         "models",
-        ("name", "kind", "what it is", "installed", "where, or how to get it"),
-        [(row.name, row.kind, row.about, row.installed, row.where) for row in listed],
+        ("name", "kind", "what it is", "installed", "if not"),
+        [(row.name, row.kind, row.about, row.installed, "" if row.installed else row.where) for row in listed],
         caption="Any hub id (owner/name) or local folder can be given instead.",
     )

@@ -37,7 +37,8 @@ Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu
 Batch = Annotated[str, typer.Option("--batch", metavar="N|auto", help="How much is computed at once: speed only.")]
 Dtype = Annotated[str, typer.Option("--dtype", metavar="NAME", help="auto, float32 or bfloat16.")]
 Data = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Evaluation data in the SentEval layout.", show_default=False)
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Evaluation data in the SentEval layout.", show_default=False),
 ]
 RunName = Annotated[str, typer.Argument(metavar="[RUN]", help="A run id, a unique prefix of one, or latest.")]
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import shlex
 from typing import Any
 
-from multicsr_cli import screen
+from multicsr_cli import curate, gen, score, screen, train
 from multicsr_cli.options import DEFAULT_DB, Db, Json
 from store.records import Run
+
+COMMANDS: dict[str, Any] = {
+    "gen": gen.command,
+    "score": score.command,
+    "curate": curate.command,
+    "train": train.command,
+}
 
 # Config fields that no flag sets: they name the content behind a flag's value.
 DERIVED = ("_fingerprint", "_digest")
@@ -43,7 +51,10 @@ def command(db: Db = DEFAULT_DB, json: Json = False) -> None:
     screen.table(
         str(db),
         ("run", "stage", "parent", "state", "done", "command"),
-        [(row.run.id, row.run.stage, row.run.parent, _state(row.run), row.done, command_line(row.run)) for row in listed],
+        [
+            (row.run.id, row.run.stage, row.run.parent, _state(row.run), row.done, command_line(row.run))
+            for row in listed
+        ],
     )
 
 
@@ -52,15 +63,17 @@ def _state(run: Run) -> str:
 
 
 def command_line(run: Run) -> str:
-    """The command that makes (or resumes) a run."""
+    """The command that makes (or resumes) a run; settings that are the command's own defaults are left out."""
     words: list[str] = ["multicsr", run.stage]
     if run.stage == "eval":
         words += [run.config["model"], "--tasks", ",".join(run.config["tasks"])]
         return shlex.join(words)
     if run.parent:
         words.append(run.parent)
+    defaults = inspect.signature(COMMANDS[run.stage]).parameters
     for name, value in run.config.items():
-        words += _flag(name, value)
+        if name not in defaults or value != defaults[name].default:
+            words += _flag(name, value)
     return shlex.join(words)
 
 

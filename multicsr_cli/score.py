@@ -19,17 +19,27 @@ def command(
     run: RunName = "latest",
     by: Annotated[
         str | None,
-        typer.Option(metavar="prompt|likelihood", help="How the LLM is read.", show_default="likelihood for smollm2, else prompt"),
+        typer.Option(
+            metavar="prompt|likelihood", help="How the LLM is read.", show_default="likelihood for smollm2, else prompt"
+        ),
     ] = None,
-    llm: Annotated[str | None, typer.Option(metavar="NAME", help="The LLM that scores.", show_default="the run's")] = None,
+    llm: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The LLM that scores.", show_default="the run's")
+    ] = None,
     prompts: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Prompt set.", show_default="the one that suits the LLM")
     ] = None,
     directions: Annotated[
         str | None,
-        typer.Option(metavar="one|both", help="With likelihood: premise to hypothesis, or the mean of both ways.", show_default="both"),
+        typer.Option(
+            metavar="one|both",
+            help="With likelihood: premise to hypothesis, or the mean of both ways.",
+            show_default="both",
+        ),
     ] = None,
-    expected: Annotated[bool, typer.Option("--expected", help="With prompt: the mean of 0 to 5 under the LLM.")] = False,
+    expected: Annotated[
+        bool, typer.Option("--expected", help="With prompt: the mean of 0 to 5 under the LLM.")
+    ] = False,
     db: Db = DEFAULT_DB,
     device: Device = "auto",
     batch: Batch = "auto",
@@ -42,9 +52,13 @@ def command(
 
     store = Store.open(db, create=False)
     parent = store.find(run, ("gen",))
-    made = plan(parent, by=by, llm=llm, prompts=prompts, directions=directions, expected=expected, device=device, dtype=dtype)
+    made = plan(
+        parent, by=by, llm=llm, prompts=prompts, directions=directions, expected=expected, device=device, dtype=dtype
+    )
     if by is None and made.config.by == "likelihood":
-        screen.say(f"{made.config.llm} is too small to answer with a number: scoring by likelihood (--by prompt asks it anyway)")
+        screen.say(
+            f"{made.config.llm} is too small to answer with a number: scoring by likelihood (--by prompt asks it anyway)"
+        )
     done, work = make(store, parent, made, size)
     result = summary(done, work)
     if json:
@@ -90,14 +104,14 @@ def plan(
     return Plan(config, chosen, language_model(found, where, number_format), where)
 
 
-def make(store: Store, parent: Run, made: Plan, batch: int | None) -> tuple[Run, screen.Work]:
+def make(store: Store, parent: Run, made: Plan, batch: int | None, title: str | None = None) -> tuple[Run, screen.Work]:
     """Score what is missing."""
     from stages import score
 
     ticks = score.run(
         store, made.config, parent, made.prompts, made.load, batch or default_batch(made.device), str(made.device)
     )
-    work = screen.drive(ticks, f"score by {made.config.by}", "premises")
+    work = screen.drive(ticks, title or f"score by {made.config.by}", "premises", announce=title is None)
     return store.begin("score", score.VERSION, made.config, parent.id), work
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from rich.console import Console
@@ -16,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from stages.stage import Tick
+from stages.stage import COMPLETE, Tick
 
 # Between two progress lines where stderr is a file or a pipe.
 SECONDS_BETWEEN_LINES = 15.0
@@ -33,8 +34,6 @@ class Work:
     seconds: float
     fresh: int
     rate: float
-    done: int
-    total: int
 
 
 def out() -> Console:
@@ -69,26 +68,33 @@ def document(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
-def drive(ticks: Iterable[Tick], title: str, unit: str) -> Work:
-    """Run a stage to its end with a bar on stderr. Raises Stopped on Ctrl-C, when the last batch is stored."""
+def drive(ticks: Iterator[Tick], title: str, unit: str, announce: bool = True) -> Work:
+    """Run a stage to its end with a bar on stderr. Raises Stopped on Ctrl-C, when the last batch is stored.
+
+    A run that is complete already shows no bar; with `announce` it says so.
+    """
     started = first = time.monotonic()
-    tick, fresh_before = Tick(0, 0, ""), 0
+    tick, fresh = Tick(0, 0, COMPLETE), 0
+    begun = next(ticks, tick)
+    if begun.note == COMPLETE:
+        if announce:
+            say(f"{title}: complete already, nothing left to do")
+        return Work(0.0, 0, 0.0)
     with _bar(title) as show:
         try:
-            for tick in ticks:
+            for tick in chain([begun], ticks):
                 now = time.monotonic()
                 if not tick.fresh:
                     first = now  # loading does not count into the rate
-                rate = tick.fresh / (now - first) if tick.fresh and now > first else 0.0
-                fresh_before = tick.fresh
+                fresh = tick.fresh
+                rate = fresh / (now - first) if fresh and now > first else 0.0
                 show(tick, f"{rate:.1f} {unit}/s" if rate else "")
         except KeyboardInterrupt:
-            if hasattr(ticks, "close"):
-                ticks.close()
-            raise Stopped(f"{title}: {tick.done:,} of {tick.total:,} {unit} are stored; the same command goes on") from None
-    seconds = time.monotonic() - started
-    busy = time.monotonic() - first
-    return Work(seconds, fresh_before, fresh_before / busy if fresh_before and busy > 0 else 0.0, tick.done, tick.total)
+            raise Stopped(
+                f"{title}: {tick.done:,} of {tick.total:,} {unit} are stored; the same command goes on"
+            ) from None
+    ended = time.monotonic()
+    return Work(ended - started, fresh, fresh / (ended - first) if fresh and ended > first else 0.0)
 
 
 @contextmanager

@@ -28,8 +28,12 @@ MEASUREMENTS, LONGEST_INTERVAL = 6, 125
 def command(
     run: RunName = "latest",
     base: Annotated[str, typer.Option(metavar="NAME", help="The encoder to train.")] = "minilm-l4",
-    mask_model: Annotated[str, typer.Option(metavar="NAME|none", help="The frozen encoder that finds false negatives.")] = "minilm",
-    sigma: Annotated[float, typer.Option(parser=options.number, metavar="F", help="Mask negatives at least this similar.")] = 0.9,
+    mask_model: Annotated[
+        str, typer.Option(metavar="NAME|none", help="The frozen encoder that finds false negatives.")
+    ] = "minilm",
+    sigma: Annotated[
+        float, typer.Option(parser=options.number, metavar="F", help="Mask negatives at least this similar.")
+    ] = 0.9,
     tau: Annotated[float, typer.Option(parser=options.number, metavar="F", help="Temperature.")] = 0.05,
     train_batch: Annotated[
         int | None, typer.Option(metavar="N", help="Triplets a step.", show_default="32 for an embedded base, else 256")
@@ -37,19 +41,31 @@ def command(
     epochs: Annotated[int, typer.Option(metavar="N")] = 3,
     lr: Annotated[
         float | None,
-        typer.Option(parser=options.number, metavar="F", help="Learning rate.", show_default="1e-4 for an embedded base, else 5e-5"),
+        typer.Option(
+            parser=options.number,
+            metavar="F",
+            help="Learning rate.",
+            show_default="1e-4 for an embedded base, else 5e-5",
+        ),
     ] = None,
     max_length: Annotated[int, typer.Option(metavar="N", help="Tokens a sentence is cut to while training.")] = 32,
     pooler: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="mean, cls, cls_before_pooler or first_last_mean.", show_default="the base's own"),
+        typer.Option(
+            metavar="NAME", help="mean, cls, cls_before_pooler or first_last_mean.", show_default="the base's own"
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N")] = 0,
-    dev: Annotated[str, typer.Option(metavar="NAME|FILE", help="mini, stsb, sickr, or a TSV: sentence, sentence, score.")] = "mini",
+    dev: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="mini, stsb, sickr, or a TSV: sentence, sentence, score.")
+    ] = "mini",
     eval_every: Annotated[
-        int | None, typer.Option(metavar="N", help="Steps between dev measurements.", show_default="a sixth, at most 125")
+        int | None,
+        typer.Option(metavar="N", help="Steps between dev measurements.", show_default="a sixth, at most 125"),
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Also put the trained model here.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also put the trained model here.", show_default=False)
+    ] = None,
     data: Data = None,
     db: Db = DEFAULT_DB,
     device: Device = "auto",
@@ -120,24 +136,29 @@ def make(
     device: str,
     dtype: str,
     batch: int | None = None,
+    title: str | None = None,
 ) -> tuple[Run, screen.Work]:
     """Resolve names and settings, then train what is missing."""
     from stages import train as stage
     from stages.config import TrainConfig
-    from stages.models import catalog
+    from stages.models import catalog, pooling
     from stages.models.device import device as find_device
 
     if not parent.finished:
-        raise Problem(f"{parent.stage} run {parent.id} is not finished", f"run the same `multicsr {parent.stage}` again; it goes on")
+        raise Problem(
+            f"{parent.stage} run {parent.id} is not finished",
+            f"run the same `multicsr {parent.stage}` again; it goes on",
+        )
     dev_task = dev_pairs(dev, data)
     usual_batch, usual_lr = EMBEDDED_RECIPE if base in EMBEDDED_BASES else PAPER_RECIPE
     train_batch = usual_batch if train_batch is None else train_batch
     found = catalog.locate(base, "encoder")
     guide = None if mask_model == "none" else catalog.locate(mask_model, "encoder")
-    chosen_pooler = pooler or catalog.pooling_of(found)
+    chosen_pooler = pooler or pooling.pooling_of(found)
     if chosen_pooler is None:
         raise Problem(
-            f"{base} does not record how its tokens are pooled", "say it with --pooler: mean, cls, cls_before_pooler or first_last_mean"
+            f"{base} does not record how its tokens are pooled",
+            "say it with --pooler: mean, cls, cls_before_pooler or first_last_mean",
         )
     where, number_format = resolve(device, dtype)
     if eval_every is None:
@@ -176,7 +197,7 @@ def make(
 
     loaders = stage.Loaders(load_base, load_guide if guide else None)
     ticks = stage.run(store, config, parent, dev_task, loaders, batch or 64, str(find_device(device)))
-    work = screen.drive(ticks, f"train seed {seed}", "steps")
+    work = screen.drive(ticks, title or f"train seed {seed}", "steps", announce=title is None)
     return store.begin("train", stage.VERSION, config, parent.id), work
 
 
@@ -197,7 +218,9 @@ def model_folder(store: Store, run: Run) -> Path:
 
     found = training.checkpoint(store, run, "model")
     if found is None:
-        raise Problem(f"the model of train run {run.id} is gone from {store.files}", "restore the folder beside the store")
+        raise Problem(
+            f"the model of train run {run.id} is gone from {store.files}", "restore the folder beside the store"
+        )
     return found[1]
 
 

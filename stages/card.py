@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -65,6 +65,6 @@ def model_card(
     return "\n".join(lines) + "\n"
 
 
-def _settings(values: dict[str, object]) -> str:
+def _settings(values: Mapping[str, object]) -> str:
     shown = {key: value for key, value in values.items() if value is not None and not key.endswith(UNSHOWN)}
     return ", ".join(f"{key} {value}" for key, value in shown.items())

@@ -65,7 +65,8 @@ class GenConfig:
         _whole("--max-tokens", self.max_tokens, 1)
         _one_of("--dtype", self.dtype, DTYPES)
         if self.sample:
-            assert self.temperature is not None and self.top_p is not None
+            assert self.temperature is not None
+            assert self.top_p is not None
             object.__setattr__(self, "temperature", _number("--temperature", self.temperature, 0, 10, low_open=True))
             object.__setattr__(self, "top_p", _number("--top-p", self.top_p, 0, 1, low_open=True))
         else:

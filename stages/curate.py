@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import product
 
 from stages.config import CurateConfig
-from stages.stage import Tick, Ticks
+from stages.stage import COMPLETE, Tick, Ticks
 from store import decisions
 from store.database import Store
 from store.records import Problem, Run
@@ -30,7 +30,7 @@ def run(store: Store, config: CurateConfig, parent: Run) -> Ticks:
     gen = store.parent(parent)
     total = gen.counts["premises"]
     if run.finished:
-        yield Tick(total, total, "complete")
+        yield Tick(total, total, COMPLETE)
         return
     thresholds = {
         "alpha": config.alpha,

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from stages.config import EvalConfig
-from stages.stage import Tick, Ticks
+from stages.stage import COMPLETE, Tick, Ticks
 from stages.tasks import sts
 from store import training
 from store.database import Store
@@ -39,7 +39,7 @@ def run(
     """Evaluate on the tasks that have no figures yet. `parent` is the train run the model comes from, if any."""
     run = store.begin("eval", VERSION, config, parent=parent, environment={"device": device})
     if run.finished:
-        yield Tick(len(tasks), len(tasks), "complete")
+        yield Tick(len(tasks), len(tasks), COMPLETE)
         return
     with store.only_writer(run):
         have = {row.task for row in training.metrics(store, run)}

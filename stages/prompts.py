@@ -71,9 +71,7 @@ def load(name: str) -> PromptSet:
     else:
         path = Path(name)
         if not path.is_file():
-            raise Problem(
-                f"there is no prompt set {name!r}", f"give a TOML file or one of: {', '.join(names())}"
-            )
+            raise Problem(f"there is no prompt set {name!r}", f"give a TOML file or one of: {', '.join(names())}")
         try:
             text, shown = path.read_text(encoding="utf-8"), path.name
         except UnicodeDecodeError as error:
@@ -100,14 +98,14 @@ def _parse(table: dict[str, Any], name: str) -> PromptSet:
         value: str = field(path, str)
         for hole in holes:
             if value.count(hole) != 1:
-                raise Problem(f"{path} of the prompt set {name} holds {hole} {value.count(hole)} times", "write it once")
+                raise Problem(
+                    f"{path} of the prompt set {name} holds {hole} {value.count(hole)} times", "write it once"
+                )
         return value
 
     def role(path: str) -> Template:
         instructions = field(f"{path}.instructions", list)
-        return Template(
-            tuple(str(one) for one in instructions), text(f"{path}.template", "{instruction}", "{premise}")
-        )
+        return Template(tuple(str(one) for one in instructions), text(f"{path}.template", "{instruction}", "{premise}"))
 
     return PromptSet(
         name=name,

@@ -112,9 +112,12 @@ def _jsonl(raw: IO[bytes], path: Path, column: str | None) -> Iterator[tuple[int
 
 
 def _table(raw: IO[bytes], path: Path, column: str | None, delimiter: str) -> Iterator[tuple[int, str]]:
+    texts = (line for _, line in _lines(raw, path))
     # In a TSV a quote is a character like any other; in a CSV it encloses fields.
-    quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
-    reader = csv.reader((line for _, line in _lines(raw, path)), delimiter=delimiter, quoting=quoting)
+    if delimiter == ",":
+        reader = csv.reader(texts, delimiter=",")
+    else:
+        reader = csv.reader(texts, delimiter=delimiter, quoting=csv.QUOTE_NONE)
     try:
         header = next(reader, [])
         place = header.index(_column(path, column, header, ""))

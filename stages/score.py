@@ -17,7 +17,7 @@ from stages import text
 from stages.config import ScoreConfig
 from stages.models.request import Line, Prompt, Reader
 from stages.prompts import PromptSet
-from stages.stage import Tick, Ticks
+from stages.stage import COMPLETE, Tick, Ticks
 from store import scores
 from store.database import Store
 from store.records import ROLES, Problem, Run, ScoreRow, canonical
@@ -45,7 +45,7 @@ def run(
     run = store.begin("score", VERSION, config, parent=parent.id, environment={"device": device})
     total = parent.counts["premises"]
     if run.finished:
-        yield Tick(total, total, "complete")
+        yield Tick(total, total, COMPLETE)
         return
     with store.only_writer(run):
         done, fresh, after, reader = scores.done(store, run), 0, 0, None

@@ -21,3 +21,5 @@ class Tick:
 
 
 Ticks = Iterator[Tick]
+
+COMPLETE = "complete"  # the note of the only tick of a run that has nothing left to do

@@ -6,7 +6,7 @@ import re
 
 # Words whose full stop does not end a sentence.
 ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof st mt jr sr vs etc no fig vol approx dept est inc ltd co e.g i.e a.m p.m u.s u.k".split()
+    "mr mrs ms dr prof st mt jr sr vs etc no fig vol approx dept est inc ltd co e.g i.e a.m p.m u.s u.k".split()  # noqa: SIM905
 )
 
 _END = re.compile(r"[.!?]+[\"')\]]*(?=\s)")

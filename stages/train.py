@@ -21,7 +21,7 @@ import numpy as np
 
 from stages.card import model_card
 from stages.config import TrainConfig
-from stages.stage import Tick, Ticks
+from stages.stage import COMPLETE, Tick, Ticks
 from stages.tasks import sts
 from store import training, vectors
 from store.database import Store
@@ -55,12 +55,13 @@ def run(
     """Train on the triplets of `parent`; `batch` is the number of texts encoded at a time outside training steps."""
     if not parent.finished:
         raise Problem(
-            f"{parent.stage} run {parent.id} is not finished", f"run the same `multicsr {parent.stage}` again; it goes on"
+            f"{parent.stage} run {parent.id} is not finished",
+            f"run the same `multicsr {parent.stage}` again; it goes on",
         )
     run = store.begin("train", VERSION, config, parent=parent.id, environment={"device": device})
     if run.finished:
         steps = run.counts["steps"]
-        yield Tick(steps, steps, "complete")
+        yield Tick(steps, steps, COMPLETE)
         return
     triplets = training.triplets(store, parent)
     if not triplets:
@@ -153,7 +154,6 @@ def _train(
     training.add_checkpoint(store, run, "model", top.step, folder)
     store.finish(run, counts)
     _remove(training.forget_resume_points(store, run))
-    yield Tick(total, total, "complete")
 
 
 def _best_before(store: Store, run: Run, dev: sts.Task, step: int) -> float:

@@ -83,7 +83,9 @@ def funnel(store: Store, shown: View) -> dict[str, Any]:
     """How many premises reached each level, as far as the run goes, and the reasons of those dropped."""
     if shown.curate is not None and shown.curate.finished:
         counts = shown.curate.counts
-        return {**counts["funnel"], "dropped": counts["dropped"], "reasons": counts["reasons"]}
+        levels = {name: counts["funnel"][name] for name in ("premises", "generated", "scored", "kept")}
+        reasons = sorted(counts["reasons"].items(), key=lambda why: (-why[1], why[0]))
+        return {**levels, "dropped": counts["dropped"], "reasons": dict(reasons)}
     (premises, generated) = store.one(
         "SELECT count(*), count(*) FILTER (WHERE e.problem IS NULL AND c.problem IS NULL) FROM drafts AS e"
         " JOIN drafts AS c ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'"
@@ -109,6 +111,13 @@ def reasons(store: Store, curate: Run) -> list[str]:
             "SELECT DISTINCT reason FROM decisions WHERE run = ? AND reason NOTNULL ORDER BY reason", [curate.id]
         )
     ]
+
+
+def environment(store: Store, run: Run) -> dict[str, str]:
+    """Library versions and device that a run was begun with."""
+    (found,) = store.one("SELECT environment FROM runs WHERE id = ?", [run.id])
+    versions: dict[str, str] = json.loads(found)
+    return versions
 
 
 class Listed(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from store.database import Store
 from store.records import Run
@@ -52,7 +52,7 @@ def plain(text: str) -> str:
     return re.sub(r"[\W_]+", " ", text.casefold()).strip()
 
 
-def decide(store: Store, run: Run, thresholds: dict[str, float | bool]) -> Iterator[int]:
+def decide(store: Store, run: Run, thresholds: Mapping[str, float | bool]) -> Iterator[int]:
     """Decide every premise of the gen run behind `run`, yielding how many are decided.
 
     `thresholds`: alpha, beta, gamma, and the options copies, duplicates, swap.
@@ -76,7 +76,7 @@ def decide(store: Store, run: Run, thresholds: dict[str, float | bool]) -> Itera
         yield decided(store, run)
 
 
-def _drop_duplicates(store: Store, values: dict[str, object]) -> None:
+def _drop_duplicates(store: Store, values: Mapping[str, object]) -> None:
     """Of kept triplets that read the same, keep the first. Runs last: only a kept triplet can make another redundant."""
     with store.writing() as connection:
         connection.execute(

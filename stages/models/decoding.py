@@ -78,9 +78,7 @@ def write(
             tokens, active = tokens[waiting], [active[place] for place in waiting]
             _, contrasted = _rows(lines, active)
         streams.step(torch.cat([tokens, tokens[contrasted]]))
-    return [
-        Draft(llm.text(tokens), len(tokens), done) for tokens, done in zip(written, ended, strict=True)
-    ]
+    return [Draft(llm.text(tokens), len(tokens), done) for tokens, done in zip(written, ended, strict=True)]
 
 
 def _rows(lines: Sequence[Line], active: Sequence[int]) -> tuple[list[int], list[int]]:

@@ -27,7 +27,9 @@ class Encoder(nn.Module):
     `max_length` is the number of tokens a text is cut to; `mlp` is the trained layer of the `cls` pooler, else None.
     """
 
-    def __init__(self, backbone: Any, tokenizer: Any, pooler: str, max_length: int, mlp: nn.Linear | None = None) -> None:
+    def __init__(
+        self, backbone: Any, tokenizer: Any, pooler: str, max_length: int, mlp: nn.Linear | None = None
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.tokenizer = tokenizer

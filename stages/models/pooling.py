@@ -1,0 +1,75 @@
+"""How a model folder says its tokens are pooled, read from its JSON files alone: nothing here loads torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stages.models.catalog import Located
+from stages.models.problem import Unusable
+
+
+class Recorded(NamedTuple):
+    """A pooler, and for `cls` the folder of its MLP."""
+
+    pooler: str
+    mlp: Path | None
+
+
+def pooling_of(found: Located) -> str | None:
+    """The pooler a located encoder records or its alias names."""
+    there = recorded(found.folder)
+    return there.pooler if there else found.pooler
+
+
+def recorded(folder: Path) -> Recorded | None:
+    """What a sentence-transformers folder records, or None for a plain transformers folder.
+
+    Raises Unusable for a pooling this package does not have.
+    """
+    listing = folder / "modules.json"
+    if not listing.is_file():
+        return None
+    pooler, mlp, layered = None, None, False
+    for module in _json(listing):
+        kind, part = module["type"].rsplit(".", 1)[-1], folder / module["path"]
+        if kind == "WeightedLayerPooling":
+            layered = True
+        elif kind == "Pooling":
+            pooler = _mode(_json(part / "config.json"))
+        elif kind == "Dense" and pooler == "cls_before_pooler" and _is_tanh(_json(part / "config.json")):
+            pooler, mlp = "cls", part
+        elif kind not in ("Transformer", "Normalize"):
+            pooler = None
+            break
+    if layered:
+        pooler = "first_last_mean" if pooler == "mean" else None
+    if pooler is None:
+        raise Unusable(
+            f"{folder} pools its tokens in a way that is not supported",
+            "supported are mean, [CLS] with or without an MLP, and the mean of first and last layer",
+        )
+    return Recorded(pooler, mlp)
+
+
+def _mode(config: dict[str, Any]) -> str | None:
+    """The pooler a Pooling module's config names, in the old spelling (flags) and the new (a mode)."""
+    modes = [name for name, on in config.items() if name.startswith("pooling_mode_") and on]
+    if "pooling_mode" in config:
+        mode = config["pooling_mode"]
+        modes = [mode] if isinstance(mode, str) else list(mode)
+    known = {"pooling_mode_mean_tokens": "mean", "mean": "mean"}
+    known |= {"pooling_mode_cls_token": "cls_before_pooler", "cls": "cls_before_pooler"}
+    return known.get(modes[0]) if len(modes) == 1 else None
+
+
+def _is_tanh(config: dict[str, Any]) -> bool:
+    return str(config.get("activation_function", "")).endswith("Tanh")
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Unusable(f"{path} cannot be read: {error}", "restore the model folder") from None

@@ -1,0 +1,95 @@
+"""Real things to test with: a store in memory, tiny saved models, a file of premises, prompt sets."""
+
+from __future__ import annotations
+
+import os
+
+# Read when torch is first loaded, so they stand above every import that could load it.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from collections.abc import Iterator  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+from store.database import Store  # noqa: E402
+
+# A slow machine is no failure, and every run of the suite tries the same examples.
+settings.register_profile("house", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("house")
+
+PREMISES = [
+    "A dog runs along the beach.",
+    "Two women are reading in the park.",
+    "The train to the coast leaves at nine.",
+    "He repaired the old radio with spare parts.",
+    "Children play football behind the school.",
+    "The soup was too hot to eat.",
+    "Nobody heard the bell ring.",
+    "She has lived in this house for ten years.",
+    "Rain is expected over the hills tonight.",
+    "The museum is closed on Mondays.",
+]
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads the settings of whoever runs it."""
+    for name in ("MULTICSR_DB", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    opened = Store.memory()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def file_store(tmp_path: Path) -> Iterator[Store]:
+    """A store in a file, with its folder beside it."""
+    opened = Store.open(tmp_path / "s.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def premises_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("premises") / "premises.txt"
+    path.write_text("\n".join(PREMISES) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A decoder-only LLM of a few thousand random weights."""
+    import tiny
+
+    folder = tmp_path_factory.mktemp("models") / "llama"
+    tiny.save_tiny_llama(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder-decoder LLM; the "t5" in its name chooses the prompt set."""
+    import tiny
+
+    folder = tmp_path_factory.mktemp("models") / "tiny-t5"
+    tiny.save_tiny_t5(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sentence encoder that records no pooling: `--pooler mean` must say it."""
+    import tiny
+
+    folder = tmp_path_factory.mktemp("models") / "bert"
+    tiny.save_tiny_bert(folder)
+    return folder
