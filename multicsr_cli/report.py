@@ -38,27 +38,41 @@ class Ablation:
             (row for row in self.rows if row.setting), key=lambda row: float(np.mean(row.figures[self.tasks[-1]]))
         )
 
-    def columns(self) -> list[str]:
-        return ["setting", "triplets", "copies x+", "copies x-", "distinct x-", "a > b", "masked", *self.tasks]
-
-    def cells(self, row: Row) -> list[str]:
-        shares = (row.entailment_copies, row.contradiction_copies, row.distinct_contradictions, row.ordered)
-        return [
-            row.name,
-            "-" if row.triplets is None else f"{row.triplets:,}",
-            *("-" if share is None else f"{100 * share:.1f} %" for share in shares),
-            "-" if row.masked is None or not (row.setting and row.setting.mask) else f"{100 * row.masked:.3f} %",
-            *(_mean(row.figures[task]) for task in self.tasks),
+    def results(self) -> tuple[list[str], list[list[str]]]:
+        """Columns and rows of the main table: each setting with its figures."""
+        rows = [
+            [
+                row.name,
+                "-" if row.triplets is None else f"{row.triplets:,}",
+                "-" if row.masked is None else f"{100 * row.masked:.2f} %",
+                *(_mean(row.figures[task]) for task in self.tasks),
+            ]
+            for row in self.rows
         ]
+        return ["setting", "triplets", "masked", *self.tasks], rows
+
+    def corpora(self) -> tuple[list[str], list[list[str]]]:
+        """Columns and rows of the second table: what the LLM wrote in each corpus, and how much of it is kept."""
+        seen: dict[str, list[str]] = {}
+        for row in self.rows:
+            if row.setting and row.corpus:
+                shares = (
+                    row.corpus.entailment_copies,
+                    row.corpus.contradiction_copies,
+                    row.corpus.distinct_contradictions,
+                    row.ordered,
+                )
+                shown = [f"{100 * share:.1f} %" for share in shares if share is not None]
+                seen[row.setting.corpus] = [row.setting.corpus, f"{row.corpus.premises:,}", *shown, f"{row.kept:,}"]
+        return ["corpus", "premises", "copies x+", "copies x-", "distinct x-", "a > b", "kept"], list(seen.values())
 
     def show(self) -> None:
-        """The table on stdout."""
-        screen.table(
-            "Ablation: Spearman x 100, mean ± standard deviation",
-            self.columns(),
-            [self.cells(row) for row in self.rows],
-            caption=f"{self.seeds} seeds; shares of all premises; mini is the bundled set, not STS-B",
-        )
+        """Both tables on stdout."""
+        columns, rows = self.corpora()
+        screen.table("What the LLM wrote (x+ entailment, x- contradiction)", columns, rows)
+        columns, rows = self.results()
+        caption = f"mean ± standard deviation over {self.seeds} seeds; mini is the bundled set, not STS-B"
+        screen.table("Ablation: Spearman x 100", columns, rows, caption=caption)
 
     def sentences(self) -> list[str]:
         """For each refinement, whether it helps at this scale."""
@@ -97,10 +111,9 @@ class Ablation:
                 {
                     "setting": row.name,
                     "triplets": row.triplets,
-                    "entailment_copies": row.entailment_copies,
-                    "contradiction_copies": row.contradiction_copies,
-                    "distinct_contradictions": row.distinct_contradictions,
-                    "ordered": row.ordered,
+                    "corpus": row.corpus._asdict() if row.corpus else None,
+                    "ordered_share": row.ordered,
+                    "kept": row.kept,
                     "masked_share": row.masked,
                     "figures": row.figures,
                     "runs": row.runs,
@@ -122,13 +135,16 @@ class Ablation:
             f" batch {scale.train_batch}, lr {scale.lr:g}, {scale.epochs} epochs, {self.seeds} seeds."
             f" The step of each training was chosen on {scale.dev} dev; figures are test figures.",
             "",
-            _row(self.columns()),
-            "|" + "---|" * len(self.columns()),
-            *(_row(self.cells(row)) for row in self.rows),
+            *_markdown(*self.results()),
             "",
-            "Spearman x 100, mean ± standard deviation over seeds. Copies and distinct contradictions: shares of all"
-            " premises; a > b: share of scored premises whose entailment scores above its contradiction; masked: share of"
-            " negatives the mask removed. `mini` is the set bundled with multicsr; its figures are no STS-B figures.",
+            "Spearman x 100, mean ± standard deviation over seeds; masked: share of negatives the mask removed."
+            " `mini` is the set bundled with multicsr; its figures are no STS-B figures.",
+            "",
+            *_markdown(*self.corpora()),
+            "",
+            "x+ entailment, x- contradiction; copies of the premise (case and punctuation aside) and distinct"
+            " contradictions are shares of all premises; a > b: share of scored premises whose entailment scores above"
+            " its contradiction; kept: triplets left by curation.",
             "",
             *(f"- {sentence}" for sentence in self.sentences()),
             "",
@@ -136,7 +152,7 @@ class Ablation:
             "",
             "## Runs",
             "",
-            *(f"- `{command_line(run)}` → `{run.id}`" for run in {run.id: run for run in runs}.values()),
+            *(f"- `{command_line(store, run)}` → `{run.id}`" for run in {run.id: run for run in runs}.values()),
             "",
             f"Written {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC. Made with {versions}.",
         ]
@@ -150,20 +166,27 @@ class Ablation:
         matplotlib.use("Agg")
         from matplotlib import pyplot
 
-        height = 0.8 / len(self.tasks)
-        figure, axes = pyplot.subplots(figsize=(8, 0.5 * len(self.rows) + 1.2), layout="constrained")
+        figure, panels = pyplot.subplots(
+            1,
+            len(self.tasks),
+            figsize=(4 + 3 * len(self.tasks), 0.36 * len(self.rows) + 1),
+            sharey=True,
+            squeeze=False,
+            layout="constrained",
+        )
         places = np.arange(len(self.rows))
-        for order, task in enumerate(self.tasks):
-            means = [float(np.mean(row.figures[task])) for row in self.rows]
-            spreads = [
-                float(np.std(row.figures[task], ddof=1)) if len(row.figures[task]) > 1 else 0 for row in self.rows
-            ]
-            axes.barh(places + order * height, means, height * 0.9, xerr=spreads, label=task, capsize=2)
-        axes.set_yticks(places + height * (len(self.tasks) - 1) / 2, [row.name for row in self.rows])
-        axes.invert_yaxis()
-        axes.set_xlabel("Spearman x 100 (bars: mean over seeds; lines: standard deviation)")
-        axes.legend(loc="lower right")
-        axes.spines[["top", "right"]].set_visible(False)
+        for axes, task in zip(panels[0], self.tasks, strict=True):
+            for place, row in zip(places, self.rows, strict=True):
+                values = row.figures[task]
+                spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+                color = "tab:blue" if row.setting else "tab:gray"
+                axes.errorbar(float(np.mean(values)), place, xerr=spread, fmt="o", color=color, capsize=3)
+            axes.set_xlabel(f"{task}: Spearman x 100")
+            axes.grid(axis="x", alpha=0.3)
+            axes.spines[["top", "right"]].set_visible(False)
+        panels[0][0].set_yticks(places, [row.name for row in self.rows])
+        panels[0][0].invert_yaxis()
+        figure.suptitle("mean ± standard deviation over seeds; gray: models as they are", fontsize="small")
         for kind in ("png", "svg"):
             figure.savefig(self.folder / f"ablation.{kind}", dpi=150)
         pyplot.close(figure)
@@ -179,5 +202,6 @@ def _mean(values: list[float]) -> str:
     return f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"
 
 
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _markdown(columns: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return [f"| {' | '.join(cells)} |" for cells in lines]

@@ -18,6 +18,7 @@ from store.records import Problem, Run
 
 if TYPE_CHECKING:
     from stages.reading import Source
+    from store.browse import Written
     from store.database import Store
 
 EXPERIMENTS = ("t3",)
@@ -155,15 +156,14 @@ def command(
 
 @dataclass(frozen=True)
 class Row:
-    """A measured row: its figures by task, one a seed, and what its corpus is like. Shares are of all premises."""
+    """A measured row: its figures by task, one a seed, and what its corpus is like (None for a model as it is)."""
 
     name: str
     setting: Setting | None
     triplets: int | None
-    entailment_copies: float | None
-    contradiction_copies: float | None
-    distinct_contradictions: float | None
+    corpus: Written | None
     ordered: float | None
+    kept: int | None
     masked: float | None
     figures: dict[str, list[float]]
     runs: list[str]
@@ -224,7 +224,7 @@ class Ablation:
             dtype=self.dtype,
         )
         generated, _ = gen.make(self.store, self.source, plan, self.batch, self._title(f"gen {setting.corpus}"))
-        scoring = score.plan(generated, by=None, llm=None, device=self.device, dtype=self.dtype)
+        scoring = score.plan(self.store, generated, by=None, llm=None, device=self.device, dtype=self.dtype)
         scored, _ = score.make(self.store, generated, scoring, self.batch, self._title(f"score {setting.corpus}"))
         title = self._title(f"curate {setting.corpus}")
         curated = curate.make(self.store, scored, curate.plan(scored), title)
@@ -237,16 +237,14 @@ class Ablation:
         parent = curated if setting.curated else generated
         trained = [self._train(setting, parent, seed) for seed in range(self.seeds)]
         figures = self._figures([self._measure(run.id, setting.name) for run in trained])
-        written = browse.written(self.store, generated)
         return Row(
             setting.name,
             setting,
             trained[0].counts["triplets"],
-            written.entailment_copies,
-            written.contradiction_copies,
-            written.distinct_contradictions,
+            browse.written(self.store, generated),
             browse.ordered_share(self.store, scored),
-            sum(run.counts["masked_share"] for run in trained) / len(trained),
+            curated.counts["kept"],
+            sum(run.counts["masked_share"] for run in trained) / len(trained) if setting.mask else None,
             figures,
             [run.id for run in trained],
         )
@@ -289,7 +287,7 @@ class Ablation:
 
     def _reference(self, name: str) -> Row:
         figures = self._figures([self._measure(name, name)])
-        return Row(f"{name}, as it is", None, None, None, None, None, None, None, figures, [name])
+        return Row(f"{name}, as it is", None, None, None, None, None, None, figures, [name])
 
 
 def _source(scale: Scale) -> Source:

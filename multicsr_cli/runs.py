@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multicsr_cli import curate, gen, score, screen, train
 from multicsr_cli.options import DEFAULT_DB, Db, Json
 from store.records import Run
+
+if TYPE_CHECKING:
+    from store.database import Store
 
 COMMANDS: dict[str, Any] = {
     "gen": gen.command,
@@ -41,7 +44,7 @@ def command(db: Db = DEFAULT_DB, json: Json = False) -> None:
                         "counts": row.run.counts,
                         "started": row.started,
                         "finished": row.run.finished,
-                        "command": command_line(row.run),
+                        "command": command_line(store, row.run),
                     }
                     for row in listed
                 ]
@@ -52,7 +55,7 @@ def command(db: Db = DEFAULT_DB, json: Json = False) -> None:
         str(db),
         ("run", "stage", "parent", "state", "done", "command"),
         [
-            (row.run.id, row.run.stage, row.run.parent, _state(row.run), row.done, command_line(row.run))
+            (row.run.id, row.run.stage, row.run.parent, _state(row.run), row.done, command_line(store, row.run))
             for row in listed
         ],
     )
@@ -62,8 +65,10 @@ def _state(run: Run) -> str:
     return "complete" if run.finished else "unfinished"
 
 
-def command_line(run: Run) -> str:
+def command_line(store: Store, run: Run) -> str:
     """The command that makes (or resumes) a run; settings that are the command's own defaults are left out."""
+    from store import browse
+
     words: list[str] = ["multicsr", run.stage]
     if run.stage == "eval":
         words += [run.config["model"], "--tasks", ",".join(run.config["tasks"])]
@@ -72,7 +77,9 @@ def command_line(run: Run) -> str:
         words.append(run.parent)
     defaults = inspect.signature(COMMANDS[run.stage]).parameters
     for name, value in run.config.items():
-        if name not in defaults or value != defaults[name].default:
+        if name == "premises" and not str(value).startswith("bundled@"):
+            words += ["--premises", browse.source_path(store, value)]
+        elif name != "premises" and (name not in defaults or value != defaults[name].default):
             words += _flag(name, value)
     return shlex.join(words)
 
@@ -80,7 +87,5 @@ def command_line(run: Run) -> str:
 def _flag(name: str, value: Any) -> list[str]:
     if name.endswith(DERIVED) or value is None or value is False:
         return []
-    if name == "premises":
-        value = str(value).rsplit("@", 1)[0]  # the digest behind it names the texts
     flag = f"--{name.replace('_', '-')}"
     return [flag] if value is True else [flag, f"{value:g}" if isinstance(value, float) else str(value)]

@@ -53,7 +53,15 @@ def command(
     store = Store.open(db, create=False)
     parent = store.find(run, ("gen",))
     made = plan(
-        parent, by=by, llm=llm, prompts=prompts, directions=directions, expected=expected, device=device, dtype=dtype
+        store,
+        parent,
+        by=by,
+        llm=llm,
+        prompts=prompts,
+        directions=directions,
+        expected=expected,
+        device=device,
+        dtype=dtype,
     )
     if by is None and made.config.by == "likelihood":
         screen.say(
@@ -69,6 +77,7 @@ def command(
 
 
 def plan(
+    store: Store,
     parent: Run,
     *,
     by: str | None,
@@ -83,11 +92,15 @@ def plan(
     from stages import config as configs
     from stages import prompts as prompt_sets
     from stages.models import catalog
+    from store import drafts
 
     name = llm or parent.config["llm"]
     suits, usual = catalog.prompts_for(name)
-    written_with = None if llm else parent.config["prompts"]
-    chosen = prompt_sets.load(prompts or written_with or suits)
+    written_with = None if prompts or llm else drafts.prompt_set(store, parent.config["prompts_digest"])
+    if written_with is not None:
+        chosen = prompt_sets.parse(written_with[1], written_with[0])
+    else:
+        chosen = prompt_sets.load(prompts or suits)
     found = catalog.locate(name, "llm")
     where, number_format = resolve(device, dtype)
     reading = by or usual

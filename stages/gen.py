@@ -32,6 +32,7 @@ def run(
     if run.finished:
         yield Tick(run.counts["premises"], run.counts["premises"], COMPLETE)
         return
+    drafts.keep_prompt_set(store, prompts.digest, prompts.name, prompts.toml)
     last = premises.last_position(store, config.premises, config.limit)
     total = premises.count(store, config.premises, last)
     with store.only_writer(run):

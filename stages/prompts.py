@@ -45,6 +45,7 @@ class PromptSet:
     name: str
     description: str
     digest: str
+    toml: str
     chat: bool
     stop: tuple[str, ...]
     one_sentence: bool
@@ -76,13 +77,19 @@ def load(name: str) -> PromptSet:
             text, shown = path.read_text(encoding="utf-8"), path.name
         except UnicodeDecodeError as error:
             raise Problem(f"{name} is not UTF-8 (byte {error.start})", "save it as UTF-8") from None
+    return parse(text, shown)
+
+
+def parse(toml: str, name: str) -> PromptSet:
+    """The set written in `toml`. Raises Problem, naming what is wrong in it."""
     try:
-        return _parse(tomllib.loads(text), shown)
+        table = tomllib.loads(toml)
     except tomllib.TOMLDecodeError as error:
         raise Problem(f"the prompt set {name} is not TOML: {error}", "mend that line") from None
+    return _checked(table, toml, name)
 
 
-def _parse(table: dict[str, Any], name: str) -> PromptSet:
+def _checked(table: dict[str, Any], toml: str, name: str) -> PromptSet:
     def field(path: str, kind: type, default: Any = None) -> Any:
         value: Any = table
         for part in path.split("."):
@@ -111,6 +118,7 @@ def _parse(table: dict[str, Any], name: str) -> PromptSet:
         name=name,
         description=field("description", str),
         digest=digest(canonical(table)),
+        toml=toml,
         chat=field("chat", bool, False),
         stop=tuple(str(mark) for mark in table.get("stop", ["\n"])),
         one_sentence=field("one_sentence", bool, True),

@@ -18,7 +18,7 @@ from stages.config import ScoreConfig
 from stages.models.request import Line, Prompt, Reader
 from stages.prompts import PromptSet
 from stages.stage import COMPLETE, Tick, Ticks
-from store import scores
+from store import drafts, scores
 from store.database import Store
 from store.records import ROLES, Problem, Run, ScoreRow, canonical
 from store.scores import Unscored
@@ -47,6 +47,7 @@ def run(
     if run.finished:
         yield Tick(total, total, COMPLETE)
         return
+    drafts.keep_prompt_set(store, prompts.digest, prompts.name, prompts.toml)
     with store.only_writer(run):
         done, fresh, after, reader = scores.done(store, run), 0, 0, None
         while window := scores.missing(store, run, after, batch * BATCHES_SORTED):
@@ -136,5 +137,5 @@ def by_prompt(
             )
         return [(value, canonical({"expected": value})) for value in values]
     lines = [Line(own=place, noise=None, omega=0.0, key="") for place in range(len(asked))]
-    drafts = reader.write(asked, lines, REPLY_TOKENS, ends=lambda written: "\n" in written.lstrip())
-    return [(text.first_number(draft.text, 0.0, SCALE), draft.text) for draft in drafts]
+    replies = reader.write(asked, lines, REPLY_TOKENS, ends=lambda written: "\n" in written.lstrip())
+    return [(text.first_number(draft.text, 0.0, SCALE), draft.text) for draft in replies]

@@ -8,6 +8,20 @@ from store.database import Store
 from store.records import DraftRow, Premise, Run
 
 
+def keep_prompt_set(store: Store, digest: str, name: str, toml: str) -> None:
+    """Store a prompt set as it was used, so that a later stage finds it though its file has changed or gone."""
+    with store.writing() as connection:
+        connection.execute(
+            "INSERT OR IGNORE INTO prompt_sets (digest, name, toml) VALUES (?, ?, ?)", [digest, name, toml]
+        )
+
+
+def prompt_set(store: Store, digest: str) -> tuple[str, str] | None:
+    """(name, TOML text) of a stored prompt set."""
+    row = store.one("SELECT name, toml FROM prompt_sets WHERE digest = ?", [digest])
+    return (row[0], row[1]) if row else None
+
+
 def missing(store: Store, run: Run, source: str, last: int, after: int, limit: int) -> list[Premise]:
     """The next `limit` premises of `source` up to position `last`, with an id above `after`, that `run` has not written."""
     return [

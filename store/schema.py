@@ -61,6 +61,7 @@ TABLES = [
     ) STRICT
     """,
     "CREATE UNIQUE INDEX premises_by_position ON premises(source, position)",
+    "CREATE TABLE prompt_sets (digest TEXT PRIMARY KEY, name TEXT NOT NULL, toml TEXT NOT NULL) STRICT",
     "CREATE TABLE prompts (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT",
     """
     CREATE TABLE drafts (

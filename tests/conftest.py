@@ -12,11 +12,15 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
 
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 from store.database import Store  # noqa: E402
+
+if TYPE_CHECKING:
+    from stages.models.language import LanguageModel
 
 # A slow machine is no failure, and every run of the suite tries the same examples.
 settings.register_profile("house", deadline=None, derandomize=True, print_blob=True)
@@ -93,3 +97,22 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "bert"
     tiny.save_tiny_bert(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def llm(tiny_llm: Path) -> LanguageModel:
+    return _language_model(tiny_llm)
+
+
+@pytest.fixture(scope="session")
+def t5(tiny_t5: Path) -> LanguageModel:
+    return _language_model(tiny_t5)
+
+
+def _language_model(folder: Path) -> LanguageModel:
+    import torch
+
+    from stages.models import catalog, loading
+
+    torch.set_num_threads(1)
+    return loading.language_model(catalog.locate(str(folder), "llm"), torch.device("cpu"), "float32")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 import tiny
@@ -117,7 +117,7 @@ def test_drafts_do_not_depend_on_batch_order_or_neighbours(
 
 @pytest.mark.parametrize("sampling", [None, SAMPLED])
 def test_drafts_do_not_depend_on_the_batch_where_every_choice_is_close(
-    llm: LanguageModel, sampling: Sampling | None, tmp_path_factory: pytest.TempPathFactory
+    llm: LanguageModel, sampling: Sampling | None
 ) -> None:
     """With a twin of all but equal logit beside every token, rounding could tip every step; it does not."""
     twins = loading.language_model(
@@ -129,10 +129,6 @@ def test_drafts_do_not_depend_on_the_batch_where_every_choice_is_close(
     together = written(twins, premises, (0.3, 0.3), sampling)
     for premise in premises:
         assert written(twins, [premise], (0.3, 0.3), sampling)[premise] == together[premise]
-    if sampling is None:
-        prompts, lines = asked(premises, (0.3, 0.3))
-        tokens = slowly(twins, prompts, lines[0], TOKENS)
-        assert together[premises[0]][0].text == twins.tokenizer.decode(tokens, skip_special_tokens=True)
 
 
 def test_a_shared_prefix_hint_changes_nothing(llm: LanguageModel) -> None:
@@ -183,7 +179,9 @@ def test_ends_stops_a_line_at_the_first_text_it_accepts(llm: LanguageModel) -> N
 def test_a_line_out_of_room_has_not_ended(llm: LanguageModel, room: int) -> None:
     """max_tokens is what is written, and ended is False."""
     lines = [Line(0, None, 0.0, "")]
-    assert [(draft.tokens, draft.ended) for draft in llm.write([Prompt("Rain.")], lines, room, never)] == [(room, False)]
+    assert [(draft.tokens, draft.ended) for draft in llm.write([Prompt("Rain.")], lines, room, never)] == [
+        (room, False)
+    ]
 
 
 def test_an_end_of_text_token_ends_a_line_and_is_no_part_of_it(llm: LanguageModel) -> None:
@@ -196,7 +194,7 @@ def test_an_end_of_text_token_ends_a_line_and_is_no_part_of_it(llm: LanguageMode
     llm.model.generation_config.eos_token_id = before
     for found, draft in zip(tokens, shorter.write(prompts, lines, TOKENS, never), strict=True):
         kept = found[: found.index(end)] if end in found else found
-        assert draft == Draft(llm.tokenizer.decode(kept), len(kept), len(kept) < TOKENS)
+        assert draft == Draft(llm.tokenizer.decode(kept, skip_special_tokens=True), len(kept), len(kept) < TOKENS)
 
 
 def test_a_tiny_temperature_writes_what_greedy_writes(llm: LanguageModel) -> None:
@@ -223,5 +221,4 @@ def test_both_roles_from_shared_prompts_equal_each_alone(llm: LanguageModel) -> 
     for premise in tiny.premises():
         prompts, (plus, minus) = asked([premise], (0.3, -0.2))
         together = llm.write(prompts, [plus, minus], TOKENS, never)
-        alone: Callable[[Line], list[Draft]] = lambda line: llm.write(prompts, [line], TOKENS, never)  # noqa: B023, E731
-        assert together == alone(plus) + alone(minus)
+        assert together == [llm.write(prompts, [line], TOKENS, never)[0] for line in (plus, minus)]

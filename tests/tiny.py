@@ -108,16 +108,16 @@ def tokenizer(template: str, **special: str) -> PreTrainedTokenizerFast:
 
 
 def _draw(model: Any, seed: int) -> None:
-    """Draw every matrix anew: embeddings of spread 1, the rest 1 / sqrt(inputs), thrice that before the vocabulary; norms and biases a little off."""
+    """Draw every matrix anew, wide enough that what stands far back in a prompt still sways the next token."""
     generator = torch.Generator().manual_seed(seed)
     for name, weight in model.named_parameters():
         noise = torch.randn(weight.shape, generator=generator)
         if weight.dim() < 2:
-            weight.data += 0.1 * noise
+            weight.data += 0.1 * noise  # norms and biases, a little off 1 and 0
         elif any(part in name for part in ("embed", "shared", "wte", "wpe", "relative_attention_bias")):
-            weight.data = noise
+            weight.data = 0.5 * noise
         else:
-            weight.data = noise * (3.0 if name == "lm_head.weight" else 1.0) / weight.shape[-1] ** 0.5
+            weight.data = noise * (3.0 if name == "lm_head.weight" else 1.5) / WIDTH**0.5
 
 
 def _save(model: Any, words: PreTrainedTokenizerFast, folder: Path, seed: int) -> Path:

@@ -1,0 +1,128 @@
+"""Evaluation with a tiny real encoder: one task a transaction, and a break costs at most one task."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+from conftest import PREMISES
+from rows import content
+
+from stages import evaluate
+from stages.config import EvalConfig
+from stages.models.encoder import Encoder
+from stages.tasks import sts
+from stages.tasks.sts import Subset, Task
+from store import training
+from store.database import Store
+from store.records import Problem, Run
+
+GOLD = [0.5, 1.0, 4.0, 3.5, 2.0, 5.0, 0.0, 1.5]
+TASKS = [
+    Task("one", [Subset("", PREMISES[:8], PREMISES[1:9], GOLD)]),
+    Task("parts", [Subset("a", PREMISES[:8], PREMISES[2:], GOLD), Subset("b", PREMISES[2:], PREMISES[:8], GOLD[::-1])]),
+    Task("three", [Subset("", PREMISES[:8], PREMISES[2:], GOLD[::-1])]),
+]
+
+
+def config(tasks: Sequence[Task] = TASKS) -> EvalConfig:
+    return EvalConfig("bert", "b" * 12, "mean", {task.name: task.digest for task in tasks})
+
+
+def never() -> NoReturn:
+    raise AssertionError("a model was loaded for nothing")
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_encoder: Path) -> Encoder:
+    import torch
+
+    from stages.models import catalog, loading
+
+    torch.set_num_threads(1)
+    return loading.encoder(catalog.locate(str(tiny_encoder), "encoder"), torch.device("cpu"), "mean")
+
+
+def evaluated(store: Store, encoder: Any, tasks: Sequence[Task] = TASKS, batch: int = 4) -> Run:
+    list(evaluate.run(store, config(tasks), None, tasks, lambda: encoder, batch, "cpu"))
+    return store.begin("eval", evaluate.VERSION, config(tasks), None)
+
+
+def test_every_figure_of_every_task_is_a_row(store: Store, encoder: Encoder) -> None:
+    run = evaluated(store, encoder)
+    rows = [
+        (row.task, row.subset, row.name, row.value, row.n, row.error) for row in training.metrics(store, run)
+    ]
+    wanted = [
+        (task.name, figure.subset, figure.name, figure.value, figure.n, figure.error)
+        for task in TASKS
+        for figure in sts.evaluate(task, lambda texts: encoder.encode(texts, 64))
+    ]
+    assert sorted(rows, key=repr) == sorted(wanted, key=repr)
+    assert run.counts == {"tasks": 3}
+    assert run.finished
+    assert {row[:2] for row in rows} == {("one", ""), ("parts", ""), ("parts", "a"), ("parts", "b"), ("three", "")}
+    board = store.rows("SELECT task, subset, metric, value, error, n, model FROM leaderboard")
+    assert sorted(board, key=repr) == sorted(((*r[:4], r[5], r[4], "bert") for r in rows), key=repr)
+
+
+@pytest.mark.parametrize("batch", [1, 64])
+def test_figures_do_not_change_with_the_batch(store: Store, encoder: Encoder, batch: int) -> None:
+    other = Store.memory()
+    one, two = evaluated(store, encoder, batch=4), evaluated(other, encoder, batch=batch)
+    assert training.metrics(store, one) == training.metrics(other, two)
+
+
+@pytest.mark.parametrize("ticks", range(1, 7))
+def test_walking_away_and_running_again_equals_an_evaluation_without_a_break(
+    store: Store, encoder: Encoder, ticks: int
+) -> None:
+    whole = Store.memory()
+    evaluated(whole, encoder)
+    going = evaluate.run(store, config(), None, TASKS, lambda: encoder, 4, "cpu")
+    done = [tick.done for tick in itertools.islice(going, ticks)][-1]
+    going.close()  # type: ignore[attr-defined]
+    run = store.begin("eval", evaluate.VERSION, config(), None)
+    assert {row.task for row in training.metrics(store, run)} == {task.name for task in TASKS[:done]}
+    asked: list[str] = []
+
+    class Listening:
+        def encode(self, texts: Sequence[str], batch: int) -> np.ndarray:
+            asked.extend(texts)
+            return encoder.encode(texts, batch)
+
+    evaluated(store, Listening() if done < len(TASKS) else None)
+    assert asked == [text for task in TASKS[done:] for text in task.texts]
+    assert content(store) == content(whole)
+
+
+def test_a_complete_evaluation_never_loads_the_model(store: Store, encoder: Encoder) -> None:
+    evaluated(store, encoder)
+    before = content(store)
+    ticks = list(evaluate.run(store, config(), None, TASKS, never, 4, "cpu"))
+    assert [(tick.done, tick.total, tick.note) for tick in ticks] == [(3, 3, "complete")]
+    assert content(store) == before
+
+
+def test_other_data_under_the_same_name_is_another_evaluation(store: Store, encoder: Encoder) -> None:
+    first = evaluated(store, encoder, TASKS[:1])
+    other = replace(TASKS[0], subsets=[replace(TASKS[0].subsets[0], gold=GOLD[::-1])])
+    second = evaluated(store, encoder, [other])
+    assert first.id != second.id
+    assert training.metrics(store, first) != training.metrics(store, second)
+
+
+@pytest.mark.parametrize("gold", [[1.0] * 8, GOLD[:3]], ids=["constant", "short"])
+def test_a_task_that_cannot_be_judged_is_a_problem_and_keeps_the_others(
+    store: Store, encoder: Encoder, gold: list[float]
+) -> None:
+    bad = Task("bad", [Subset("", PREMISES[: len(gold)], PREMISES[1 : len(gold) + 1], gold)])
+    with pytest.raises(Problem, match="bad"):
+        evaluated(store, encoder, [TASKS[0], bad, TASKS[2]])
+    assert store.rows("SELECT DISTINCT task FROM metrics") == [("one",)]
+    assert store.one("SELECT finished FROM runs") == (None,)
