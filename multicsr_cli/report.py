@@ -6,6 +6,7 @@ Every sentence is decided by a paired test over matched trainings (same seed, sa
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,11 +33,10 @@ class Ablation:
     def __init__(self, rows: list[Row], tasks: list[str], seeds: int, folder: Path) -> None:
         self.rows, self.tasks, self.seeds, self.folder = rows, tasks, seeds, folder
 
-    def best(self) -> Row:
+    def best(self) -> Row | None:
         """The trained row with the highest mean on the last task (STS-B where it was measured, else mini)."""
-        return max(
-            (row for row in self.rows if row.setting), key=lambda row: float(np.mean(row.figures[self.tasks[-1]]))
-        )
+        trained = [row for row in self.rows if row.setting and row.runs]
+        return max(trained, key=lambda row: float(np.mean(row.figures[self.tasks[-1]])), default=None)
 
     def results(self) -> tuple[list[str], list[list[str]]]:
         """Columns and rows of the main table: each setting with its figures."""
@@ -75,32 +75,32 @@ class Ablation:
         screen.table("Ablation: Spearman x 100", columns, rows, caption=caption)
 
     def sentences(self) -> list[str]:
-        """For each refinement, whether it helps at this scale."""
-        said = []
-        for what, has, without in (
-            ("Contrastive decoding (ω 0.3 against 0)", _omega(0.3), _omega(0.0)),
-            ("Curation", lambda setting: setting.curated, lambda setting: not setting.curated),
-            ("The mask", lambda setting: setting.mask, lambda setting: not setting.mask),
-        ):
-            said += [self._sentence(what, has, without, task) for task in self.tasks]
-        return said
+        """For each refinement, whether it helps at this scale: matched trainings differ in it alone (and share a seed)."""
+        asked: tuple[tuple[str, Callable[[Setting], Setting | None]], ...] = (
+            ("Contrastive decoding (ω 0.3 against 0)", _without_contrast),
+            ("Curation", lambda setting: replace(setting, curated=False) if setting.curated else None),
+            ("The mask", lambda setting: replace(setting, mask=False) if setting.mask else None),
+        )
+        return [self._sentence(what, without, task) for what, without in asked for task in self.tasks]
 
-    def _sentence(
-        self, what: str, has: Callable[[Setting], bool], without: Callable[[Setting], bool], task: str
-    ) -> str:
-        grid = [row for row in self.rows if row.setting and row.setting.omega == row.setting.omega_c]
-        with_it = [row for row in grid if row.setting and has(row.setting)]
-        without_it = [row for row in grid if row.setting and without(row.setting)]
-        first = np.concatenate([row.figures[task] for row in with_it])
-        second = np.concatenate([row.figures[task] for row in without_it])
-        mean, spread, p = paired(first, second)
+    def _sentence(self, what: str, without: Callable[[Setting], Setting | None], task: str) -> str:
+        measured = {row.setting: row.figures[task] for row in self.rows if row.setting and row.figures[task]}
+        first: list[float] = []
+        second: list[float] = []
+        for setting, figures in measured.items():
+            plain = without(setting)
+            if plain is not None and plain in measured:
+                first += figures
+                second += measured[plain]
+        if len(first) < 2:
+            return f"{what}: too few matched trainings on {task} to say anything."
+        mean, spread, p = paired(np.array(first), np.array(second))
         if p >= SIGNIFICANT:
             verdict = "makes no difference that these trainings can show"
         else:
             verdict = "helps" if mean > 0 else "hurts"
-        return (
-            f"{what} {verdict} on {task}: {mean:+.2f} ± {spread:.2f} over {len(first)} matched trainings (p = {p:.3f})."
-        )
+        chance = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+        return f"{what} {verdict} on {task}: {mean:+.2f} ± {spread:.2f} over {len(first)} matched trainings ({chance})."
 
     def document(self) -> dict[str, Any]:
         """The JSON document."""
@@ -178,6 +178,8 @@ class Ablation:
         for axes, task in zip(panels[0], self.tasks, strict=True):
             for place, row in zip(places, self.rows, strict=True):
                 values = row.figures[task]
+                if not values:
+                    continue
                 spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
                 color = "tab:blue" if row.setting else "tab:gray"
                 axes.errorbar(float(np.mean(values)), place, xerr=spread, fmt="o", color=color, capsize=3)
@@ -192,11 +194,16 @@ class Ablation:
         pyplot.close(figure)
 
 
-def _omega(value: float) -> Callable[[Setting], bool]:
-    return lambda setting: setting.omega == value
+def _without_contrast(setting: Setting) -> Setting | None:
+    """The same setting at ω = 0, for those that contrast both roles alike."""
+    if setting.omega == 0 or setting.omega != setting.omega_c:
+        return None
+    return replace(setting, omega=0.0, omega_c=0.0)
 
 
 def _mean(values: list[float]) -> str:
+    if not values:
+        return "-"
     if len(values) < 2:
         return f"{values[0]:.2f}"
     return f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"

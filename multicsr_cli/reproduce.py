@@ -148,10 +148,11 @@ def command(
     for sentence in result.sentences():
         screen.out().print(sentence, markup=False)
     screen.say(f"report: {written}")
-    best = result.best().runs[0]
-    screen.say(
-        f"next: multicsr inspect --rejected --db {db}   multicsr eval {best} --db {db}   multicsr runs --db {db}"
-    )
+    screen.say(f"next: multicsr inspect --rejected --db {db}   and   multicsr runs --db {db}")
+    best = result.best()
+    if best is not None:
+        folder = train.model_folder(store, store.run(best.runs[0]))
+        screen.say(f"the best model by {tasks[-1]} ({best.name}): SentenceTransformer({str(folder)!r})")
 
 
 @dataclass(frozen=True)
@@ -235,16 +236,19 @@ class Ablation:
         from store import browse
 
         parent = curated if setting.curated else generated
-        trained = [self._train(setting, parent, seed) for seed in range(self.seeds)]
+        trained: list[Run] = []
+        if not setting.curated or curated.counts["kept"]:  # nothing kept is a result too: a row without figures
+            trained = [self._train(setting, parent, seed) for seed in range(self.seeds)]
         figures = self._figures([self._measure(run.id, setting.name) for run in trained])
+        masked = [run.counts["masked_share"] for run in trained if setting.mask]
         return Row(
             setting.name,
             setting,
-            trained[0].counts["triplets"],
+            trained[0].counts["triplets"] if trained else 0,
             browse.written(self.store, generated),
             browse.ordered_share(self.store, scored),
             curated.counts["kept"],
-            sum(run.counts["masked_share"] for run in trained) / len(trained) if setting.mask else None,
+            sum(masked) / len(masked) if masked else None,
             figures,
             [run.id for run in trained],
         )

@@ -6,7 +6,6 @@ themselves and some do not.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +32,7 @@ alone = "say:"
 template = "{premise} / {hypothesis} ="
 """
 
-SET: PromptSet = prompts._parse(tomllib.loads(TOML), "short")
+SET: PromptSet = prompts.parse(TOML, "short")
 LETTERS = tuple("abcdefghijklmnopqrstuvwxyz")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 # Read when torch is first loaded, so they stand above every import that could load it.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -11,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from collections.abc import Iterator  # noqa: E402
+from dataclasses import dataclass  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING  # noqa: E402
 
@@ -20,6 +22,8 @@ from hypothesis import settings  # noqa: E402
 from store.database import Store  # noqa: E402
 
 if TYPE_CHECKING:
+    from shell import Ended
+
     from stages.models.language import LanguageModel
 
 # A slow machine is no failure, and every run of the suite tries the same examples.
@@ -116,3 +120,58 @@ def _language_model(folder: Path) -> LanguageModel:
 
     torch.set_num_threads(1)
     return loading.language_model(catalog.locate(str(folder), "llm"), torch.device("cpu"), "float32")
+
+
+@pytest.fixture(scope="session")
+def prompts_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prompt set of short prompts for tiny models."""
+    import asked
+
+    return asked.write(tmp_path_factory.mktemp("prompts"))
+
+
+@dataclass(frozen=True)
+class Piped:
+    """A store that went the whole road by the command line: what each command printed, by its name."""
+
+    db: Path
+    said: dict[str, Ended]
+    commands: dict[str, tuple[object, ...]]
+
+    def run(self, stage: str) -> str:
+        return str(self.said[stage].json["run"])
+
+
+@pytest.fixture(scope="session")
+def piped(
+    tmp_path_factory: pytest.TempPathFactory,
+    premises_file: Path,
+    prompts_file: Path,
+    tiny_llm: Path,
+    tiny_encoder: Path,
+) -> Piped:
+    import torch
+    from shell import multicsr
+
+    torch.set_num_threads(1)
+    db = tmp_path_factory.mktemp("piped") / "s.db"
+    asked, read = ("--dtype", "float32"), ("--prompts", prompts_file)
+    commands: dict[str, tuple[object, ...]] = {
+        "gen": ("gen", "--premises", premises_file, "--llm", tiny_llm, "--max-tokens", 12, *read, *asked),
+        "score": ("score", "--by", "likelihood", *read, *asked),
+        "curate": ("curate", "--alpha", 0.2, "--beta", 5, "--gamma", -5),
+        "train": ("train", "--base", tiny_encoder, "--pooler", "mean", "--mask-model", "none", "--train-batch", 4, *asked),
+        "eval": ("eval", "latest"),
+    }
+    said = {stage: multicsr(*command, "--db", db, "--json") for stage, command in commands.items()}
+    return Piped(db, said, commands)
+
+
+@pytest.fixture
+def copied(piped: Piped, tmp_path: Path) -> Piped:
+    """A copy of the whole road, to be written to."""
+    db = tmp_path / "copied" / "s.db"
+    db.parent.mkdir()
+    shutil.copy(piped.db, db)
+    shutil.copytree(f"{piped.db}.files", f"{db}.files")
+    return Piped(db, piped.said, piped.commands)

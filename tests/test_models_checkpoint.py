@@ -1,0 +1,232 @@
+"""What is on disk: checkpoints other libraries load, refusals, folders that appear whole, fingerprints."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from safetensors.torch import load_file, save_file
+from sentence_transformers import SentenceTransformer
+from transformers import AutoModel, AutoTokenizer, BertConfig, BertForSequenceClassification
+
+from stages.config import POOLERS
+from stages.models import catalog, checkpoint, loading, pooling
+from stages.models.encoder import Encoder
+from stages.models.problem import Unusable
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.save_tiny_bert(tmp_path_factory.mktemp("encoder") / "bert")
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.save_tiny_llama(tmp_path_factory.mktemp("llm") / "llama")
+
+
+def trained(bert: Path, pooler: str) -> Encoder:
+    """An encoder whose weights are its own: those of the base, each matrix moved a little."""
+    found = loading.trainable(catalog.locate(str(bert), "encoder"), CPU, pooler, seed=5)
+    generator = torch.Generator().manual_seed(6)
+    for weight in found.parameters():
+        weight.data += 0.1 * torch.randn(weight.shape, generator=generator)
+    found.max_length = 20
+    return found
+
+
+@pytest.fixture(params=POOLERS)
+def saved(request: pytest.FixtureRequest, bert: Path, tmp_path: Path) -> tuple[Encoder, Path]:
+    encoder = trained(bert, request.param)
+    checkpoint.save(encoder, tmp_path / "model", "# a card\n")
+    return encoder, tmp_path / "model"
+
+
+def test_sentence_transformers_gives_our_vectors(saved: tuple[Encoder, Path]) -> None:
+    """SentenceTransformer(folder) to 1e-5, texts longer than max_length among them."""
+    encoder, folder = saved
+    theirs = SentenceTransformer(str(folder), device="cpu").encode(tiny.premises())
+    np.testing.assert_allclose(theirs, encoder.encode(tiny.premises()), atol=1e-5)
+
+
+@torch.inference_mode()
+def test_transformers_gives_our_vectors(saved: tuple[Encoder, Path]) -> None:
+    """AutoModel and the pooler's formula by hand, to 1e-5; for cls that is `pooler_output`."""
+    encoder, folder = saved
+    model, words = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    for text, expected in zip(tiny.premises(), encoder.encode(tiny.premises()), strict=True):
+        read = words(text, truncation=True, max_length=20, return_tensors="pt")
+        out = model(**read, output_hidden_states=True)
+        by_hand = {
+            "mean": out.last_hidden_state[0].mean(0),
+            "cls": out.pooler_output[0],
+            "cls_before_pooler": out.last_hidden_state[0, 0],
+            "first_last_mean": ((out.hidden_states[1] + out.hidden_states[-1]) / 2)[0].mean(0),
+        }
+        np.testing.assert_allclose(by_hand[encoder.pooler].numpy(), expected, atol=1e-5)
+
+
+def test_a_checkpoint_loads_as_what_was_saved(saved: tuple[Encoder, Path]) -> None:
+    """locate and loading.encoder: the same pooler, length and vectors, with no need to say them."""
+    encoder, folder = saved
+    found = catalog.locate(str(folder), "encoder")
+    again = loading.encoder(found, CPU)
+    assert (pooling.pooling_of(found), again.pooler, again.max_length) == (encoder.pooler, encoder.pooler, 20)
+    assert np.array_equal(again.encode(tiny.premises()), encoder.encode(tiny.premises()))
+    assert (folder / "README.md").read_text() == "# a card\n"
+
+
+def test_a_checkpoint_saved_again_is_the_same_model(saved: tuple[Encoder, Path], tmp_path: Path) -> None:
+    """Load and save: the weights, and so the fingerprint, stay."""
+    _, folder = saved
+    found = catalog.locate(str(folder), "encoder")
+    checkpoint.save(loading.encoder(found, CPU), tmp_path / "again", "# another card\n")
+    assert catalog.locate(str(tmp_path / "again"), "encoder").fingerprint == found.fingerprint
+
+
+def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
+    """Tensors and plain values, to the last bit."""
+    state = {
+        "step": 3,
+        "model": {"w": torch.randn(3, 2)},
+        "best": {},
+        "optimiser": {"state": {0: {"step": torch.tensor(3.0)}}},
+    }
+    checkpoint.save_state(state, tmp_path / "step-3")
+    found = checkpoint.load_state(tmp_path / "step-3", CPU)
+    assert found["step"] == 3
+    assert found["best"] == {}
+    assert torch.equal(found["model"]["w"], state["model"]["w"])
+    assert float(found["optimiser"]["state"][0]["step"]) == 3.0
+
+
+def test_whole_leaves_the_old_folder_when_filling_fails(tmp_path: Path) -> None:
+    """What was there stays, nothing half-written is left beside it, and the error goes on."""
+    folder = tmp_path / "deep" / "model"
+    checkpoint.whole(folder, lambda target: (target / "a").write_text("old"))
+
+    def fails(target: Path) -> None:
+        (target / "a").write_text("new")
+        (target / "part").mkdir()
+        raise RuntimeError("the disk is full")
+
+    with pytest.raises(RuntimeError, match="full"):
+        checkpoint.whole(folder, fails)
+    assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("a", "old")]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_whole_replaces_the_old_folder(tmp_path: Path) -> None:
+    """Files of the old content do not stay among the new; `fill` never writes in the place itself."""
+    folder = tmp_path / "model"
+    checkpoint.whole(folder, lambda target: (target / "old").write_text("1"))
+    places: list[Path] = []
+
+    def fill(target: Path) -> None:
+        places.append(target)
+        assert (folder / "old").read_text() == "1"
+        (target / "new").write_text("2")
+
+    checkpoint.whole(folder, fill)
+    assert places[0].parent == folder.parent
+    assert places[0] != folder
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert [path.name for path in folder.iterdir()] == ["new"]
+
+
+# -- what cannot be used ---------------------------------------------------------------------------------------------
+
+
+def without_pooler_weights(bert: Path, folder: Path) -> Path:
+    shutil.copytree(bert, folder)
+    weights = {name: value for name, value in load_file(bert / "model.safetensors").items() if "pooler" not in name}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def test_cls_without_a_trained_pooler_is_refused(bert: Path, tmp_path: Path) -> None:
+    """transformers would draw it at random; the other poolers of the same folder work."""
+    found = catalog.locate(str(without_pooler_weights(bert, tmp_path / "bare")), "encoder")
+    with pytest.raises(Unusable, match="no trained pooler"):
+        loading.encoder(found, CPU, "cls")
+    for pooler in ("mean", "cls_before_pooler", "first_last_mean"):
+        assert np.isfinite(loading.encoder(found, CPU, pooler).encode(["Rain."])).all()
+    assert loading.trainable(found, CPU, "cls", seed=0).mlp is not None
+
+
+def test_an_encoder_that_records_no_pooling_asks_for_it(bert: Path) -> None:
+    """A plain transformers folder is not guessed at."""
+    with pytest.raises(Unusable, match="how its tokens are pooled") as refused:
+        loading.encoder(catalog.locate(str(bert), "encoder"), CPU)
+    assert "--pooler" in refused.value.remedy
+
+
+@pytest.mark.parametrize("change", [{"pooling_mode_max_tokens": True}, {"pooling_mode_mean_tokens": False}])
+def test_a_pooling_we_do_not_have_is_refused(bert: Path, tmp_path: Path, change: dict[str, bool]) -> None:
+    """Max pooling, or several at once, or none, is another vector."""
+    checkpoint.save(trained(bert, "mean"), tmp_path / "m", "")
+    config = tmp_path / "m" / "1_Pooling" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | change))
+    with pytest.raises(Unusable, match="not supported"):
+        loading.encoder(catalog.locate(str(tmp_path / "m"), "encoder"), CPU)
+
+
+def test_the_wrong_kind_is_refused(bert: Path, llama: Path, tmp_path: Path) -> None:
+    """Encoder for LLM and LLM for encoder, a classifier for an LLM, by folder and by alias; the name is in the text."""
+    config = BertConfig(vocab_size=40, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+    BertForSequenceClassification(config).save_pretrained(tmp_path / "classifier")
+    for name, kind in [
+        (str(bert), "llm"),
+        (str(tmp_path / "classifier"), "llm"),
+        (str(llama), "encoder"),
+        ("smollm2", "encoder"),
+        ("flan-t5-base", "encoder"),
+        ("minilm", "llm"),
+        ("bert-base", "llm"),
+    ]:
+        with pytest.raises(Unusable, match="not an?|not a generative") as refused:
+            catalog.locate(name, kind)
+        assert name in refused.value.what
+        assert refused.value.remedy
+
+
+def test_what_is_no_model_is_refused(bert: Path, tmp_path: Path) -> None:
+    """No weights, no config, a broken config, an empty folder, a name nobody knows: each in its own words."""
+
+    def folder(name: str, damage: Callable[[Path], object]) -> str:
+        shutil.copytree(bert, tmp_path / name)
+        damage(tmp_path / name)
+        return str(tmp_path / name)
+
+    (tmp_path / "empty").mkdir()
+    for name, words in [
+        (folder("bare", lambda at: (at / "model.safetensors").unlink()), "no weights"),
+        (folder("blank", lambda at: (at / "config.json").unlink()), "no config.json"),
+        (folder("broken", lambda at: (at / "config.json").write_text('{"a": ')), "not JSON"),
+        (folder("list", lambda at: (at / "config.json").write_text("[]")), "config.json"),
+        (str(tmp_path / "empty"), "no config.json"),
+        ("no-such-model", "unknown model"),
+        (str(tmp_path / "nowhere"), "unknown model"),
+        ("../nowhere", "unknown model"),
+    ]:
+        with pytest.raises(Unusable, match=words) as refused:
+            catalog.locate(name, "encoder")
+        assert name in refused.value.what
+
+
+@pytest.mark.parametrize("broken", ["model.safetensors", "tokenizer.json"])
+def test_a_damaged_file_is_refused_not_a_traceback(bert: Path, tmp_path: Path, broken: str) -> None:
+    """Half a weight file, half a tokenizer."""
+    shutil.copytree(bert, tmp_path / "m")
+    whole = (bert / broken).read_bytes()
+    (tmp_path / "m" / broken).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(Unusable, match="cannot be loaded"):
+        loading.encoder(catalog.locate(str(tmp_path / "m"), "encoder"), CPU, "mean")

@@ -1,0 +1,126 @@
+"""Sentence encoders: each pooler against its formula, on one text at a time."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.config import POOLERS
+from stages.models import catalog, loading
+from stages.models.encoder import Encoder, normalised
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.save_tiny_bert(tmp_path_factory.mktemp("encoder") / "bert")
+
+
+@pytest.fixture(params=POOLERS)
+def encoder(request: pytest.FixtureRequest, bert: Path) -> Encoder:
+    return loading.encoder(catalog.locate(str(bert), "encoder"), CPU, request.param)
+
+
+@torch.inference_mode()
+def by_formula(encoder: Encoder, text: str) -> np.ndarray:
+    """The vector of one text, from the hidden states of all layers, without mask or padding."""
+    read = encoder.tokenizer(text, return_tensors="pt").input_ids
+    out = encoder.backbone(input_ids=read, output_hidden_states=True)
+    _embeddings, first, *_middle, last = [layer[0].numpy() for layer in out.hidden_states]  # each (T, width)
+    dense = encoder.backbone.pooler.dense
+    return {
+        "mean": lambda: last.mean(0),
+        "cls": lambda: np.tanh(dense.weight.numpy() @ last[0] + dense.bias.numpy()),
+        "cls_before_pooler": lambda: last[0],
+        "first_last_mean": lambda: ((first + last) / 2).mean(0),
+    }[encoder.pooler]()
+
+
+def test_each_pooler_equals_its_formula(encoder: Encoder) -> None:
+    """In a padded batch of all lengths, to 1e-5."""
+    found = encoder.encode(tiny.premises())
+    assert found.dtype == np.float32
+    for vector, text in zip(found, tiny.premises(), strict=True):
+        np.testing.assert_allclose(vector, by_formula(encoder, text), atol=1e-5)
+
+
+def test_first_last_mean_starts_at_the_first_block_not_at_the_embeddings(bert: Path) -> None:
+    """In a model of three layers the two readings differ, and ours is the first block's output."""
+    encoder = loading.encoder(catalog.locate(str(bert), "encoder"), CPU, "first_last_mean")
+    read = encoder.tokenizer("Rain.", return_tensors="pt").input_ids
+    with torch.inference_mode():
+        states = encoder.backbone(input_ids=read, output_hidden_states=True).hidden_states
+    other = ((states[0] + states[-1]) / 2)[0].mean(0).numpy()
+    assert np.abs(encoder.encode(["Rain."])[0] - other).max() > 0.1
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5, 64])
+def test_vectors_do_not_depend_on_batch_size_order_or_neighbours(encoder: Encoder, batch: int) -> None:
+    """To 1e-6, and each in the place of its text."""
+    texts = tiny.premises()
+    expected = dict(zip(texts, encoder.encode(texts), strict=True))
+    random.Random(batch).shuffle(texts)
+    texts += texts[:3]
+    for text, vector in zip(texts, encoder.encode(texts, batch), strict=True):
+        np.testing.assert_allclose(vector, expected[text], atol=1e-6)
+
+
+def test_encoding_leaves_the_mode_as_it_was_and_has_no_dropout(encoder: Encoder) -> None:
+    """A model in training gives the same vectors as one that is not, and goes on training."""
+    expected = encoder.encode(tiny.premises())
+    encoder.train()
+    assert np.array_equal(encoder.encode(tiny.premises()), expected)
+    assert encoder.training
+    encoder.eval()
+    encoder.encode(["Rain."])
+    assert not encoder.training
+
+
+def test_nothing_to_encode_gives_no_rows(encoder: Encoder) -> None:
+    """An empty list is (0, width)."""
+    assert encoder.encode([]).shape == (0, encoder.width)
+
+
+def test_an_empty_text_has_a_vector_too(encoder: Encoder) -> None:
+    """Of its special tokens."""
+    np.testing.assert_allclose(encoder.encode(["", "Rain."])[0], by_formula(encoder, ""), atol=1e-5)
+
+
+def test_texts_are_cut_at_the_models_own_length(encoder: Encoder) -> None:
+    """What stands behind the 64th token (special tokens included) changes nothing."""
+    long = "The cat is asleep. " * 20
+    assert encoder.max_length == 64
+    assert [len(row) for row in encoder.ids([long])] == [64]
+    assert [len(row) for row in encoder.ids([long], max_length=9)] == [9]
+    assert np.array_equal(encoder.encode([long])[0], encoder.encode([long + "Nobody reads."])[0])
+
+
+def test_the_cls_pooler_to_train_starts_from_an_mlp_drawn_by_the_seed(bert: Path) -> None:
+    """Not from the published pooler: fresh weights, the same for the same seed."""
+    found = catalog.locate(str(bert), "encoder")
+    one, same, other = (loading.trainable(found, CPU, "cls", seed) for seed in (1, 1, 2))
+    assert torch.equal(one.mlp.weight, same.mlp.weight)
+    assert not torch.equal(one.mlp.weight, other.mlp.weight)
+    assert not torch.equal(one.mlp.weight, one.backbone.pooler.dense.weight)
+    assert one.pooler == "cls"
+    assert float(one.mlp.bias.abs().max()) == 0.0
+
+
+@given(st.lists(st.lists(st.floats(-1e3, 1e3, width=32), min_size=3, max_size=3), min_size=1, max_size=5))
+def test_normalised_rows_have_length_one_or_stay_zero(rows: list[list[float]]) -> None:
+    """Directions are kept."""
+    vectors = np.array(rows, dtype=np.float64)
+    for before, after in zip(vectors, normalised(vectors), strict=True):
+        if np.linalg.norm(before) > 1e-150:
+            assert np.linalg.norm(after) == pytest.approx(1.0)
+            np.testing.assert_allclose(after * np.linalg.norm(before), before, rtol=1e-9)
+        else:
+            assert not after.any()
