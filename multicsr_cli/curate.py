@@ -15,16 +15,14 @@ if TYPE_CHECKING:
 
 # alpha, beta, gamma. Asked-for scores take the paper's; a likelihood score is the share of information explained and
 # runs lower, so its thresholds were chosen on development data (README, "How the defaults were chosen").
-THRESHOLDS = {"prompt": (3.0, 3.0, 1.0), "likelihood": (1.5, 2.5, 0.5)}
+THRESHOLDS = {"prompt": (3.0, 3.0, 1.0), "likelihood": (2.0, 2.5, 1.0)}
 
 
 def command(
     run: RunName = "latest",
     alpha: Annotated[
         float | None,
-        typer.Option(
-            parser=options.number, metavar="F", help="Keep iff a >= F ...", show_default="3; 1.5 by likelihood"
-        ),
+        typer.Option(parser=options.number, metavar="F", help="Keep iff a >= F ...", show_default="3; 2 by likelihood"),
     ] = None,
     beta: Annotated[
         float | None,
@@ -34,9 +32,7 @@ def command(
     ] = None,
     gamma: Annotated[
         float | None,
-        typer.Option(
-            parser=options.number, metavar="F", help="... and a >= b + F.", show_default="1; 0.5 by likelihood"
-        ),
+        typer.Option(parser=options.number, metavar="F", help="... and a >= b + F.", show_default="1"),
     ] = None,
     drop_copies: Annotated[
         bool, typer.Option("--drop-copies", help="Drop a triplet that repeats its premise.")

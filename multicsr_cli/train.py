@@ -22,7 +22,7 @@ EMBEDDED_RECIPE, PAPER_RECIPE = (32, 1e-4), (256, 5e-5)
 EMBEDDED_BASES = ("minilm", "minilm-l4")
 
 # Dev measurements in a short training; a long one is measured every 125 steps, as the paper's baselines are.
-MEASUREMENTS, LONGEST_INTERVAL = 6, 125
+MEASUREMENTS, LONGEST_INTERVAL = 4, 125
 
 
 def command(
@@ -61,7 +61,9 @@ def command(
     ] = "mini",
     eval_every: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Steps between dev measurements.", show_default="a sixth, at most 125"),
+        typer.Option(
+            metavar="N", help="Steps between dev measurements.", show_default="a quarter of the steps, at most 125"
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also put the trained model here.", show_default=False)

@@ -58,6 +58,8 @@ def run(
             f"{parent.stage} run {parent.id} is not finished",
             f"run the same `multicsr {parent.stage}` again; it goes on",
         )
+    if not parent.counts.get("kept", parent.counts["premises"]):
+        raise _nothing_kept(parent)  # before the run has a row: there is nothing it could ever resume
     run = store.begin("train", VERSION, config, parent=parent.id, environment={"device": device})
     if run.finished:
         steps = run.counts["steps"]
@@ -65,12 +67,16 @@ def run(
         return
     triplets = training.triplets(store, parent)
     if not triplets:
-        raise Problem(
-            f"{parent.stage} run {parent.id} keeps no triplet",
-            "lower --alpha or --gamma, or raise --beta; `multicsr curate --sweep` shows what each keeps",
-        )
+        raise _nothing_kept(parent)
     with store.only_writer(run):
         yield from _train(store, run, config, triplets, dev, loaders, batch, resume_seconds)
+
+
+def _nothing_kept(parent: Run) -> Problem:
+    return Problem(
+        f"{parent.stage} run {parent.id} keeps no triplet",
+        "lower --alpha or --gamma, or raise --beta; `multicsr curate --sweep` shows what each keeps",
+    )
 
 
 def _train(
@@ -124,7 +130,8 @@ def _train(
         if not measured:
             yield Tick(step.step, total, f"loss {step.loss:.3f}", step.step)
             continue
-        headline = sts.evaluate(dev, lambda texts: encoder.encode(texts, batch), subsets=False)[0]
+        with fit.autocast(config.dtype, encoder.device):
+            headline = sts.evaluate(dev, lambda texts: encoder.encode(texts, batch), subsets=False)[0]
         if headline.value > best_value:
             best_value = headline.value
             best = {name: value.detach().clone() for name, value in encoder.state_dict().items()}
