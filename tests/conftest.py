@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 
 # Read when torch is first loaded, so they stand above every import that could load it.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -11,15 +12,16 @@ os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from collections.abc import Iterator  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import TYPE_CHECKING  # noqa: E402
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest  # noqa: E402
-from hypothesis import settings  # noqa: E402
+import pytest
+from hypothesis import settings
 
-from store.database import Store  # noqa: E402
+from store.database import Store
 
 if TYPE_CHECKING:
     from shell import Ended
@@ -159,8 +161,19 @@ def piped(
     commands: dict[str, tuple[object, ...]] = {
         "gen": ("gen", "--premises", premises_file, "--llm", tiny_llm, "--max-tokens", 12, *read, *asked),
         "score": ("score", "--by", "likelihood", *read, *asked),
-        "curate": ("curate", "--alpha", 0.2, "--beta", 5, "--gamma", -5),
-        "train": ("train", "--base", tiny_encoder, "--pooler", "mean", "--mask-model", "none", "--train-batch", 4, *asked),
+        "curate": ("curate", "--alpha", 0, "--beta", 5, "--gamma", -5),
+        "train": (
+            "train",
+            "--base",
+            tiny_encoder,
+            "--pooler",
+            "mean",
+            "--mask-model",
+            "none",
+            "--train-batch",
+            4,
+            *asked,
+        ),
         "eval": ("eval", "latest"),
     }
     said = {stage: multicsr(*command, "--db", db, "--json") for stage, command in commands.items()}
@@ -172,6 +185,38 @@ def copied(piped: Piped, tmp_path: Path) -> Piped:
     """A copy of the whole road, to be written to."""
     db = tmp_path / "copied" / "s.db"
     db.parent.mkdir()
-    shutil.copy(piped.db, db)
+    with closing(sqlite3.connect(piped.db)) as source, closing(sqlite3.connect(db)) as target:
+        source.backup(target)  # with what is still in the write-ahead log
     shutil.copytree(f"{piped.db}.files", f"{db}.files")
     return Piped(db, piped.said, piped.commands)
+
+
+@pytest.fixture
+def wrong(copied: Piped, tmp_path: Path) -> Callable[..., Ended]:
+    """Refused by a store that went the whole road, and by a path where there is none yet; `says` is in the message."""
+
+    from shell import refused
+
+    def refuse(*args: object, says: str = "") -> Ended:
+        fresh = tmp_path / "fresh"
+        fresh.mkdir(exist_ok=True)
+        refused(fresh / "s.db", *args)
+        ended = refused(copied.db, *args)
+        assert says in ended.err, ended.err
+        return ended
+
+    return refuse
+
+
+@pytest.fixture
+def refuse(copied: Piped) -> Callable[..., Ended]:
+    """Refused by a store that went the whole road; for commands that need a run to be wrong about."""
+
+    from shell import refused
+
+    def refuse(*args: object, says: str = "") -> Ended:
+        ended = refused(copied.db, *args)
+        assert says in ended.err, ended.err
+        return ended
+
+    return refuse

@@ -24,7 +24,9 @@ WORDS = st.lists(st.sampled_from(["A dog", "a  dog.", "the cat", "No", "no!"]), 
 
 def thousandths(low: int, high: int) -> st.SearchStrategy[float]:
     """Numbers of up to three decimals, crowded where they meet one another."""
-    near = st.sampled_from([place for place in (-1000, 0, 500, 1000, 2300, 3000, 3001, 3300, 5000) if low <= place <= high])
+    near = st.sampled_from(
+        [place for place in (-1000, 0, 500, 1000, 2300, 3000, 3001, 3300, 5000) if low <= place <= high]
+    )
     return (near | st.integers(low, high)).map(lambda number: number / 1000)
 
 
@@ -248,4 +250,6 @@ def test_an_unfinished_score_run_is_not_curated(store: Store) -> None:
     unfinished = store.begin("score", 2, SCORE, gen.id)
     with pytest.raises(Problem, match="not finished"):
         list(curate.run(store, CURATE, unfinished))
+    with pytest.raises(Problem, match="not finished"):  # half the scores would be a grid of wrong counts
+        curate.sweep(store, unfinished, False)
     assert store.one("SELECT count(*) FROM decisions") == (0,)

@@ -55,9 +55,7 @@ def evaluated(store: Store, encoder: Any, tasks: Sequence[Task] = TASKS, batch: 
 
 def test_every_figure_of_every_task_is_a_row(store: Store, encoder: Encoder) -> None:
     run = evaluated(store, encoder)
-    rows = [
-        (row.task, row.subset, row.name, row.value, row.n, row.error) for row in training.metrics(store, run)
-    ]
+    rows = [(row.task, row.subset, row.name, row.value, row.n, row.error) for row in training.metrics(store, run)]
     wanted = [
         (task.name, figure.subset, figure.name, figure.value, figure.n, figure.error)
         for task in TASKS

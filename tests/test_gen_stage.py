@@ -267,7 +267,9 @@ def test_a_chat_prompt_goes_through_the_models_own_template(store: Store) -> Non
     parrot = Parrot({"dog": "A dog moves."})
     run = written(store, parrot, texts=PREMISES[:1], prompts=replace(SET, chat=True, stop=("\n",)))
     assert all(asked.startswith("<user>") and asked.endswith("<bot>") for asked in parrot.asked)
-    assert store.rows("SELECT DISTINCT prompt LIKE '<user>%dog%<bot>' FROM hypotheses WHERE run = ?", [run.id]) == [(1,)]
+    assert store.rows("SELECT DISTINCT prompt LIKE '<user>%dog%<bot>' FROM hypotheses WHERE run = ?", [run.id]) == [
+        (1,)
+    ]
 
 
 @pytest.mark.parametrize("text", ["{instruction}", "{premise}", "{hypothesis} {0}", "%s \\ $x"])

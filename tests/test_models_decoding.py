@@ -10,7 +10,7 @@ import tiny
 import torch
 
 from stages.models import catalog, loading
-from stages.models.language import PREFIXES_KEPT, LanguageModel
+from stages.models.language import LanguageModel
 from stages.models.request import Draft, Line, Prompt, Sampling
 
 WRITE = "Write a sentence that {} be true if the sentence above is true.\nSentence: "
@@ -151,12 +151,15 @@ def test_a_hint_may_cut_a_token_in_half(llm: LanguageModel) -> None:
     assert llm.write([Prompt(text, cut)], [line], TOKENS, never) == llm.write([Prompt(text)], [line], TOKENS, never)
 
 
-def test_more_prefixes_than_are_kept_change_nothing(llm: LanguageModel) -> None:
-    """A batch with more own prefixes than the cache holds is written as each prompt alone."""
-    texts = [f"Sentence {i}: the same meaning\nSo:" for i in range(PREFIXES_KEPT + 6)]
+def test_many_prefixes_in_one_batch_or_one_after_the_other_change_nothing(llm: LanguageModel) -> None:
+    """Seventy prefixes of several lengths, some rows without one, at once or in batches and again: as each alone."""
+    texts = [f"Sentence {i}: {'the same meaning ' * (i % 3)}\nSo:" for i in range(70)]
     lines = [Line(i, None, 0.0, "") for i in range(len(texts))]
-    found = llm.write([Prompt(text, len(text) - 4) for text in texts], lines, 4, never)
-    assert found == [llm.write([Prompt(text)], lines[:1], 4, never)[0] for text in texts]
+    prompts = [Prompt(text, 0 if i % 7 == 0 else len(text) - 4) for i, text in enumerate(texts)]
+    alone = [llm.write([Prompt(text)], lines[:1], 4, never)[0] for text in texts]
+    assert llm.write(prompts, lines, 4, never) == alone
+    for start in (*range(0, 70, 5), 0, 5):
+        assert llm.write(prompts[start : start + 5], lines[:5], 4, never) == alone[start : start + 5]
 
 
 def test_ends_stops_a_line_at_the_first_text_it_accepts(llm: LanguageModel) -> None:
@@ -214,6 +217,14 @@ def test_sampled_drafts_follow_seed_and_key_only(llm: LanguageModel) -> None:
     torch.manual_seed(99)
     assert draw(1, "a") == first
     assert len({first.text, draw(2, "a").text, draw(1, "b").text}) == 3
+
+
+def test_every_step_draws_anew(llm: LanguageModel) -> None:
+    """At a temperature that makes all tokens alike, the second token is not the first one again."""
+    hot = Sampling(1, temperature=1e4, top_p=1.0)
+    lines = [Line(0, None, 0.0, str(key)) for key in range(20)]
+    one, two = (llm.write([Prompt("Rain.")], lines, room, never, hot) for room in (1, 2))
+    assert sum(long.text == 2 * short.text for short, long in zip(one, two, strict=True)) <= 2
 
 
 def test_both_roles_from_shared_prompts_equal_each_alone(llm: LanguageModel) -> None:

@@ -32,6 +32,7 @@ def encoder(request: pytest.FixtureRequest, bert: Path) -> Encoder:
 @torch.inference_mode()
 def by_formula(encoder: Encoder, text: str) -> np.ndarray:
     """The vector of one text, from the hidden states of all layers, without mask or padding."""
+    encoder.eval()
     read = encoder.tokenizer(text, return_tensors="pt").input_ids
     out = encoder.backbone(input_ids=read, output_hidden_states=True)
     _embeddings, first, *_middle, last = [layer[0].numpy() for layer in out.hidden_states]  # each (T, width)
@@ -64,13 +65,13 @@ def test_first_last_mean_starts_at_the_first_block_not_at_the_embeddings(bert: P
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 64])
 def test_vectors_do_not_depend_on_batch_size_order_or_neighbours(encoder: Encoder, batch: int) -> None:
-    """To 1e-6, and each in the place of its text."""
+    """To 1e-6 (and 1e-5 of their size), and each in the place of its text."""
     texts = tiny.premises()
     expected = dict(zip(texts, encoder.encode(texts), strict=True))
     random.Random(batch).shuffle(texts)
     texts += texts[:3]
     for text, vector in zip(texts, encoder.encode(texts, batch), strict=True):
-        np.testing.assert_allclose(vector, expected[text], atol=1e-6)
+        np.testing.assert_allclose(vector, expected[text], rtol=1e-5, atol=1e-6)
 
 
 def test_encoding_leaves_the_mode_as_it_was_and_has_no_dropout(encoder: Encoder) -> None:
@@ -82,6 +83,13 @@ def test_encoding_leaves_the_mode_as_it_was_and_has_no_dropout(encoder: Encoder)
     encoder.eval()
     encoder.encode(["Rain."])
     assert not encoder.training
+
+
+def test_a_loaded_encoder_is_not_in_training(encoder: Encoder) -> None:
+    """Neither before nor after it was used; training turns dropout on by itself."""
+    assert not encoder.training
+    encoder.encode(["Rain."])
+    assert not encoder.backbone.training
 
 
 def test_nothing_to_encode_gives_no_rows(encoder: Encoder) -> None:
@@ -111,7 +119,7 @@ def test_the_cls_pooler_to_train_starts_from_an_mlp_drawn_by_the_seed(bert: Path
     assert not torch.equal(one.mlp.weight, other.mlp.weight)
     assert not torch.equal(one.mlp.weight, one.backbone.pooler.dense.weight)
     assert one.pooler == "cls"
-    assert float(one.mlp.bias.abs().max()) == 0.0
+    assert not one.mlp.bias.any()
 
 
 @given(st.lists(st.lists(st.floats(-1e3, 1e3, width=32), min_size=3, max_size=3), min_size=1, max_size=5))

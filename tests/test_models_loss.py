@@ -151,6 +151,13 @@ def test_the_lowest_sigma_masks_every_hypothesis_of_another_premise(batch: Batch
     assert masked_contrastive_loss(batch.h[: batch.n], batch.h[batch.n :], masked, batch.tau).isfinite()
 
 
+def test_a_cosine_of_exactly_sigma_is_masked() -> None:
+    """The border belongs to the mask (eq. 7 says sim >= sigma)."""
+    axes = torch.eye(2)
+    masked = false_negatives(axes, torch.cat([axes.flip(0), axes]), torch.eye(2, dtype=torch.bool), 1.0)
+    assert masked.tolist() == [[False, True, False, False], [True, False, False, False]]
+
+
 @given(batches(sigma=st.just(1.1)))
 def test_sigma_above_one_is_supervised_simcse(batch: Batch) -> None:
     """Nothing is masked: cross entropy of cos/tau over [x+; x-] with the diagonal as target."""

@@ -84,7 +84,9 @@ def test_float32_rows_do_not_change_with_the_batch(
 
 
 @WAYS
-def test_float32_rows_do_not_change_with_order_or_company(store: Store, llm: LanguageModel, config: ScoreConfig) -> None:
+def test_float32_rows_do_not_change_with_order_or_company(
+    store: Store, llm: LanguageModel, config: ScoreConfig
+) -> None:
     def by_text(store: Store, run: Run) -> dict[tuple[str, str], Any]:
         rows = store.rows(
             "SELECT text, role, value, reply FROM scores JOIN premises ON id = premise WHERE run = ?", [run.id]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rows import CURATE, GEN, SCORE, Made, add_drafts, add_premises, content, scored
 
 from stages import curate
-from store import browse, drafts, premises, training
+from store import browse, drafts, premises, scores, training
 from store.database import Store
 from store.records import DraftRow, Problem, ScoreRow, canonical, run_id
 from store.training import MetricRow
@@ -178,17 +178,16 @@ def test_tables_refuse_wrong_types_and_values(store: Store) -> None:
 
 
 def test_a_batch_is_stored_whole_or_not_at_all(store: Store) -> None:
-    gen, score, there = scored(store, MADE)
+    gen, _, there = scored(store, MADE)
+    other = store.begin("score", 2, SCORE, gen.id)
     before = content(store)
     twice = DraftRow(there[0].id, "entailment", "again", None, None, "another prompt {premise}", 1)
     with pytest.raises(sqlite3.IntegrityError):
         drafts.add(store, gen, [twice])
     with pytest.raises(sqlite3.IntegrityError):
-        from store import scores
-
-        scores.add(store, store.begin("score", 2, SCORE, gen.id), [ScoreRow(there[0].id, "entailment", 9.0, "")])
-    with store.writing() as connection:
-        connection.execute("DELETE FROM runs WHERE version = 2")
+        scores.add(
+            store, other, [ScoreRow(there[0].id, "entailment", 1.0, ""), ScoreRow(there[1].id, "entailment", 9.0, "")]
+        )
     assert content(store) == before
 
 
@@ -269,7 +268,7 @@ def test_the_leaderboard_holds_finished_evaluations_only(store: Store) -> None:
 
 
 def test_the_browser_reads_the_same_rows_with_and_without_words(store: Store) -> None:
-    gen, score, _ = scored(store, MADE)
+    _, score, _ = scored(store, MADE)
     shown = browse.view(store, score)
     every = browse.rows(store, shown)
     assert [(row.premise, row.a, row.b) for row in every] == [(one.x, one.a, one.b) for one in MADE]

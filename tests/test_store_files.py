@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from rows import GEN, Made, add_premises, content, dump, scored
+from rows import GEN, Made, add_premises, content, scored
 
 from store import database, premises, schema, vectors
 from store.database import Store
@@ -253,23 +253,26 @@ def test_a_migration_that_fails_leaves_nothing_and_is_tried_again(path: Path) ->
     assert opened.one("SELECT count(*) FROM more") == (0,)
 
 
-def test_two_threads_creating_one_store_make_one_store(tmp_path: Path) -> None:
-    path, found = tmp_path / "s.db", list[BaseException]()
+def test_threads_creating_one_store_at_once_make_one_store(tmp_path: Path) -> None:
+    """Nobody is told that another writer holds it: whoever comes second waits for milliseconds."""
+    together, found = threading.Barrier(6), list[BaseException]()
 
-    def create() -> None:
+    def create(path: Path) -> None:
+        together.wait()
         try:
             Store.open(path).close()
         except BaseException as error:
             found.append(error)
 
-    threads = [threading.Thread(target=create) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    for number in range(25):
+        path = tmp_path / f"{number}.db"
+        threads = [threading.Thread(target=create, args=[path]) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert content(Store.open(path)) == content(Store.memory())
     assert found == []
-    assert dump(path) == dump(path)
-    assert content(Store.open(path)) == content(Store.memory())
 
 
 def test_vectors_are_computed_once_a_model_and_text(file_store: Store) -> None:

@@ -141,7 +141,7 @@ def test_killed_after_any_tick_and_run_again_equals_a_training_without_a_break(
     assert (point[0] if point else None) == (measured[-1] if measured and not resume_seconds else None)
     again = list(ticks(file_store, CONFIG, loaders(CONFIG), resume_seconds=resume_seconds))
     assert again[-1].done == again[-1].total == STEPS
-    assert [tick.done for tick in again if tick.fresh][0] == (point[0] if point else 0) + 1
+    assert next(tick.done for tick in again if tick.fresh) == (point[0] if point else 0) + 1
     assert result(file_store, run) == whole
     assert list(file_store.files.glob("runs/*/*")) == []  # resume points go when the model is there
 
@@ -165,9 +165,7 @@ def test_killed_between_the_model_and_its_mark_is_the_same(
     assert result(file_store, trained(file_store, CONFIG, loaders(CONFIG))) == whole
 
 
-def test_the_batch_and_the_clock_change_nothing(
-    whole: tuple[Any, ...], file_store: Store, loaders: Loaded
-) -> None:
+def test_the_batch_and_the_clock_change_nothing(whole: tuple[Any, ...], file_store: Store, loaders: Loaded) -> None:
     run = trained(file_store, CONFIG, loaders(CONFIG), batch=1, resume_seconds=0.0)
     assert result(file_store, run) == whole
 
@@ -247,3 +245,10 @@ def test_a_dev_task_whose_gold_is_constant_is_a_problem(file_store: Store, loade
     flat = Task("flat", [Subset("", PREMISES[:8], PREMISES[1:9], [3.0] * 8)])
     with pytest.raises(Problem, match="flat"):
         list(train.run(file_store, UNMASKED, generated(file_store), flat, loaders(UNMASKED), 8, "cpu"))
+
+
+def test_a_training_whose_loss_is_no_number_is_a_problem(file_store: Store, loaders: Loaded) -> None:
+    """A temperature this small divides cosines to infinity; whoever asks for it can mend it."""
+    config = replace(UNMASKED, tau=1e-40)
+    with pytest.raises(Problem, match="loss"):
+        trained(file_store, config, loaders(config))

@@ -8,7 +8,7 @@ as `Streams`: rows that are fed one token at a time and can be duplicated, reord
 
 What makes it fast without changing what it computes:
 
-* the leading part that many prompts share (instruction and shots) is computed once and reused (`Prompt.shared`);
+* the leading part that many prompts share (instruction and shots) is computed once and held once (`Prompt.shared`);
 * keys and values live in buffers allocated once, so a step appends instead of copying the whole cache;
 * only positions whose next token is asked for go through the vocabulary.
 """
@@ -23,13 +23,14 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
 
-from stages.models import decoding
+from stages.models import attention, decoding
+from stages.models.attention import SharedPrefix
 from stages.models.problem import Unusable
 from stages.models.request import Draft, Line, Prompt, Sampling
 
-# Prefixes kept computed at a time. Prompt sets have a handful of instructions a role; the bound only
-# protects memory when every prompt brings its own prefix (as with retrieved demonstrations).
-PREFIXES_KEPT = 64
+# Sets of prefixes kept computed. The batches of a run share one or two; with retrieved demonstrations every batch brings
+# its own, and the bound keeps memory flat.
+STACKS_KEPT = 4
 
 
 class Streams(Protocol):
@@ -121,7 +122,8 @@ class LanguageModel:
         if eos is None:
             eos = tokenizer.eos_token_id
         self.eos: frozenset[int] = frozenset([] if eos is None else [eos] if isinstance(eos, int) else eos)
-        self._prefixes: OrderedDict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = OrderedDict()
+        self.shares = attention.install(model)  # whether prompts may share the keys and values of their heads
+        self._stacks: OrderedDict[tuple[tuple[int, ...], ...], list[tuple[Tensor, Tensor]]] = OrderedDict()
 
     def ids(self, text: str) -> list[int]:
         """Token ids of a prompt as the model expects it (with the special tokens its tokenizer adds)."""
@@ -275,22 +277,49 @@ class LanguageModel:
         return tuple(ids[:shared]), ids[shared:]
 
     def _shared(self, prompt: Prompt, ids: list[int]) -> int:
+        if not self.shares or not prompt.shared:
+            return 0
         # A tokenizer may merge characters across the border, so only the ids that truly agree are shared.
-        return _common(self.ids(prompt.text[: prompt.shared]), ids) if prompt.shared else 0
+        return _common(self.ids(prompt.text[: prompt.shared]), ids)
 
-    def prefix(self, ids: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values (1, heads, len(ids), width) of each layer after reading `ids`, computed once."""
-        found = self._prefixes.get(ids)
-        if found is None:
-            cache = GrowingCache(self.model, len(ids))
-            self.model(input_ids=self._tensor([list(ids)]), past_key_values=cache, use_cache=True, logits_to_keep=1)
-            found = [layer.filled() for layer in cache.growing]
-            self._prefixes[ids] = found
-            if len(self._prefixes) > PREFIXES_KEPT:
-                self._prefixes.popitem(last=False)
-        else:
-            self._prefixes.move_to_end(ids)
-        return found
+    def shared_prefix(self, prefixes: Sequence[tuple[int, ...]]) -> SharedPrefix | None:
+        """The computed prefixes of a batch, `prefixes[i]` for row i; None if no row has one."""
+        distinct = tuple(sorted(set(prefixes)))
+        if distinct == ((),):
+            return None
+        states = self._stacks.get(distinct)
+        if states is None:
+            states = self._stacks[distinct] = self._stack(distinct)
+            if len(self._stacks) > STACKS_KEPT:
+                self._stacks.popitem(last=False)
+        slots = {prefix: slot for slot, prefix in enumerate(distinct)}
+        lengths = torch.tensor([len(prefix) for prefix in distinct], device=self.device)
+        return SharedPrefix(states, lengths, torch.tensor([slots[prefix] for prefix in prefixes], device=self.device))
+
+    def _stack(self, prefixes: tuple[tuple[int, ...], ...]) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values (S, heads, longest, width) of each layer after reading each of S prefixes."""
+        # One at a time: the same call gives the same bits whatever the other prefixes are.
+        read = [self._read(prefix) for prefix in prefixes]
+        longest = max(len(prefix) for prefix in prefixes)
+        stacked = []
+        for layer in zip(*(states for states in read if states), strict=True):
+            example = layer[0][0]
+            parts = example.new_zeros((2, len(prefixes), example.shape[1], longest, example.shape[3]))
+            filled = iter(layer)
+            for slot, prefix in enumerate(prefixes):
+                if prefix:
+                    keys, values = next(filled)
+                    parts[0, slot, :, : len(prefix)], parts[1, slot, :, : len(prefix)] = keys[0], values[0]
+            stacked.append((parts[0], parts[1]))
+        return stacked
+
+    def _read(self, ids: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values (1, heads, len(ids), width) of each layer after reading `ids`."""
+        if not ids:
+            return []
+        cache = GrowingCache(self.model, len(ids))
+        self.model(input_ids=self._tensor([list(ids)]), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return [layer.filled() for layer in cache.growing]
 
     def _tensor(self, rows: list[list[int]]) -> Tensor:
         return torch.tensor(rows, dtype=torch.long, device=self.device)
@@ -317,62 +346,48 @@ CLOSE_ROUNDING = 0.01
 class DecoderStreams:
     """Streams of a decoder-only model.
 
-    Columns of the cache: [shared prefix, padded right | own part, padded left | written tokens]. Padding is masked and
-    takes no position, so every row counts its own positions whatever its neighbours' lengths.
+    Columns of the cache: [own part, padded left | written tokens]; the shared prefix stands before them, once for all
+    rows (`attention.py`). Padding is masked and takes no position, so every row counts its own positions whatever its
+    neighbours' lengths.
     """
 
     def __init__(
         self, llm: LanguageModel, rows: Sequence[tuple[tuple[int, ...], list[int]]], room: int, keep: int = 1
     ) -> None:
         self.llm = llm
-        prefix_width = max(len(prefix) for prefix, _ in rows)
-        own_width = max(len(own) for _, own in rows)
         device = llm.device
-        width = prefix_width + own_width
+        self.width = width = max(len(own) for _, own in rows)
         self.mask = torch.zeros((len(rows), width + room), dtype=torch.bool)
-        ids = torch.zeros((len(rows), own_width), dtype=torch.long)
-        for i, (prefix, own) in enumerate(rows):
-            self.mask[i, : len(prefix)] = True
+        ids = torch.zeros((len(rows), width), dtype=torch.long)
+        for i, (_, own) in enumerate(rows):
             self.mask[i, width - len(own) : width] = True
-            ids[i, own_width - len(own) :] = torch.tensor(own)
+            ids[i, width - len(own) :] = torch.tensor(own)
         self.mask = self.mask.to(device)
-        self.cache = GrowingCache(llm.model, width + room)
-        if prefix_width:
-            self._load_prefixes([prefix for prefix, _ in rows], prefix_width)
-        self.width = width
-        positions = (self.mask[:, :width].long().cumsum(-1) - 1).clamp(min=0)
+        self.prefix = llm.shared_prefix([prefix for prefix, _ in rows])
+        before = torch.tensor([[len(prefix)] for prefix, _ in rows], device=device)  # (rows, 1)
+        positions = (self.mask[:, :width].long().cumsum(-1) - 1).clamp(min=0) + before
         self.position = positions[:, -1:] + 1  # (rows, 1) the next token's position
+        self.cache = GrowingCache(llm.model, width + room)
         out = llm.model(
             input_ids=ids.to(device),
             attention_mask=self.mask[:, :width].long(),
-            position_ids=positions[:, prefix_width:],
+            position_ids=positions,
             past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=keep,
+            **self._shared(),
         )
         self.kept: Tensor = out.logits  # (rows, keep, V)
         self.logits: Tensor = self.kept[:, -1]
 
-    def _load_prefixes(self, prefixes: list[tuple[int, ...]], width: int) -> None:
-        where: dict[tuple[int, ...], list[int]] = {}
-        for i, prefix in enumerate(prefixes):
-            where.setdefault(prefix, []).append(i)
-        known = {prefix: self.llm.prefix(prefix) for prefix in where if prefix}
-        example = next(iter(known.values()))
-        for depth, layer in enumerate(self.cache.growing):
-            keys, values = (
-                torch.zeros((len(prefixes), part.shape[1], width, part.shape[3]), dtype=part.dtype, device=part.device)
-                for part in example[depth]
-            )
-            for prefix, states in known.items():
-                keys[where[prefix], :, : len(prefix)] = states[depth][0]
-                values[where[prefix], :, : len(prefix)] = states[depth][1]
-            layer.update(keys, values)
+    def _shared(self) -> dict[str, SharedPrefix]:
+        return {} if self.prefix is None else {"prefix": self.prefix}
 
     @torch.inference_mode()
     def select(self, rows: Sequence[int]) -> None:
         index = torch.tensor(list(rows), dtype=torch.long, device=self.llm.device)
         self.cache.select(index)
+        self.prefix = None if self.prefix is None else self.prefix.select(index)
         self.mask, self.position, self.logits = self.mask[index], self.position[index], self.logits[index]
 
     @torch.inference_mode()
@@ -385,6 +400,7 @@ class DecoderStreams:
             position_ids=self.position,
             past_key_values=self.cache,
             use_cache=True,
+            **self._shared(),
         )
         self.position = self.position + 1
         self.logits = out.logits[:, -1]

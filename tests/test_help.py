@@ -1,0 +1,55 @@
+"""What `--help` says is part of the contract: it changes when somebody means to change it.
+
+After such a change: MULTICSR_UPDATE_GOLDEN=1 pytest tests/test_help.py, then read the difference.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from shell import multicsr
+
+GOLDEN = Path(__file__).with_name("golden")
+COMMANDS = ("", "gen", "score", "curate", "train", "eval", "inspect", "runs", "models")
+EVERYWHERE = ("--db PATH", "--json")
+
+
+@pytest.fixture(autouse=True)
+def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("COLUMNS", "100"), ("NO_COLOR", "1"), ("TERM", "dumb")):
+        monkeypatch.setenv(name, value)
+
+
+def shown(command: str) -> str:
+    ended = multicsr(*command.split(), "--help")
+    assert ended.code == 0
+    assert ended.err == ""
+    # `reproduce` describes itself in its own file; here only the eight commands of the daily road are held.
+    return "".join(line for line in ended.out.splitlines(keepends=True) if not line.startswith("  reproduce"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_the_golden_text(command: str) -> None:
+    path, text = GOLDEN / f"help-{command or 'multicsr'}.txt", shown(command)
+    if os.environ.get("MULTICSR_UPDATE_GOLDEN"):
+        GOLDEN.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", COMMANDS[1:])
+def test_every_command_has_the_options_that_all_share(command: str) -> None:
+    assert all(option in shown(command) for option in EVERYWHERE)
+    assert "\x1b" not in shown(command)
+    assert max(map(len, shown(command).splitlines())) <= 100
+
+
+def test_every_golden_text_belongs_to_a_command() -> None:
+    assert {path.name for path in GOLDEN.glob("help-*.txt")} == {f"help-{name or 'multicsr'}.txt" for name in COMMANDS}
+
+
+def test_the_bare_command_shows_the_commands() -> None:
+    ended = multicsr()
+    assert all(command in ended.out + ended.err for command in COMMANDS)

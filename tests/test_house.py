@@ -1,0 +1,210 @@
+"""Who may import whom, and where SQL is written: read from the source with `ast`, so that it holds also for tomorrow.
+
+Each law is a function from a module's name and source to what offends it; each is shown an offender first.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("multicsr_cli", "stages", "store")
+SCREEN = {"typer", "rich", "textual", "click"}
+HEAVY = {"torch", "transformers", "safetensors", "accelerate", "tokenizers", "gguf"}
+SQL = re.compile(
+    r"^\s*(SELECT\b.+\bFROM|INSERT\s+(OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+(TABLE|VIEW|INDEX)"
+    r"|PRAGMA\s|WITH\s+\w+\s+AS)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def imports(name: str, source: str) -> Iterator[tuple[str, int, bool]]:
+    """(module, line, whether it stands under TYPE_CHECKING) of every import, at whatever depth, relative ones resolved."""
+    tree = ast.parse(source)
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = ".".join([*name.split(".")[: -node.level], *([base] if base else [])])
+            found = [f"{base}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from ((module, node.lineno, id(node) in typing_only) for module in found)
+
+
+def within(module: str, *packages: str) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def top(module: str) -> str:
+    return module.split(".")[0]
+
+
+def screen_law(name: str, source: str) -> list[str]:
+    """Only the command line knows typer, rich and textual; click, which typer vendors, nobody."""
+    return [
+        f"{name}:{line} imports {module}"
+        for module, line, _ in imports(name, source)
+        if top(module) in SCREEN and not (within(name, "multicsr_cli") and top(module) != "click")
+    ]
+
+
+def heavy_law(name: str, source: str) -> list[str]:
+    """Torch and the model libraries live in stages/models, and a training there; nobody else names them."""
+    return [
+        f"{name}:{line} imports {module}"
+        for module, line, typing_only in imports(name, source)
+        if top(module) in HEAVY and not within(name, "stages.models") and not typing_only
+    ]
+
+
+def models_law(name: str, source: str) -> list[str]:
+    """Models know neither the store nor the stages."""
+    if not within(name, "stages.models"):
+        return []
+    return [
+        f"{name}:{line} imports {module}"
+        for module, line, _ in imports(name, source)
+        if within(module, "store", "multicsr_cli") or (within(module, "stages") and not within(module, "stages.models"))
+    ]
+
+
+def tasks_law(name: str, source: str) -> list[str]:
+    """Tasks know numpy, scipy, faiss and one another: of a model, only `encode`."""
+    allowed = {"numpy", "scipy", "faiss"} | sys.stdlib_module_names
+    if not within(name, "stages.tasks"):
+        return []
+    return [
+        f"{name}:{line} imports {module}"
+        for module, line, _ in imports(name, source)
+        if top(module) not in allowed and not within(module, "stages.tasks")
+    ]
+
+
+def store_law(name: str, source: str) -> list[str]:
+    """The store knows itself, sqlite-utils and filelock."""
+    allowed = {"sqlite_utils", "filelock", "store"} | sys.stdlib_module_names
+    if not within(name, "store"):
+        return []
+    return [
+        f"{name}:{line} imports {module}" for module, line, _ in imports(name, source) if top(module) not in allowed
+    ]
+
+
+def arrows_law(name: str, source: str) -> list[str]:
+    """The command line stands above the stages, which do not know it."""
+    if within(name, "multicsr_cli"):
+        return []
+    return [
+        f"{name}:{line} imports {module}" for module, line, _ in imports(name, source) if within(module, "multicsr_cli")
+    ]
+
+
+def stages_law(name: str, source: str) -> list[str]:
+    """No stage calls another: the only link is the parent run."""
+    stages = {f"stages.{stage}" for stage in ("gen", "score", "curate", "train", "evaluate")}
+    if name not in stages:
+        return []
+    return [
+        f"{name}:{line} imports {module}"
+        for module, line, _ in imports(name, source)
+        if within(module, *(stages - {name}))
+    ]
+
+
+def sql_law(name: str, source: str) -> list[str]:
+    """SQL is written in the store only; prose, in docstrings, may select what it likes."""
+    if within(name, "store"):
+        return []
+    tree = ast.parse(source)
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [
+        f"{name}:{node.lineno} writes SQL: {node.value.strip()[:40]}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in prose
+        and SQL.search(node.value)
+    ]
+
+
+Law = Callable[[str, str], list[str]]
+OFFENDERS: list[tuple[Law, str, str]] = [
+    (screen_law, "stages.gen", "from rich.console import Console"),
+    (screen_law, "store.browse", "def f():\n    import typer"),
+    (screen_law, "multicsr_cli.main", "from click import UsageError"),
+    (heavy_law, "stages.gen", "import torch"),
+    (heavy_law, "store.vectors", "def f():\n    from torch import Tensor"),
+    (heavy_law, "multicsr_cli.gen", "import transformers.utils"),
+    (models_law, "stages.models.fit", "from store.database import Store"),
+    (models_law, "stages.models.fit", "from stages import text"),
+    (models_law, "stages.models.fit", "from ..config import TrainConfig"),
+    (tasks_law, "stages.tasks.sts", "from stages.config import EvalConfig"),
+    (tasks_law, "stages.tasks.sts", "from store.records import Problem"),
+    (tasks_law, "stages.tasks.sts", "import sklearn.linear_model"),
+    (store_law, "store.drafts", "import numpy as np"),
+    (store_law, "store.drafts", "from stages.stage import Tick"),
+    (arrows_law, "stages.gen", "from multicsr_cli import screen"),
+    (arrows_law, "store.browse", "import multicsr_cli.runs"),
+    (stages_law, "stages.score", "from stages import gen"),
+    (stages_law, "stages.train", "def f():\n    from stages.curate import sweep"),
+    (sql_law, "stages.gen", 'x = "SELECT text FROM drafts WHERE run = ?"'),
+    (sql_law, "multicsr_cli.runs", 'x = f"""\n  update runs set finished = {now}"""'),
+    (sql_law, "stages.train", 'x = "INSERT OR REPLACE INTO steps VALUES (1)"'),
+    (sql_law, "stages.train", 'x = "DELETE FROM steps"'),
+]
+LAWS: list[Law] = list(dict.fromkeys(law for law, _, _ in OFFENDERS))
+
+
+@pytest.mark.parametrize(("law", "name", "source"), OFFENDERS)
+def test_a_law_sees_its_offender(law: Law, name: str, source: str) -> None:
+    assert len(law(name, source)) == 1
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def test_every_module_keeps_the_law(law: Law) -> None:
+    """DESIGN: who may import whom."""
+    offences = [offence for name, source in modules() for offence in law(name, source)]
+    assert offences == []
+
+
+def modules() -> Iterator[tuple[str, str]]:
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            yield name, path.read_text(encoding="utf-8")
+
+
+def test_the_laws_read_every_module() -> None:
+    names = {name for name, _ in modules()}
+    assert {"stages.gen", "stages.models.fit", "stages.tasks.sts", "store.database", "multicsr_cli.main"} <= names
+    assert not list(ROOT.glob("*.py"))  # no module stands outside the rooms
+
+
+def test_innocent_sources_break_no_law() -> None:
+    innocent = [
+        ("multicsr_cli.gen", "import typer\nfrom rich.table import Table\ndef f():\n    from stages import gen"),
+        ("stages.models.fit", "import torch\nfrom stages.models.loss import loss\nfrom . import encoder"),
+        (
+            "stages.tasks.sts",
+            "import numpy as np\nfrom scipy import stats\nimport faiss\nfrom stages.tasks import files",
+        ),
+        ("store.drafts", 'import json\nfrom store.database import Store\nX = "SELECT 1 FROM runs"'),
+        ("stages.gen", '"""Select one from the drafts, update the runs."""\nX = "select another one"'),
+    ]
+    assert [law(name, source) for law in LAWS for name, source in innocent if law(name, source)] == []
