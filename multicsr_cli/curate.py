@@ -53,7 +53,7 @@ def command(
     from stages import curate as stage
     from store.database import Store
 
-    store = Store.open(db, create=False)
+    store = Store.open(db, create=False, write=not sweep)
     parent = store.find(run, ("score",))
     if sweep:
         rows = stage.sweep(store, parent, swap_reversed)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from multicsr_cli import options, screen
+from multicsr_cli.gen import notes_of, resolve
 from multicsr_cli.options import DEFAULT_DB, Batch, Data, Db, Device, Json
 from store.records import Problem, Run
 
@@ -42,8 +43,13 @@ def command(
     from store.database import Store
 
     chosen = choose_tasks(tasks, data)
+    resolve(device, "float32")
+    if not db.exists():
+        from stages.models import catalog
+
+        catalog.locate(model, "encoder")  # an unknown model must not leave an empty store behind
     store = Store.open(db)
-    done = make(store, model, chosen, pooler=pooler, device=device, batch=size)
+    done = make(store, model, chosen, pooler=pooler, device=device, batch=size, data=data)
     rows = training.metrics(store, done)
     results = [
         {"task": row.task, "metric": row.name, "value": row.value, "n": row.n, "error": row.error}
@@ -100,10 +106,10 @@ def make(
     pooler: str | None = None,
     device: str,
     batch: int | None = None,
+    data: Path | None = None,
     title: str | None = None,
 ) -> Run:
     """Evaluate what is missing."""
-    from multicsr_cli.gen import resolve
     from stages import evaluate as stage
     from stages.config import POOLERS, EvalConfig
     from stages.models import catalog, pooling
@@ -136,7 +142,7 @@ def make(
         return loading.encoder(found, where, pooler)
 
     parent = trained.id if trained else None
-    ticks = stage.run(store, config, parent, tasks, load, batch or 64, str(where))
+    ticks = stage.run(store, config, parent, tasks, load, batch or 64, str(where), notes_of(data=data))
     screen.drive(ticks, title or f"eval {config.model}", "tasks", announce=title is None)
     return store.begin("eval", stage.VERSION, config, parent)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,7 @@ MAX_TOKENS = 48
 
 def command(
     premises: Annotated[
-        str, typer.Option(metavar="bundled|FILE", help="Sentences: .txt, .csv, .tsv or .jsonl.")
+        str, typer.Option(metavar="bundled|FILE|-", help="Sentences: .txt, .csv, .tsv, .jsonl; - is stdin.")
     ] = "bundled",
     llm: Annotated[
         str, typer.Option(metavar="NAME", help="Alias, hub id or folder; see `multicsr models`.")
@@ -88,14 +89,21 @@ def read_source(premises: str, column: str | None = None) -> Source:
     """Check the premises file (or the bundled premises)."""
     from stages import reading
 
-    return reading.bundled() if premises == "bundled" else reading.source(Path(premises), column)
+    if premises == "bundled":
+        return reading.bundled()
+    return reading.standard_input(column) if premises == "-" else reading.source(Path(premises), column)
 
 
+@dataclass(frozen=True)
 class Plan:
-    """A gen run ready to be made: its config, its prompts, and how to load its LLM on which device."""
+    """A run ready to be made: its config, its prompts, how to load its LLM on which device, and the flags whose exact
+    spelling the config does not keep."""
 
-    def __init__(self, config: Any, prompts: Any, load: Callable[[], Any], device: Any) -> None:
-        self.config, self.prompts, self.load, self.device = config, prompts, load, device
+    config: Any
+    prompts: Any
+    load: Callable[[], Any]
+    device: Any
+    notes: dict[str, str]
 
 
 def plan(
@@ -138,7 +146,18 @@ def plan(
         top_p=top_p,
         dtype=number_format,
     )
-    return Plan(config, chosen, language_model(found, where, number_format), where)
+    notes = notes_of(premises=source.shown, column=source.column if source.column_given else None, prompts=prompts)
+    return Plan(config, chosen, language_model(found, where, number_format), where, notes)
+
+
+def notes_of(**flags: str | Path | None) -> dict[str, str]:
+    """Flags as typed, for the command that `multicsr runs` shows; files by their full path."""
+    found = {}
+    for name, value in flags.items():
+        if value is not None:
+            path = Path(value)
+            found[name] = str(path.absolute()) if path.exists() else str(value)
+    return found
 
 
 def make(
@@ -158,7 +177,9 @@ def make(
         repeated = premises.duplicates(store, source.name)
         if repeated or source.blank:
             screen.say(f"{source.path.name}: {repeated:,} repeated and {source.blank:,} blank lines left out")
-    ticks = gen.run(store, made.config, made.prompts, made.load, batch or default_batch(made.device), str(made.device))
+    ticks = gen.run(
+        store, made.config, made.prompts, made.load, batch or default_batch(made.device), str(made.device), made.notes
+    )
     work = screen.drive(ticks, title or f"gen ω {made.config.omega:g}", "premises", announce=title is None)
     return store.begin("gen", gen.VERSION, made.config, None), work
 

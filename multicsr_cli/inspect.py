@@ -10,6 +10,8 @@ from multicsr_cli import screen
 from multicsr_cli.options import DEFAULT_DB, Db, Json, RunName
 from store.records import Problem
 
+ROWS = 2**31 - 1  # more than any store holds
+
 
 def command(
     run: RunName = "latest",
@@ -18,8 +20,8 @@ def command(
         str | None, typer.Option(metavar="R", help="Only what was dropped for this reason, e.g. 'b>beta'.")
     ] = None,
     search: Annotated[str | None, typer.Option(metavar="TEXT", help="Only rows in which these words occur.")] = None,
-    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Rows shown.")] = 50,
-    offset: Annotated[int, typer.Option(metavar="N", min=0, help="Rows skipped first.")] = 0,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=ROWS, help="Rows shown.")] = 50,
+    offset: Annotated[int, typer.Option(metavar="N", min=0, max=ROWS, help="Rows skipped first.")] = 0,
     plain: Annotated[bool, typer.Option("--plain", help="Print rows, also in a terminal.")] = False,
     db: Db = DEFAULT_DB,
     json: Json = False,

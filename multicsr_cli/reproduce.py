@@ -275,7 +275,8 @@ class Ablation:
         return run
 
     def _measure(self, model: str, name: str) -> Run:
-        run = evaluate.make(self.store, model, self.tasks, device=self.device, title=self._title(f"eval {name}"))
+        title = self._title(f"eval {name}")
+        run = evaluate.make(self.store, model, self.tasks, device=self.device, data=self.data, title=title)
         self.runs.append(run)
         return run
 
@@ -313,13 +314,14 @@ def _source(scale: Scale) -> Source:
 
 def _refuse_without_means(scale: Scale, data: Path | None) -> None:
     """The paper's scale needs a GPU, the hub, and STS-B: everything that is missing is named at once."""
-    import torch
-
     from stages.models import catalog
+    from stages.models.device import device
     from stages.models.problem import Unusable
 
     missing = []
-    if not torch.cuda.is_available():
+    try:
+        device("cuda")
+    except Unusable:
         missing.append("a CUDA device")
     if data is None:
         missing.append(f"--data DIR with {scale.dev} (DATA=DIR for make)")

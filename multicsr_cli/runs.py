@@ -6,7 +6,7 @@ import inspect
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from multicsr_cli import curate, gen, score, screen, train
+from multicsr_cli import curate, evaluate, gen, score, screen, train
 from multicsr_cli.options import DEFAULT_DB, Db, Json
 from store.records import Run
 
@@ -18,7 +18,11 @@ COMMANDS: dict[str, Any] = {
     "score": score.command,
     "curate": curate.command,
     "train": train.command,
+    "eval": evaluate.command,
 }
+
+# Flags whose value is a file or a name in it: noted with the run, since the config holds the content instead.
+NOTED = ("premises", "column", "prompts", "dev", "data")
 
 # Config fields that no flag sets: they name the content behind a flag's value.
 DERIVED = ("_fingerprint", "_digest")
@@ -69,23 +73,18 @@ def command_line(store: Store, run: Run) -> str:
     """The command that makes (or resumes) a run; settings that are the command's own defaults are left out."""
     from store import browse
 
+    noted = browse.environment(store, run)
+    settings = {**run.config, **{flag: noted[flag] for flag in NOTED if flag in noted}}
     words: list[str] = ["multicsr", run.stage]
     if run.stage == "eval":
-        words += [run.config["model"], "--tasks", ",".join(run.config["tasks"])]
-        return shlex.join(words)
-    if run.parent:
+        words.append(settings.pop("model"))
+        settings["tasks"] = ",".join(settings["tasks"])
+    elif run.parent:
         words.append(run.parent)
     defaults = inspect.signature(COMMANDS[run.stage]).parameters
-    for name, value in run.config.items():
-        if name == "premises" and not str(value).startswith("bundled@"):
-            words += ["--premises", browse.source_path(store, value)]
-        elif name != "premises" and (name not in defaults or value != defaults[name].default):
-            words += _flag(name, value)
+    for name, value in settings.items():
+        default = defaults[name].default if name in defaults else inspect.Parameter.empty
+        if value != default and value is not None and value is not False and not name.endswith(DERIVED):
+            flag = f"--{name.replace('_', '-')}"
+            words += [flag] if value is True else [flag, str(value)]
     return shlex.join(words)
-
-
-def _flag(name: str, value: Any) -> list[str]:
-    if name.endswith(DERIVED) or value is None or value is False:
-        return []
-    flag = f"--{name.replace('_', '-')}"
-    return [flag] if value is True else [flag, f"{value:g}" if isinstance(value, float) else str(value)]

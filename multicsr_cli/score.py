@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from multicsr_cli import options, screen
-from multicsr_cli.gen import Plan, default_batch, language_model, resolve
+from multicsr_cli.gen import Plan, default_batch, language_model, notes_of, resolve
 from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Dtype, Json, RunName
 from store.records import Run
 
@@ -114,7 +114,7 @@ def plan(
         directions=directions or ("both" if reading == "likelihood" else "one"),
         dtype=number_format,
     )
-    return Plan(config, chosen, language_model(found, where, number_format), where)
+    return Plan(config, chosen, language_model(found, where, number_format), where, notes_of(prompts=prompts))
 
 
 def make(store: Store, parent: Run, made: Plan, batch: int | None, title: str | None = None) -> tuple[Run, screen.Work]:
@@ -122,7 +122,14 @@ def make(store: Store, parent: Run, made: Plan, batch: int | None, title: str | 
     from stages import score
 
     ticks = score.run(
-        store, made.config, parent, made.prompts, made.load, batch or default_batch(made.device), str(made.device)
+        store,
+        made.config,
+        parent,
+        made.prompts,
+        made.load,
+        batch or default_batch(made.device),
+        str(made.device),
+        made.notes,
     )
     work = screen.drive(ticks, title or f"score by {made.config.by}", "premises", announce=title is None)
     return store.begin("score", score.VERSION, made.config, parent.id), work

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from multicsr_cli import options, screen
-from multicsr_cli.gen import resolve
+from multicsr_cli.gen import notes_of, resolve
 from multicsr_cli.options import DEFAULT_DB, Batch, Data, Db, Device, Dtype, Json, RunName
 from store.records import Problem, Run
 
@@ -104,9 +105,10 @@ def command(
         batch=size,
     )
     if out is not None:
-        import shutil
+        from stages.models import checkpoint
 
-        shutil.copytree(model_folder(store, done), out, dirs_exist_ok=True)
+        made = model_folder(store, done)
+        checkpoint.whole(out, lambda target: shutil.copytree(made, target, dirs_exist_ok=True))
     result = summary(store, done, work, out)
     if json:
         screen.document(result)
@@ -144,7 +146,6 @@ def make(
     from stages import train as stage
     from stages.config import TrainConfig
     from stages.models import catalog, pooling
-    from stages.models.device import device as find_device
 
     if not parent.finished:
         raise Problem(
@@ -162,6 +163,11 @@ def make(
             f"{base} does not record how its tokens are pooled",
             "say it with --pooler: mean, cls, cls_before_pooler or first_last_mean",
         )
+    if guide is not None and pooling.pooling_of(guide) is None:
+        raise Problem(f"{mask_model} does not record how its tokens are pooled", "give a mask model that does, or none")
+    longest = catalog.longest_input(found)
+    if longest is not None and max_length > longest:
+        raise Problem(f"--max-length {max_length} is more than {base} reads", f"give at most {longest}")
     where, number_format = resolve(device, dtype)
     if eval_every is None:
         count = parent.counts["kept"] if parent.stage == "curate" else parent.counts["premises"]
@@ -197,8 +203,9 @@ def make(
         assert guide is not None
         return loading.encoder(guide, where)
 
+    notes = notes_of(dev=dev, data=data)
     loaders = stage.Loaders(load_base, load_guide if guide else None)
-    ticks = stage.run(store, config, parent, dev_task, loaders, batch or 64, str(find_device(device)))
+    ticks = stage.run(store, config, parent, dev_task, loaders, batch or 64, str(where), notes=notes)
     work = screen.drive(ticks, title or f"train seed {seed}", "steps", announce=title is None)
     return store.begin("train", stage.VERSION, config, parent.id), work
 

@@ -14,6 +14,9 @@ from store.records import Problem
 POOLERS = ("cls", "cls_before_pooler", "mean", "first_last_mean")
 DTYPES = ("float32", "bfloat16")
 
+# Tokens. A hypothesis is a sentence; the bound keeps a slip of the finger from asking for all memory.
+LONGEST_HYPOTHESIS = 1024
+
 
 def _number(flag: str, value: float, low: float, high: float, low_open: bool = False) -> float:
     """`value` as a float, or a Problem that names the flag and the range."""
@@ -25,9 +28,9 @@ def _number(flag: str, value: float, low: float, high: float, low_open: bool = F
     return float(value)
 
 
-def _whole(flag: str, value: int, low: int) -> None:
-    if value < low:
-        raise Problem(f"{flag} {value} is out of range", f"give a whole number of at least {low}")
+def _whole(flag: str, value: int, low: int, high: int = 2**31 - 1) -> None:
+    if not low <= value <= high:
+        raise Problem(f"{flag} {value} is out of range", f"give a whole number from {low} to {high:,}")
 
 
 def _one_of(flag: str, value: str, choices: tuple[str, ...]) -> None:
@@ -62,7 +65,7 @@ class GenConfig:
         )
         if self.limit is not None:
             _whole("--limit", self.limit, 1)
-        _whole("--max-tokens", self.max_tokens, 1)
+        _whole("--max-tokens", self.max_tokens, 1, LONGEST_HYPOTHESIS)
         _one_of("--dtype", self.dtype, DTYPES)
         if self.sample:
             assert self.temperature is not None

@@ -25,7 +25,7 @@ SWEEP_GAMMA = (0.0, 0.5, 1.0)
 def run(store: Store, config: CurateConfig, parent: Run) -> Ticks:
     """Decide every premise of the score run `parent`."""
     if not parent.finished:
-        raise Problem(f"score run {parent.id} is not finished", "run the same `multicsr score` again; it goes on")
+        raise _unfinished(parent)
     run = store.begin("curate", VERSION, config, parent=parent.id)
     gen = store.parent(parent)
     total = gen.counts["premises"]
@@ -48,6 +48,12 @@ def run(store: Store, config: CurateConfig, parent: Run) -> Ticks:
 
 def sweep(store: Store, parent: Run, swap: bool) -> list[tuple[float, float, float, int]]:
     """(alpha, beta, gamma, kept) over the grid; writes nothing."""
+    if not parent.finished:
+        raise _unfinished(parent)
     grid = list(product(SWEEP_ALPHA, SWEEP_BETA, SWEEP_GAMMA))
     kept = decisions.sweep(store, parent, grid, swap)
     return [(*point, count) for point, count in zip(grid, kept, strict=True)]
+
+
+def _unfinished(parent: Run) -> Problem:
+    return Problem(f"score run {parent.id} is not finished", "run the same `multicsr score` again; it goes on")

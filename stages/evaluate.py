@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from stages.config import EvalConfig
-from stages.stage import COMPLETE, Tick, Ticks
+from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.tasks import sts
 from store import training
 from store.database import Store
@@ -35,9 +35,10 @@ def run(
     load: Callable[[], SentenceEncoder],
     batch: int,
     device: str,
+    notes: Notes | None = None,
 ) -> Ticks:
     """Evaluate on the tasks that have no figures yet. `parent` is the train run the model comes from, if any."""
-    run = store.begin("eval", VERSION, config, parent=parent, environment={"device": device})
+    run = store.begin("eval", VERSION, config, parent=parent, environment={"device": device, **(notes or {})})
     if run.finished:
         yield Tick(len(tasks), len(tasks), COMPLETE)
         return

@@ -13,7 +13,7 @@ from stages import text
 from stages.config import GenConfig
 from stages.models.request import Line, Prompt, Sampling, Writer
 from stages.prompts import PromptSet
-from stages.stage import COMPLETE, Tick, Ticks
+from stages.stage import COMPLETE, Notes, Tick, Ticks
 from store import drafts, premises
 from store.database import Store
 from store.records import ROLES, DraftRow, Premise
@@ -25,10 +25,16 @@ BATCHES_SORTED = 8
 
 
 def run(
-    store: Store, config: GenConfig, prompts: PromptSet, load: Callable[[], Writer], batch: int, device: str
+    store: Store,
+    config: GenConfig,
+    prompts: PromptSet,
+    load: Callable[[], Writer],
+    batch: int,
+    device: str,
+    notes: Notes | None = None,
 ) -> Ticks:
     """Write what is missing of the run, a batch of premises a transaction."""
-    run = store.begin("gen", VERSION, config, parent=None, environment={"device": device})
+    run = store.begin("gen", VERSION, config, parent=None, environment={"device": device, **(notes or {})})
     if run.finished:
         yield Tick(run.counts["premises"], run.counts["premises"], COMPLETE)
         return

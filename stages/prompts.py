@@ -110,9 +110,14 @@ def _checked(table: dict[str, Any], toml: str, name: str) -> PromptSet:
                 )
         return value
 
+    def texts(path: str, default: list[str] | None = None) -> tuple[str, ...]:
+        value = field(path, object, default)
+        if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+            raise Problem(f"{path} of the prompt set {name} is not a list of texts", f'write {path} = ["...", "..."]')
+        return tuple(value)
+
     def role(path: str) -> Template:
-        instructions = field(f"{path}.instructions", list)
-        return Template(tuple(str(one) for one in instructions), text(f"{path}.template", "{instruction}", "{premise}"))
+        return Template(texts(f"{path}.instructions"), text(f"{path}.template", "{instruction}", "{premise}"))
 
     return PromptSet(
         name=name,
@@ -120,7 +125,7 @@ def _checked(table: dict[str, Any], toml: str, name: str) -> PromptSet:
         digest=digest(canonical(table)),
         toml=toml,
         chat=field("chat", bool, False),
-        stop=tuple(str(mark) for mark in table.get("stop", ["\n"])),
+        stop=texts("stop", ["\n"]),
         one_sentence=field("one_sentence", bool, True),
         entailment=role("entailment"),
         contradiction=role("contradiction"),

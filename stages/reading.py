@@ -6,12 +6,16 @@ line and to name its content, then to store it, so that a bad line leaves the st
 
 from __future__ import annotations
 
+import atexit
 import csv
 import hashlib
 import json
+import shutil
+import sys
+import tempfile
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import IO
@@ -26,7 +30,10 @@ COLUMNS = ("premise", "text", "sentence", "sentence1", "sent0")  # tried in this
 
 @dataclass(frozen=True)
 class Source:
-    """A checked file of premises. `name` holds a digest of its texts: other texts are another source."""
+    """A checked file of premises. `name` holds a digest of its texts: other texts are another source.
+
+    `shown` is what --premises was given, `column_given` whether --column named the column.
+    """
 
     name: str
     path: Path
@@ -34,6 +41,8 @@ class Source:
     digest: str
     rows: int
     blank: int
+    shown: str
+    column_given: bool = False
 
     def texts(self) -> Iterator[tuple[int, str]]:
         """(position, text) of each premise; a position is the line or row number, from 1."""
@@ -43,7 +52,18 @@ class Source:
 def bundled() -> Source:
     """The premises written for this project."""
     with as_file(files("stages") / "bundled" / "premises.tsv") as path:
-        return source(path, "text", name="bundled")
+        return replace(source(path, "text", name="bundled"), shown="bundled", column_given=False)
+
+
+def standard_input(column: str | None = None) -> Source:
+    """Check what comes on standard input. It is kept in a temporary file until the process ends: it is read twice."""
+    if column is not None:
+        raise Problem(f"--column {column} goes with a file, and --premises is - (standard input)", "leave it out")
+    kept = tempfile.NamedTemporaryFile(suffix=".txt", delete=False)  # noqa: SIM115 (closed below, removed at exit)
+    atexit.register(lambda: Path(kept.name).unlink(missing_ok=True))
+    with kept:
+        shutil.copyfileobj(sys.stdin.buffer, kept)
+    return replace(source(Path(kept.name), name="stdin"), shown="-")
 
 
 def source(path: Path, column: str | None = None, name: str | None = None) -> Source:
@@ -51,7 +71,9 @@ def source(path: Path, column: str | None = None, name: str | None = None) -> So
     if path.is_dir():
         raise Problem(f"{path} is a folder", "give a file: .txt, .csv, .tsv or .jsonl")
     if not path.is_file():
-        raise Problem(f"there is no premises file {path}", "give --premises bundled, or the path of a file")
+        raise Problem(
+            f"there is no premises file {path}", "give --premises bundled, the path of a file, or - for stdin"
+        )
     content, rows, blank = hashlib.blake2b(digest_size=6), 0, 0
     for _, text in _rows(path, column):
         if text:
@@ -60,8 +82,9 @@ def source(path: Path, column: str | None = None, name: str | None = None) -> So
         else:
             blank += 1
     if not rows:
-        raise Problem(f"the premises file {path} holds no sentence", "give a file with one sentence a line")
-    return Source(f"{name or path.name}@{content.hexdigest()}", path, column, content.hexdigest(), rows, blank)
+        raise Problem(f"the premises file {name or path} holds no sentence", "give a file with one sentence a line")
+    digest = content.hexdigest()
+    return Source(f"{name or path.name}@{digest}", path, column, digest, rows, blank, str(path), column is not None)
 
 
 def _rows(path: Path, column: str | None) -> Iterator[tuple[int, str]]:

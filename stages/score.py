@@ -17,7 +17,7 @@ from stages import text
 from stages.config import ScoreConfig
 from stages.models.request import Line, Prompt, Reader
 from stages.prompts import PromptSet
-from stages.stage import COMPLETE, Tick, Ticks
+from stages.stage import COMPLETE, Notes, Tick, Ticks
 from store import drafts, scores
 from store.database import Store
 from store.records import ROLES, Problem, Run, ScoreRow, canonical
@@ -38,11 +38,12 @@ def run(
     load: Callable[[], Reader],
     batch: int,
     device: str,
+    notes: Notes | None = None,
 ) -> Ticks:
     """Score what is missing of the gen run `parent`, a batch of premises a transaction."""
     if not parent.finished:
         raise Problem(f"gen run {parent.id} is not finished", "run the same `multicsr gen` again; it goes on")
-    run = store.begin("score", VERSION, config, parent=parent.id, environment={"device": device})
+    run = store.begin("score", VERSION, config, parent=parent.id, environment={"device": device, **(notes or {})})
     total = parent.counts["premises"]
     if run.finished:
         yield Tick(total, total, COMPLETE)

@@ -6,7 +6,7 @@ only when work is missing; the model is the only heavy thing, and a finished run
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 
@@ -21,5 +21,7 @@ class Tick:
 
 
 Ticks = Iterator[Tick]
+
+Notes = Mapping[str, str]  # what a run's environment records beside library versions and the device
 
 COMPLETE = "complete"  # the note of the only tick of a run that has nothing left to do

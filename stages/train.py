@@ -10,6 +10,7 @@ again (see `stages/models/fit.py`).
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ import numpy as np
 
 from stages.card import model_card
 from stages.config import TrainConfig
-from stages.stage import COMPLETE, Tick, Ticks
+from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.tasks import sts
 from store import training, vectors
 from store.database import Store
@@ -51,6 +52,7 @@ def run(
     batch: int,
     device: str,
     resume_seconds: float = RESUME_SECONDS,
+    notes: Notes | None = None,
 ) -> Ticks:
     """Train on the triplets of `parent`; `batch` is the number of texts encoded at a time outside training steps."""
     if not parent.finished:
@@ -60,7 +62,7 @@ def run(
         )
     if not parent.counts.get("kept", parent.counts["premises"]):
         raise _nothing_kept(parent)  # before the run has a row: there is nothing it could ever resume
-    run = store.begin("train", VERSION, config, parent=parent.id, environment={"device": device})
+    run = store.begin("train", VERSION, config, parent=parent.id, environment={"device": device, **(notes or {})})
     if run.finished:
         steps = run.counts["steps"]
         yield Tick(steps, steps, COMPLETE)
@@ -125,13 +127,23 @@ def _train(
     yield Tick(going.step, total, "training")
     best_value = _best_before(store, run, dev, going.step)
     for step in going.steps():
+        if not math.isfinite(step.loss):
+            raise Problem(
+                f"the loss is {step.loss} at step {step.step} (tau {config.tau:g}, lr {config.lr:g})",
+                "train with a larger --tau or a smaller --lr",
+            )
         unsaved.append(StepRow(*_fields(step)))
         measured = step.step % config.eval_every == 0 or step.step == total
         if not measured:
             yield Tick(step.step, total, f"loss {step.loss:.3f}", step.step)
             continue
-        with fit.autocast(config.dtype, encoder.device):
-            headline = sts.evaluate(dev, lambda texts: encoder.encode(texts, batch), subsets=False)[0]
+        try:
+            with fit.autocast(config.dtype, encoder.device):
+                headline = sts.evaluate(dev, lambda texts: encoder.encode(texts, batch), subsets=False)[0]
+        except ValueError:
+            raise Problem(
+                f"at step {step.step} the encoder gives every dev sentence the same vector", "train with a smaller --lr"
+            ) from None
         if headline.value > best_value:
             best_value = headline.value
             best = {name: value.detach().clone() for name, value in encoder.state_dict().items()}

@@ -120,12 +120,6 @@ def environment(store: Store, run: Run) -> dict[str, str]:
     return versions
 
 
-def source_path(store: Store, source: str) -> str:
-    """Where the premises of a source were read from."""
-    row = store.one("SELECT path FROM sources WHERE name = ?", [source])
-    return str(row[0]) if row else source
-
-
 class Listed(NamedTuple):
     """One run as `multicsr runs` lists it."""
 

@@ -26,6 +26,9 @@ from store.records import Problem, Run, as_config, canonical, run_id
 # Our own writes take milliseconds; waiting longer than this means somebody holds the store open in a transaction.
 BUSY_SECONDS = 5.0
 
+# Creating or upgrading the schema takes far less, on any disk.
+SCHEMA_SECONDS = 60.0
+
 RECORDED_PACKAGES = ("multicsr", "torch", "transformers", "tokenizers", "numpy", "scipy")
 
 
@@ -53,27 +56,38 @@ class Store:
     def _open(cls, path: Path, write: bool) -> Store:
         if write:
             store = cls(sqlite3.connect(path, timeout=BUSY_SECONDS), path)
-            is_new = not _is_store(store, path)
-            store.db.execute("PRAGMA journal_mode = WAL")
+            if not _is_store(store, path) or _is_behind(store):
+                store._make_current(path)
             # In WAL mode NORMAL can lose the last commits on power loss but never on `kill -9`, and never corrupts.
             store.db.execute("PRAGMA synchronous = NORMAL")
-            if is_new:
-                store.db.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-            if schema.migrations.pending(store.db):
-                with FileLock(store.locks / "schema.lock", timeout=60):
-                    schema.migrations.apply(store.db)
-                    store.db.execute(f"PRAGMA user_version = {schema.newest()}")
             return store
         # A reader needs to create the WAL's shared memory; where the folder forbids it, nobody can be writing either.
-        writable = _may_write(path) and os.access(path.resolve().parent, os.W_OK)
+        # What a killed writer left in the WAL is only seen by a reader that opens it.
+        wal = path.with_name(f"{path.name}-wal")
+        unread = wal.exists() and wal.stat().st_size > 0
+        writable = unread or (_may_write(path) and os.access(path.resolve().parent, os.W_OK))
         uri = f"{path.resolve().as_uri()}?mode=ro" + ("" if writable else "&immutable=1")
         store = cls(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS), path, read_only=True)
         if not _is_store(store, path):
             raise Problem(f"{path} is an empty store", "run `multicsr gen` first")
-        if schema.migrations.pending(store.db):
+        if _is_behind(store):
             store.close()
             return cls._open(path, write=True)
         return store
+
+    def _make_current(self, path: Path) -> None:
+        """Create the schema, or bring it up to date; of several processes one does it and the others wait."""
+        try:
+            with FileLock(self.locks / "schema.lock", timeout=SCHEMA_SECONDS):
+                if not _is_store(self, path):
+                    self.db.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+                self.db.execute("PRAGMA journal_mode = WAL")
+                schema.migrations.apply(self.db)
+                self.db.execute(f"PRAGMA user_version = {schema.newest()}")
+        except Timeout:
+            raise Problem(
+                f"the store {path} is being created or upgraded by another process", "wait for it, then try again"
+            ) from None
 
     @classmethod
     def memory(cls) -> Store:
@@ -103,11 +117,20 @@ class Store:
 
     def rows(self, sql: str, parameters: Any = ()) -> list[Any]:
         """All rows of a query, read at once so that no cursor stays open while something is written."""
-        return self.db.execute(sql, parameters).fetchall()
+        with self._explained():
+            return self.db.execute(sql, parameters).fetchall()
 
     def one(self, sql: str, parameters: Any = ()) -> Any:
         """The first row of a query, or None."""
-        return self.db.execute(sql, parameters).fetchone()
+        with self._explained():
+            return self.db.execute(sql, parameters).fetchone()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise explain(error, self.path) or error from error
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -265,6 +288,12 @@ def _is_store(store: Store, path: Path) -> bool:
             "upgrade with `pip install -U multicsr`",
         )
     return True
+
+
+def _is_behind(store: Store) -> bool:
+    """Whether migrations are missing, or a migration was cut short before its version was noted."""
+    (version,) = store.one("PRAGMA user_version")
+    return version < schema.newest() or bool(schema.migrations.pending(store.db))
 
 
 def _versions() -> dict[str, str]:

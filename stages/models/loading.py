@@ -67,7 +67,7 @@ def encoder(found: Located, where: torch.device, pooler: str | None = None) -> E
     mlp = None
     if chosen == "cls":
         mlp = checkpoint.dense(recorded.mlp) if recorded and recorded.mlp else _published_mlp(backbone, found)
-    return Encoder(backbone, tokenizer, chosen, _max_length(found.folder, backbone, tokenizer), mlp).to(where)
+    return Encoder(backbone, tokenizer, chosen, _max_length(found, tokenizer), mlp).to(where)
 
 
 def trainable(found: Located, where: torch.device, pooler: str, seed: int) -> Encoder:
@@ -106,17 +106,14 @@ def _has_pooler_weights(folder: Path) -> bool:
     return False
 
 
-def _max_length(folder: Path, backbone: Any, tokenizer: Any) -> int:
+def _max_length(found: Located, tokenizer: Any) -> int:
     """The number of tokens the model takes: what its folder records, else the smaller of tokenizer and positions."""
-    recorded = folder / "sentence_bert_config.json"
+    recorded = found.folder / "sentence_bert_config.json"
     if recorded.is_file():
         length = json.loads(recorded.read_text(encoding="utf-8")).get("max_seq_length")
         if length:
             return int(length)
-    positions = getattr(backbone.config, "max_position_embeddings", tokenizer.model_max_length)
-    if backbone.config.model_type in ("roberta", "xlm-roberta", "camembert"):
-        positions -= 2  # these count positions from the padding id on
-    return int(min(positions, tokenizer.model_max_length))
+    return int(min(catalog.longest_input(found) or tokenizer.model_max_length, tokenizer.model_max_length))
 
 
 def _config(name: str, folder: Path) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 
@@ -56,6 +57,6 @@ def number(text: str, path: Path, line: int) -> float:
         value = float(text)
     except ValueError:
         value = float("nan")
-    if value != value:
+    if not math.isfinite(value):
         raise Unreadable(f"{path}, line {line}: {text!r} is not a number", "restore the file")
     return value

@@ -62,6 +62,9 @@ class Task:
         return list(dict.fromkeys(text for subset in self.subsets for text in subset.first + subset.second))
 
 
+FEWEST_PAIRS = 4  # below that the standard error of a rank correlation is not defined
+
+
 class Figure(NamedTuple):
     """A metric of a task or of one of its subsets: times 100, over n pairs, with its standard error where it has one."""
 
@@ -74,6 +77,10 @@ class Figure(NamedTuple):
 
 def load(name: str, data: Path | None, split: str = "test") -> Task:
     """The task called `name`. Raises Unreadable where its files are not under `data`, or are damaged."""
+    return judged(_load(name, data, split))
+
+
+def _load(name: str, data: Path | None, split: str) -> Task:
     if name == "mini":
         return mini(split)
     if data is None:
@@ -98,11 +105,22 @@ def mini(split: str) -> Task:
     )
 
 
+def judged(task: Task) -> Task:
+    """`task`, if a rank correlation over it means something. Raises Unreadable for too few pairs or one gold score."""
+    gold = [score for subset in task.subsets for score in subset.gold]
+    if len(gold) < FEWEST_PAIRS or len(set(gold)) < 2:
+        raise Unreadable(
+            f"{task.name} has {len(gold)} pairs with {len(set(gold))} different scores: too few to correlate",
+            f"give at least {FEWEST_PAIRS} pairs whose scores differ",
+        )
+    return task
+
+
 def pairs_file(path: Path) -> Task:
     """Pairs of one's own: tab-separated sentence, sentence, score."""
     rows = fields(path, 3)
     gold = [number(row[2], path, line) for line, row in enumerate(rows, start=1)]
-    return Task(path.name, [Subset("", [row[0] for row in rows], [row[1] for row in rows], gold)])
+    return judged(Task(path.name, [Subset("", [row[0] for row in rows], [row[1] for row in rows], gold)]))
 
 
 def _stsb(root: Path, split: str) -> Task:
