@@ -75,6 +75,8 @@ def command_line(store: Store, run: Run) -> str:
 
     noted = browse.environment(store, run)
     settings = {**run.config, **{flag: noted[flag] for flag in NOTED if flag in noted}}
+    if "prompts" in settings:
+        settings["prompts"] = noted.get("prompts")  # a set that was not named follows from the LLM, or the parent run
     words: list[str] = ["multicsr", run.stage]
     if run.stage == "eval":
         words.append(settings.pop("model"))

@@ -75,13 +75,13 @@ def drive(ticks: Iterator[Tick], title: str, unit: str, announce: bool = True) -
     """
     started = first = time.monotonic()
     tick, fresh = Tick(0, 0, COMPLETE), 0
-    begun = next(ticks, tick)
-    if begun.note == COMPLETE:
-        if announce:
-            say(f"{title}: complete already, nothing left to do")
-        return Work(0.0, 0, 0.0)
-    with _bar(title) as show:
-        try:
+    try:
+        begun = next(ticks, tick)
+        if begun.note == COMPLETE:
+            if announce:
+                say(f"{title}: complete already, nothing left to do")
+            return Work(0.0, 0, 0.0)
+        with _bar(title) as show:
             for tick in chain([begun], ticks):
                 now = time.monotonic()
                 if not tick.fresh:
@@ -89,10 +89,8 @@ def drive(ticks: Iterator[Tick], title: str, unit: str, announce: bool = True) -
                 fresh = tick.fresh
                 rate = fresh / (now - first) if fresh and now > first else 0.0
                 show(tick, f"{rate:.1f} {unit}/s" if rate else "")
-        except KeyboardInterrupt:
-            raise Stopped(
-                f"{title}: {tick.done:,} of {tick.total:,} {unit} are stored; the same command goes on"
-            ) from None
+    except KeyboardInterrupt:
+        raise Stopped(f"{title}: {tick.done:,} of {tick.total:,} {unit} are stored; the same command goes on") from None
     ended = time.monotonic()
     return Work(ended - started, fresh, fresh / (ended - first) if fresh and ended > first else 0.0)
 

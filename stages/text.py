@@ -6,19 +6,21 @@ import re
 
 # Words whose full stop does not end a sentence.
 ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof st mt jr sr vs etc no fig vol approx dept est inc ltd co e.g i.e a.m p.m u.s u.k".split()  # noqa: SIM905
+    "mr mrs ms dr prof st mt jr sr vs etc fig vol approx dept est inc ltd co e.g i.e a.m p.m u.s u.k".split()  # noqa: SIM905
 )
 
-_END = re.compile(r"[.!?]+[\"')\]]*(?=\s)")
+_END = re.compile(r"[.!?]+[\"')\]”’»]*(?=\s)")
 _WORD_BEFORE = re.compile(r"([\w.]*\w)\.?$")
-_DECORATION = re.compile(r"^[\s\"'`*_>-]+|[\s\"'`*_]+$")
+_NUMBERED = re.compile(r"\s+(?:\d|$)")  # what makes "no." short for "number"
+_EDGE = re.compile(r"^(?:[\s*_`]|[->](?=\s|$))+|[\s*_`]+$")
+_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’"}
 _REFUSAL = re.compile(
-    r"^(i'?m sorry|sorry,|i apologi[sz]e|i (can'?t|cannot|can not|won'?t|am unable|am not able)\b.*\b"
-    r"(help|assist|write|provide|generate|create|answer|do that|comply|fulfil)"
+    r"^((i['’]?m sorry|sorry),?( but)? i\b.*\b(can['’]?t|cannot|not able|unable)|i apologi[sz]e|i (can['’]?t|cannot|can not|won['’]?t|am unable|am not able)\b.*\b"
+    r"(help(?! but)|assist|write|provide|generate|create|answer|do that|comply|fulfil)"
     r"|as an? (ai|artificial|language model|large language)|i do not have enough (information|context))",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:[.,]\d+)?(?!\w)")
+_NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:[.,]\d+)?(?!\w|[.,]\d)")
 
 
 def sentence_end(text: str) -> int | None:
@@ -29,7 +31,8 @@ def sentence_end(text: str) -> int | None:
     for match in _END.finditer(text):
         if match.group().startswith(".") and (before := _WORD_BEFORE.search(text[: match.start()])):
             word = before.group(1).casefold()
-            if word in ABBREVIATIONS or (len(word) == 1 and word.isalpha()):
+            numbered = word == "no" and _NUMBERED.match(text, match.end())
+            if word in ABBREVIATIONS or numbered or (len(word) == 1 and word.isalpha()):
                 continue
         return match.end()
     return None
@@ -42,7 +45,20 @@ def clean(raw: str, stop: tuple[str, ...], one_sentence: bool) -> str:
         text = text.split(mark, 1)[0]
     if one_sentence and (end := sentence_end(text)) is not None:
         text = text[:end]
-    return re.sub(r"\s+", " ", _DECORATION.sub("", text))
+    return re.sub(r"\s+", " ", _bare(text))
+
+
+def _bare(text: str) -> str:
+    """`text` without bullets, emphasis and blanks at its ends, and without quotes that enclose all of it or stand loose."""
+    before = None
+    while text != before:
+        before, text = text, _EDGE.sub("", text)
+        closing = _QUOTES.get(text[:1])
+        if closing and (closing not in text[1:] or (text[-1] == closing and not {text[0], closing} & set(text[1:-1]))):
+            text = text[1:].removesuffix(closing)
+        elif text.endswith(('"', "”")) and {'"': '"', "”": "“"}[text[-1]] not in text[:-1]:
+            text = text[:-1]
+    return text
 
 
 def problem(text: str, ended: bool) -> str | None:

@@ -24,6 +24,7 @@ from stages.card import model_card
 from stages.config import TrainConfig
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.tasks import sts
+from stages.tasks.files import Unreadable
 from store import training, vectors
 from store.database import Store
 from store.records import Problem, Run, Triplet
@@ -62,6 +63,10 @@ def run(
         )
     if not parent.counts.get("kept", parent.counts["premises"]):
         raise _nothing_kept(parent)  # before the run has a row: there is nothing it could ever resume
+    try:
+        sts.judged(dev)
+    except Unreadable as problem:
+        raise Problem(problem.what, problem.remedy) from None
     run = store.begin("train", VERSION, config, parent=parent.id, environment={"device": device, **(notes or {})})
     if run.finished:
         steps = run.counts["steps"]

@@ -239,9 +239,12 @@ def _refuse_wrong_kind(folder: Path, name: str, kind: Kind) -> None:
             "give a folder that holds them",
         )
     try:
-        found = json.loads(config.read_text(encoding="utf-8")).get("architectures") or []
+        content = json.loads(config.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise Unusable(f"{config} is not JSON: {error}", "restore the file") from None
+    if not isinstance(content, dict):
+        raise Unusable(f"{config} holds no settings", "restore the file")
+    found = content.get("architectures") or []
     generative = any(re.search(r"(ForCausalLM|LMHeadModel|ForConditionalGeneration)$", one) for one in found)
     if kind == "llm" and not generative:
         raise Unusable(
@@ -267,11 +270,10 @@ BLOCKS, BLOCK_BYTES = 64, 16384
 def _fingerprint(folder: Path, layers: int | None) -> str:
     """Twelve hex digits of the model's content: config, tokenizer, pooling, and samples of the weights."""
     content = hashlib.blake2b(f"layers={layers}".encode(), digest_size=6)
-    small = ["config.json", "modules.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "spiece.model"]
-    for path in [folder / name for name in small] + sorted(folder.glob("[0-9]_*/config.json")):
-        if path.is_file():
-            content.update(path.name.encode() + path.read_bytes())
-    for path in weight_files(folder):
+    for pattern in ("*.json", "*.txt", "*.model", "*.jinja", "[0-9]_*/*.json"):
+        for path in sorted(folder.glob(pattern)):
+            content.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+    for path in [*weight_files(folder), *sorted(folder.glob("[0-9]_*/*.safetensors"))]:
         size = path.stat().st_size
         content.update(f"{path.name}:{size}".encode())
         with path.open("rb") as file:

@@ -143,10 +143,10 @@ def whole(folder: Path, fill: Callable[[Path], object]) -> None:
 
 @contextmanager
 def _full_disk_named(folder: Path) -> Iterator[None]:
-    """The weight writers report a full disk as an error of their own kind; give it the system's."""
+    """The weight writers and the folder copier report a full disk as errors of their own; give it the system's."""
     try:
         yield
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, shutil.Error) as error:
         if "os error 28" in str(error) or "No space left" in str(error) or "file write failed" in str(error):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
         raise

@@ -159,10 +159,12 @@ def _sample(scores: Tensor, draw: Tensor, sampling: Sampling) -> tuple[int, bool
         best = inside.topk(2).values
         return int(inside.argmax()), float(best[0] - best[1])
 
-    token, margin = pick(sampling.top_p, 0.0)
-    wide, _ = pick(sampling.top_p + slack, slack)
-    narrow, _ = pick(sampling.top_p - slack, -slack)
-    return int(order[token]), token == wide == narrow and margin >= slack
+    token, _ = pick(sampling.top_p, 0.0)
+    # Sure: the token beats every other that could be in the nucleus, and it would be in itself even behind all its equals.
+    wide, margin = pick(sampling.top_p + slack, slack)
+    equals = (probabilities >= probabilities[token] * (1 - slack)).sum()
+    certain = bool(probabilities[:equals].sum() - probabilities[token] < sampling.top_p - slack) or int(equals) == 1
+    return int(order[token]), token == wide and certain and margin >= slack
 
 
 def gumbel(seed: int, key: str, size: int) -> Tensor:

@@ -84,7 +84,7 @@ class Encoder(nn.Module):
         """Vectors (len(texts), width) in float32, as the model gives them (not normalised), without dropout."""
         was_training = self.training
         self.eval()
-        rows = self.ids(texts)
+        rows = self.ids(texts) if texts else []
         vectors = np.empty((len(rows), self.width), dtype=np.float32)
         order = sorted(range(len(rows)), key=lambda place: -len(rows[place]))
         for start in range(0, len(order), batch):

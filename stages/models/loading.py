@@ -67,7 +67,7 @@ def encoder(found: Located, where: torch.device, pooler: str | None = None) -> E
     mlp = None
     if chosen == "cls":
         mlp = checkpoint.dense(recorded.mlp) if recorded and recorded.mlp else _published_mlp(backbone, found)
-    return Encoder(backbone, tokenizer, chosen, _max_length(found, tokenizer), mlp).to(where)
+    return Encoder(backbone, tokenizer, chosen, _max_length(found, tokenizer), mlp).to(where).eval()
 
 
 def trainable(found: Located, where: torch.device, pooler: str, seed: int) -> Encoder:

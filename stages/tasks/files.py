@@ -30,6 +30,8 @@ def lines(path: Path) -> list[str]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             text = file.read()
+    except IsADirectoryError:
+        raise Unreadable(f"{path} is a folder, not a file", "give the file") from None
     except FileNotFoundError:
         raise Unreadable(f"there is no {path}", "give --data a folder that holds this task") from None
     except UnicodeDecodeError as error:
@@ -54,9 +56,9 @@ def fields(path: Path, needed: int, header: bool = False) -> list[list[str]]:
 def number(text: str, path: Path, line: int) -> float:
     """A gold score as a float."""
     try:
-        value = float(text)
+        value = float(text) if "_" not in text else math.nan
     except ValueError:
-        value = float("nan")
+        value = math.nan
     if not math.isfinite(value):
         raise Unreadable(f"{path}, line {line}: {text!r} is not a number", "restore the file")
     return value

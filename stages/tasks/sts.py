@@ -173,7 +173,7 @@ def evaluate(task: Task, encode: Encode, subsets: bool = True) -> list[Figure]:
         parts = [
             Figure(part.name, "spearman", *_figure(scores, truth))
             for part, scores, truth in zip(task.subsets, predicted, gold, strict=True)
-            if np.ptp(truth) > 0 and len(truth) > 3
+            if len(truth) > 3 and np.ptp(truth) > 0 and np.ptp(scores) > 0
         ]
         values, sizes = np.array([part.value for part in parts]), np.array([part.n for part in parts])
         figures.append(Figure("", "spearman_mean", float(values.mean()), total, None))
