@@ -6,7 +6,9 @@ import re
 
 # Words whose full stop does not end a sentence.
 ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof st mt jr sr vs etc fig vol approx dept est inc ltd co e.g i.e a.m p.m u.s u.k".split()  # noqa: SIM905
+    (
+        "mr mrs ms dr prof st mt jr sr vs etc fig vol approx dept est inc ltd co e.g i.e a.m p.m u.s u.k"  # one a word
+    ).split()
 )
 
 _END = re.compile(r"[.!?]+[\"')\]”’»]*(?=\s)")
