@@ -96,7 +96,8 @@ def plan(
 
     name = llm or parent.config["llm"]
     suits, usual = catalog.prompts_for(name)
-    written_with = None if prompts or llm else drafts.prompt_set(store, parent.config["prompts_digest"])
+    inherits = prompts is None and name == parent.config["llm"]
+    written_with = drafts.prompt_set(store, parent.config["prompts_digest"]) if inherits else None
     if written_with is not None:
         chosen = prompt_sets.parse(written_with[1], written_with[0])
     else:

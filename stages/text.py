@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import re
 
-# Words whose full stop does not end a sentence.
-ABBREVIATIONS = frozenset(
-    (
-        "mr mrs ms dr prof st mt jr sr vs etc fig vol approx dept est inc ltd co e.g i.e a.m p.m u.s u.k"  # one a word
-    ).split()
-)
+# Words whose full stop does not end a sentence, each between blanks.
+ABBREVIATIONS = " mr mrs ms dr prof st mt jr sr vs etc fig vol approx dept est inc ltd co e.g i.e a.m p.m u.s u.k "
 
 _END = re.compile(r"[.!?]+[\"')\]”’»]*(?=\s)")
 _WORD_BEFORE = re.compile(r"([\w.]*\w)\.?$")
@@ -17,9 +13,12 @@ _NUMBERED = re.compile(r"\s+(?:\d|$)")  # what makes "no." short for "number"
 _EDGE = re.compile(r"^(?:[\s*_`]|[->](?=\s|$))+|[\s*_`]+$")
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’"}
 _REFUSAL = re.compile(
-    r"^((i['’]?m sorry|sorry),?( but)? i\b.*\b(can['’]?t|cannot|not able|unable)|i apologi[sz]e|i (can['’]?t|cannot|can not|won['’]?t|am unable|am not able)\b.*\b"
+    r"^((i['’]?m sorry|sorry),?( but)? i\b.*\b(can['’]?t|cannot|not able|unable)"
+    r"|i apologi[sz]e"
+    r"|i (can['’]?t|cannot|can not|won['’]?t|am unable|am not able)\b.*\b"
     r"(help(?! but)|assist|write|provide|generate|create|answer|do that|comply|fulfil)"
-    r"|as an? (ai|artificial|language model|large language)|i do not have enough (information|context))",
+    r"|as an? (ai|artificial|language model|large language)"
+    r"|i do not have enough (information|context))",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:[.,]\d+)?(?!\w|[.,]\d)")
@@ -34,7 +33,7 @@ def sentence_end(text: str) -> int | None:
         if match.group().startswith(".") and (before := _WORD_BEFORE.search(text[: match.start()])):
             word = before.group(1).casefold()
             numbered = word == "no" and _NUMBERED.match(text, match.end())
-            if word in ABBREVIATIONS or numbered or (len(word) == 1 and word.isalpha()):
+            if f" {word} " in ABBREVIATIONS or numbered or (len(word) == 1 and word.isalpha()):
                 continue
         return match.end()
     return None
