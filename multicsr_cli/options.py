@@ -40,6 +40,6 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", metavar="DIR", help="Evaluation data in the SentEval layout.", show_default=False),
 ]
-RunName = Annotated[str, typer.Argument(metavar="[RUN]", help="A run id, a unique prefix of one, or latest.")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run id, a unique prefix of one, or latest.")]
 
 DEFAULT_DB = Path("multicsr.db")

@@ -104,7 +104,7 @@ SCALES = {
 
 
 def command(
-    experiment: Annotated[str, typer.Argument(metavar="[EXPERIMENT]", help="t3: the ablation.")] = "t3",
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="t3: the ablation.")] = "t3",
     scale: Annotated[
         str, typer.Option(metavar="mini|paper", help="Embedded models, or the paper's on a GPU.")
     ] = "mini",

@@ -63,7 +63,10 @@ def standard_input(column: str | None = None) -> Source:
     atexit.register(lambda: Path(kept.name).unlink(missing_ok=True))
     with kept:
         shutil.copyfileobj(sys.stdin.buffer, kept)
-    return replace(source(Path(kept.name), name="stdin"), shown="-")
+    try:
+        return replace(source(Path(kept.name), name="stdin"), shown="-")
+    except Problem as problem:
+        raise Problem(problem.what.replace(kept.name, "standard input"), problem.remedy) from None
 
 
 def source(path: Path, column: str | None = None, name: str | None = None) -> Source:
@@ -82,7 +85,7 @@ def source(path: Path, column: str | None = None, name: str | None = None) -> So
         else:
             blank += 1
     if not rows:
-        raise Problem(f"the premises file {name or path} holds no sentence", "give a file with one sentence a line")
+        raise Problem(f"the premises file {path} holds no sentence", "give a file with one sentence a line")
     digest = content.hexdigest()
     return Source(f"{name or path.name}@{digest}", path, column, digest, rows, blank, str(path), column is not None)
 
