@@ -220,4 +220,4 @@ def language_model(found: Located, where: Any, dtype: str) -> Callable[[], Any]:
 
 def default_batch(where: Any) -> int:
     """`--batch auto`: premises at once."""
-    return 128 if where.type == "cuda" else 32
+    return 128 if where.type == "cuda" else 64

@@ -15,9 +15,10 @@ from stages.models.problem import Unusable
 from stages.tasks.files import Unreadable
 from store.records import Problem
 
-# Threads that spin while they wait for one another lose whole time slices to any other busy process: on two cores, one
-# such neighbour made scoring 15 times slower. Sleeping waits cost nothing measurable. Read when torch is first loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# How long OpenMP threads spin before they sleep while waiting for one another. The default (milliseconds) loses whole time
+# slices to any other busy process: on two cores one such neighbour made scoring 15 times slower. Sleeping at once halves
+# the speed of decoding, whose steps are short. About ten microseconds gives up neither. Read when torch is first loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 INTERRUPTED = 130  # what a shell expects after Ctrl-C
 
