@@ -85,22 +85,24 @@ class Ablation:
 
     def _sentence(self, what: str, without: Callable[[Setting], Setting | None], task: str) -> str:
         measured = {row.setting: row.figures[task] for row in self.rows if row.setting and row.figures[task]}
-        first: list[float] = []
-        second: list[float] = []
+        # Two trainings with equal figures in both arms are one observation: a mask that removes nothing trains twice alike.
+        matched: dict[tuple[float, float], None] = {}
         for setting, figures in measured.items():
             plain = without(setting)
             if plain is not None and plain in measured:
-                first += figures
-                second += measured[plain]
-        if len(first) < 2:
+                matched |= dict.fromkeys(zip(figures, measured[plain], strict=True))
+        if len(matched) < 2:
             return f"{what}: too few matched trainings on {task} to say anything."
-        mean, spread, p = paired(np.array(first), np.array(second))
+        first, second = np.array(list(matched)).T
+        mean, spread, p = paired(first, second)
         if p >= SIGNIFICANT:
             verdict = "makes no difference that these trainings can show"
         else:
             verdict = "helps" if mean > 0 else "hurts"
         chance = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-        return f"{what} {verdict} on {task}: {mean:+.2f} ± {spread:.2f} over {len(first)} matched trainings ({chance})."
+        return (
+            f"{what} {verdict} on {task}: {mean:+.2f} ± {spread:.2f} over {len(matched)} matched trainings ({chance})."
+        )
 
     def document(self) -> dict[str, Any]:
         """The JSON document."""

@@ -75,13 +75,21 @@ def row(setting: Setting, figures: list[float]) -> Row:
 def test_sentences_compare_only_trainings_that_differ_in_one_refinement() -> None:
     """Curation adds 2 wherever both are there; the mixed setting and rows without a partner take no part."""
     grid = _grid((0.0, 0.0), (0.3, 0.3))
-    noise = {0.0: [0.1, -0.1, 0.0], 0.3: [0.0, 0.2, -0.2]}
+    noise = {0.0: [0.11, -0.13, 0.17], 0.3: [0.19, 0.23, -0.29]}
     rows = [row(s, [50 + 2 * s.curated + n * (1 + s.mask) for n in noise[s.omega]]) for s in grid]
     rows.append(row(Setting(0.3, 0.0, True, True), [90.0, 90.0, 90.0]))
     said = report.Ablation(rows, ["mini"], 3, Path()).sentences()
     assert "Curation helps on mini: +2.00" in said[1]
     assert "over 12 matched trainings" in said[1]
     assert "no difference" in said[2]
+
+
+def test_trainings_that_came_out_equal_are_one_observation() -> None:
+    """A mask that removes nothing trains twice alike; counting both would make any difference look surer than it is."""
+    grid = _grid((0.0, 0.0), (0.3, 0.3))
+    rows = [row(s, [50 + s.omega + 2 * s.curated, 51 - s.omega + s.curated]) for s in grid]
+    said = report.Ablation(rows, ["mini"], 2, Path()).sentences()
+    assert "over 4 matched trainings" in said[1]
 
 
 def test_without_partners_nothing_is_claimed() -> None:
