@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SCALE ?= mini
-SEEDS ?= 3
+SEEDS ?= 2
 EXPERIMENT ?= t3
 OUT ?= reproduction
 

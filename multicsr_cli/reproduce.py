@@ -74,7 +74,7 @@ MIXED = Setting(0.3, 0.0, curated=True, mask=True)
 SCALES = {
     "mini": Scale(
         premises="bundled",
-        limit=384,  # what two CPU cores do in a quarter of an hour, with three seeds
+        limit=384,  # what two CPU cores do in a quarter of an hour, with two seeds
         llm="smollm2",
         base="minilm-l4",
         mask_model="minilm",
@@ -108,7 +108,7 @@ def command(
     scale: Annotated[
         str, typer.Option(metavar="mini|paper", help="Embedded models, or the paper's on a GPU.")
     ] = "mini",
-    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Trainings of each setting.")] = 3,
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Trainings of each setting.")] = 2,
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=8, help="Premises.", show_default="384 in mini, all in paper")
     ] = None,
