@@ -10,7 +10,8 @@ import tiny
 import torch
 
 from stages.models import catalog, loading
-from stages.models.language import TOKENS_AT_ONCE, LanguageModel
+from stages.models.language import LanguageModel
+from stages.models.likelihood import TOKENS_AT_ONCE
 from stages.models.request import Prompt
 
 GIVEN = "Write a sentence that must be true.\nSentence: "
