@@ -1,0 +1,72 @@
+"""The records as a table: for the terminal, and between two marks in README.md, so that no figure there is typed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+README = Path(__file__).parents[1] / "README.md"
+BEGIN, END = "<!-- benchmarks: made by `python -m benchmarks --readme` -->", "<!-- end of benchmarks -->"
+
+Document = dict[str, Any]
+
+
+def read(folder: Path) -> list[Document]:
+    """All records of a folder, in the order in which they are measured."""
+    from benchmarks.__main__ import NAMES
+
+    return [
+        json.loads(path.read_text(encoding="utf-8")) for name in NAMES if (path := folder / f"{name}.json").is_file()
+    ]
+
+
+def line(record: Document) -> str:
+    """One record in one line."""
+    asked = f" (asked: {record['at_least']:g}×)" if record["at_least"] else ""
+    return f"{record['name']}: {record['ratio']:.2f}×{asked}, {_rate(record)}"
+
+
+def markdown(records: Sequence[Document]) -> str:
+    """A Markdown table, one row a claim."""
+    rows = [
+        "| claim | against | ratio | asked | ours | of the machine's limit |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for record in records:
+        asked = f"{record['at_least']:g}×" if record["at_least"] else "-"
+        share = f"{record['limit']['share_reached'] * 100:.0f} %" if record.get("limit") else "-"
+        rows.append(
+            f"| {record['claim']} | {record['reference']} | {record['ratio']:.2f}× | {asked} | {_rate(record)} | {share} |"
+        )
+    return "\n".join(rows)
+
+
+def into_readme(folder: Path) -> None:
+    """Replace what stands between the two marks of README.md by the table of the records in `folder`."""
+    text = README.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    README.write_text(f"{before}{BEGIN}\n{section(read(folder))}\n{END}{after}", encoding="utf-8")
+
+
+def section(records: Sequence[Document]) -> str:
+    """The table with where and when it was measured."""
+    days = sorted({record["date"] for record in records})
+    places = {_machine(record["machine"]) for record in records}
+    libraries = {name: found for record in records for name, found in record["versions"].items()}
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    stack = ", ".join(f"{name} {found}" for name, found in sorted(libraries.items()))
+    return f"\n{markdown(records)}\n\nMeasured {when} on {' and '.join(sorted(places))}; {stack}.\n"
+
+
+def _machine(machine: Document) -> str:
+    features = f" with {machine['features'][0]}" if machine.get("features") else ""
+    return machine.get("gpu") or f"{machine['cores']} cores of an {machine['processor']}{features}"
+
+
+def _rate(record: Document) -> str:
+    if record["extra"].get("shown"):
+        return str(record["extra"]["shown"])
+    return f"{record['ours_per_second']:,.1f} {record['unit']}/s"
