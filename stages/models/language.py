@@ -16,7 +16,7 @@ What makes it fast without changing what it computes:
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -57,6 +57,10 @@ class LanguageModel:
         templated = any(text.startswith(token) for token in self.tokenizer.all_special_tokens)
         ids: list[int] = self.tokenizer(text, add_special_tokens=not templated).input_ids
         return ids
+
+    def ids_of(self, texts: Iterable[str]) -> dict[str, list[int]]:
+        """Token ids of each distinct text, as `ids` gives them."""
+        return {text: self.ids(text) for text in dict.fromkeys(texts)}
 
     def text(self, tokens: Sequence[int]) -> str:
         """The text of generated tokens, special tokens left out."""
@@ -147,6 +151,11 @@ class LanguageModel:
         slots = {prefix: slot for slot, prefix in enumerate(distinct)}
         lengths = torch.tensor([len(prefix) for prefix in distinct], device=self.device)
         return SharedPrefix(states, lengths, torch.tensor([slots[prefix] for prefix in prefixes], device=self.device))
+
+    def prefix_states(self, prefix: tuple[int, ...]) -> Sequence[tuple[Tensor, Tensor]]:
+        """Keys and values (1, heads, len(prefix), width) of each layer after reading `prefix`; nothing for an empty one."""
+        shared = self.shared_prefix([prefix])
+        return [] if shared is None else shared.states
 
     def _stack(self, prefixes: tuple[tuple[int, ...], ...]) -> list[tuple[Tensor, Tensor]]:
         """Keys and values (S, heads, longest, width) of each layer after reading each of S prefixes."""

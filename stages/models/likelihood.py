@@ -2,20 +2,24 @@
 
 Arrow: hypotheses -> scores; this is the inside of `score --by likelihood` and `score --by prompt --expected`.
 
-Nothing is generated: prompt and continuation are read in one pass. What many prompts share is read once, prompts of
-alike length stand together, and only the continuation's positions go through the vocabulary.
+Nothing is generated: prompt and continuation are read in one pass. What many prompts share is read once, texts with the
+same prefix and of alike length stand together, and only positions whose next token is asked for go through the vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from stages.models.cache import PrefixCache
 from stages.models.request import Prompt
-from stages.models.streams import DecoderStreams, common, padded_right
+from stages.models.streams import common, padded_right
 
 if TYPE_CHECKING:
     from stages.models.language import LanguageModel
@@ -24,6 +28,10 @@ if TYPE_CHECKING:
 # processor's cache cost more than they save.
 TOKENS_AT_ONCE = 2048
 
+# Rows of logits whose softmax is taken at once, in float32: as much memory as the allocator gives again and again
+# (32 MiB with a vocabulary of 50,000) without asking the system for fresh pages each time.
+LOGITS_AT_ONCE = 128
+
 # How near (in hundredths of a nat) a float32 likelihood must lie to a rounding border to be computed again alone.
 # Batched and lone sums were seen to differ by less than 2e-5 nats; this is 5 times that.
 CLOSE_ROUNDING = 0.01
@@ -31,7 +39,22 @@ CLOSE_ROUNDING = 0.01
 # The same for an expectation, in thousandths.
 CLOSE_EXPECTATION = 0.1
 
-Split = tuple[list[int], list[int]]  # ids of a prompt, ids of what follows it
+
+@dataclass(frozen=True)
+class Text:
+    """Token ids of a prompt and of the continuation whose likelihood is asked for.
+
+    `prefix` is the part of the prompt that comes from the prefix cache, `prompt` the rest: at least one id.
+    """
+
+    prefix: tuple[int, ...]
+    prompt: list[int]
+    continuation: list[int]
+
+    @property
+    def own(self) -> list[int]:
+        """What a decoder-only model reads behind the prefix; nothing is asked behind the last token."""
+        return self.prompt + self.continuation[:-1]
 
 
 def log_likelihoods(llm: LanguageModel, pairs: Sequence[tuple[Prompt, str]]) -> list[float]:
@@ -40,20 +63,16 @@ def log_likelihoods(llm: LanguageModel, pairs: Sequence[tuple[Prompt, str]]) -> 
     Figures are rounded to a hundredth of a nat. In float32 a figure whose rounding the batch could tip is computed
     again alone, so it does not depend on what else is in `pairs`.
     """
-    split = [_split(llm, prompt, text) for prompt, text in pairs]
-    shared = [llm.shared(prompt, ids) for (prompt, _), (ids, _) in zip(pairs, split, strict=True)]
-    found = [0.0] * len(pairs)
-    # Alike lengths together, so that little is padded; what a prefix holds is not read again and does not count.
-    lengths = [len(ids) - head + len(rest) for head, (ids, rest) in zip(shared, split, strict=True)]
-    order = sorted(range(len(pairs)), key=lambda place: (lengths[place], len(split[place][1])))
-    for places in _pieces(order, lengths):
-        values = _together(llm, [shared[place] for place in places], [split[place] for place in places])
+    texts = _texts(llm, pairs)
+    found = [0.0] * len(texts)
+    for places in _pieces(texts):
+        values = _together(llm, [texts[place] for place in places])
         for place, value in zip(places, values, strict=True):
             found[place] = value
     if llm.exact:
-        for i, value in enumerate(found):
+        for place, value in enumerate(found):
             if abs((value * 100) % 1 - 0.5) < CLOSE_ROUNDING:
-                found[i] = _alone(llm, split[i])
+                found[place] = _alone(llm, texts[place])
     return [round(value, 2) for value in found]
 
 
@@ -80,47 +99,87 @@ def expectations(llm: LanguageModel, prompts: Sequence[Prompt], choices: Sequenc
     return [round(value, 3) for value in found]
 
 
-def _split(llm: LanguageModel, prompt: Prompt, text: str) -> Split:
-    """Prompt ids and continuation ids; a decoder-only tokenizer sees them as one text, as in generation."""
-    ids = llm.ids(prompt.text)
+def _texts(llm: LanguageModel, pairs: Sequence[tuple[Prompt, str]]) -> list[Text]:
+    """The ids of each pair; a decoder-only tokenizer sees prompt and continuation as one text, as in generation."""
+    # Prompts and their shared parts repeat, so each is cut into tokens once.
+    prompts = llm.ids_of([prompt.text for prompt, _ in pairs])
     if llm.encoder_decoder:
-        return ids, llm.tokenizer(text.strip(), add_special_tokens=False).input_ids
-    whole = llm.ids(prompt.text + text)
-    border = common(ids, whole)
-    return whole[:border], whole[border:]
+        answers = [llm.tokenizer(text.strip(), add_special_tokens=False).input_ids for _, text in pairs]
+        return [Text((), prompts[prompt.text], answer) for (prompt, _), answer in zip(pairs, answers, strict=True)]
+    whole = llm.ids_of([prompt.text + text for prompt, text in pairs])
+    found = []
+    for prompt, text in pairs:
+        ids = whole[prompt.text + text]
+        border = common(prompts[prompt.text], ids)
+        head = llm.shared(prompt, ids[:border])
+        found.append(Text(tuple(ids[:head]), ids[head:border], ids[border:]))
+    return found
 
 
-def _together(llm: LanguageModel, shared: Sequence[int], split: Sequence[Split]) -> list[float]:
-    """The figures of one batch; the first shared[i] ids of row i are a prefix."""
-    continuations = [continuation for _, continuation in split]
+def _pieces(texts: Sequence[Text]) -> Iterator[list[int]]:
+    """Places of texts to read together: one prefix, alike lengths, padded to at most `TOKENS_AT_ONCE` tokens."""
+    order = sorted(range(len(texts)), key=lambda place: (texts[place].prefix, len(texts[place].own)))
+    piece: list[int] = []
+    for place in order:
+        # In this order the newest is the longest.
+        padded = len(texts[place].own) * (len(piece) + 1)
+        if piece and (padded > TOKENS_AT_ONCE or texts[place].prefix != texts[piece[0]].prefix):
+            yield piece
+            piece = []
+        piece.append(place)
+    if piece:
+        yield piece
+
+
+def _together(llm: LanguageModel, texts: Sequence[Text]) -> list[float]:
+    """The figures of texts with the same prefix, in one pass."""
     if llm.encoder_decoder:
-        return _sums(_teacher_forced(llm, [ids for ids, _ in split], continuations), continuations, [0] * len(split))
-    longest = max(len(continuation) for continuation in continuations)
-    rows = [
-        (tuple(ids[:head]), ids[head:] + continuation[:-1])
-        for head, (ids, continuation) in zip(shared, split, strict=True)
-    ]
-    streams = DecoderStreams(llm, rows, room=0, keep=longest)
-    starts = [longest - len(continuation) for continuation in continuations]
-    return _sums(streams.kept, continuations, starts)
+        with _only_asked(llm, texts):
+            return _sums(_teacher_forced(llm, texts), texts)
+    states = llm.prefix_states(texts[0].prefix)
+    # Padding stands on the right, where no token that is asked for sees it.
+    ids, _ = padded_right([text.own for text in texts], llm.device)
+    with _only_asked(llm, texts):
+        logits = llm.model(
+            input_ids=ids, past_key_values=PrefixCache(states) if states else None, use_cache=False
+        ).logits
+    return _sums(logits, texts)
 
 
-def _alone(llm: LanguageModel, split: Split) -> float:
-    """The same figure without batch, padding or cache."""
-    ids, continuation = split
+def _alone(llm: LanguageModel, text: Text) -> float:
+    """The same figure without batch, padding or prefix."""
     if llm.encoder_decoder:
-        logits = _teacher_forced(llm, [ids], [continuation])
-    else:
-        read = llm.tensor([ids + continuation[:-1]])
-        logits = llm.model(input_ids=read, use_cache=False, logits_to_keep=len(continuation)).logits
-    return _sums(logits, [continuation], [0])[0]
+        return _sums(_teacher_forced(llm, [text])[0], [text])[0]
+    read = llm.tensor([[*text.prefix, *text.own]])
+    logits = llm.model(input_ids=read, use_cache=False, logits_to_keep=len(text.continuation)).logits
+    return _sums(logits[0], [text])[0]
 
 
-def _teacher_forced(llm: LanguageModel, prompts: Sequence[list[int]], answers: Sequence[list[int]]) -> Tensor:
-    """Logits (rows, longest answer, V) of an encoder-decoder model that is fed each answer."""
+@contextmanager
+def _only_asked(llm: LanguageModel, texts: Sequence[Text]) -> Iterator[None]:
+    """Let the output layer see only the positions whose next token is asked for: its logits become (all of them, V)."""
+    row, column = list[int](), list[int]()
+    for place, text in enumerate(texts):
+        first = 0 if llm.encoder_decoder else len(text.prompt) - 1
+        row += [place] * len(text.continuation)
+        column += range(first, first + len(text.continuation))
+
+    def pick(layer: torch.nn.Module, states: tuple[Tensor]) -> tuple[Tensor]:  # (rows, T, width) -> (n, width)
+        return (states[0][row, column],)
+
+    # Whatever a model does with its logits afterwards (capping, scaling) is done to each alone, so it stays right.
+    hook = llm.model.get_output_embeddings().register_forward_pre_hook(pick)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _teacher_forced(llm: LanguageModel, texts: Sequence[Text]) -> Tensor:
+    """Logits (rows, longest continuation, V) of an encoder-decoder model that is fed each continuation."""
     start = llm.model.config.decoder_start_token_id
-    inputs, mask = padded_right(prompts, llm.device)
-    decoder_inputs, decoder_mask = padded_right([[start, *answer[:-1]] for answer in answers], llm.device)
+    inputs, mask = padded_right([text.prompt for text in texts], llm.device)
+    decoder_inputs, decoder_mask = padded_right([[start, *text.continuation[:-1]] for text in texts], llm.device)
     out = llm.model(
         input_ids=inputs,
         attention_mask=mask,
@@ -132,31 +191,12 @@ def _teacher_forced(llm: LanguageModel, prompts: Sequence[list[int]], answers: S
     return logits
 
 
-def _pieces(order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Cut `order` into runs of places whose padded lengths add up to at most `TOKENS_AT_ONCE`."""
-    piece: list[int] = []
-    longest = 0
-    for place in order:
-        longest = max(longest, lengths[place])
-        if piece and longest * (len(piece) + 1) > TOKENS_AT_ONCE:
-            yield piece
-            piece, longest = [], lengths[place]
-        piece.append(place)
-    if piece:
-        yield piece
-
-
-def _sums(logits: Tensor, targets: Sequence[Sequence[int]], starts: Sequence[int]) -> list[float]:
-    """Sum over t of log softmax(logits[i, starts[i] + t])[targets[i][t]], in float32; logits (rows, T, V)."""
-    row, column, token = list[int](), list[int](), list[int]()
-    for i, (target, start) in enumerate(zip(targets, starts, strict=True)):
-        row += [i] * len(target)
-        column += range(start, start + len(target))
-        token += target
-    picked = logits[row, column].float()  # (all target tokens, V)
-    wanted = torch.tensor(token, device=logits.device)
-    log_probs = picked.gather(1, wanted[:, None])[:, 0] - picked.logsumexp(-1)  # (all target tokens,)
-    sums: list[float] = []
-    for part in log_probs.double().cpu().split([len(target) for target in targets]):
-        sums.append(float(part.sum()))
-    return sums
+def _sums(logits: Tensor, texts: Sequence[Text]) -> list[float]:
+    """Sum of log softmax(logits)[token] over each text's continuation, in float32; logits (all their tokens, V)."""
+    tokens = torch.tensor([token for text in texts for token in text.continuation], device=logits.device)
+    log_probs = [
+        -functional.cross_entropy(part.float(), wanted, reduction="none")
+        for part, wanted in zip(logits.split(LOGITS_AT_ONCE), tokens.split(LOGITS_AT_ONCE), strict=True)
+    ]
+    each = torch.cat(log_probs).double().cpu().split([len(text.continuation) for text in texts])
+    return [float(part.sum()) for part in each]
