@@ -1,12 +1,12 @@
 """Attention over a prefix that many rows share, without a copy of it for each row.
 
 Hundreds of prompts begin with the same instruction and shots. Their keys and values are held once; a row holds only its
-own part (the premise and what is written after it). The scores of both parts stand side by side under one softmax, so
-the result is that of ordinary attention over the whole sequence:
+own part (the premise and what is written after it). Each part is attended to by itself, and the log-sum-exps s of its
+scores say how much of the whole softmax it holds, so the result is that of ordinary attention over the whole sequence:
 
-    softmax([q K_shared^T | q K_own^T] / sqrt(d)) [V_shared ; V_own]
+    w Attention(q, K_shared, V_shared) + (1 - w) Attention(q, K_own, V_own),    w = sigmoid(s_shared - s_own)
 
-All rows of a prefix read it in one matrix product, and dropping or doubling a row moves its own part alone.
+All rows of a prefix read it in one product, and dropping or doubling a row moves its own part alone.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class SharedPrefix:
         self.lengths = lengths
         self.slot = slot
         longest = states[0][0].shape[2]
-        self.padding = torch.arange(longest, device=slot.device)[None, :] >= lengths[:, None]  # (S, P)
+        read = torch.arange(longest, device=slot.device)[None, :] < lengths[:, None]  # (S, P)
+        self.seen = None if bool(read.all()) else read[:, None, None]  # (S, 1, 1, P) what is no padding
         # A rectangle of rows a prefix: `packed` (S, n) names its rows (filled up with row 0), `place` (R,) is where in
         # the flattened rectangle each row went.
         counts = torch.bincount(slot, minlength=len(lengths))
@@ -54,14 +55,16 @@ class SharedPrefix:
 
     def pack(self, rows: Tensor) -> Tensor:
         """(R, G, q, x) -> (S, G, n * q, x): the rows of each prefix one below the other."""
+        if len(self.lengths) == 1:
+            return rows.transpose(0, 1).reshape(1, rows.shape[1], -1, rows.shape[3])
         together = rows[self.packed].transpose(1, 2)  # (S, G, n, q, x)
         return together.reshape(len(self.lengths), rows.shape[1], -1, rows.shape[3])
 
     def unpack(self, packed: Tensor, queries: int) -> Tensor:
         """(S, G, n * q, x) -> (R, G, q, x)."""
         prefixes, heads, _, width = packed.shape
-        apart = packed.view(prefixes, heads, -1, queries, width).transpose(1, 2)  # (S, n, G, q, x)
-        return apart.reshape(-1, heads, queries, width)[self.place]
+        apart = packed.reshape(prefixes, heads, -1, queries, width).transpose(1, 2)  # (S, n, G, q, x)
+        return apart[0] if prefixes == 1 else apart.reshape(-1, heads, queries, width)[self.place]
 
 
 def shared_prefix_attention(
@@ -86,23 +89,45 @@ def shared_prefix_attention(
     rows, heads, steps, width = query.shape
     groups, own_length = key.shape[1], key.shape[2]
     shared_keys, shared_values = prefix.states[module.layer_idx]
-    hidden = torch.finfo(query.dtype).min
     # Query heads that share a key head, and all steps, read it in one product.
-    asked = (query * (width**-0.5 if scaling is None else scaling)).reshape(rows, groups, -1, width)  # (R, G, q, D)
+    asked = query.reshape(rows, groups, -1, width)  # (R, G, q, D)
     queries = asked.shape[2]
-    far = prefix.pack(asked) @ shared_keys.transpose(-1, -2)  # (S, G, n * q, P)
-    far = prefix.unpack(far.masked_fill(prefix.padding[:, None, None], hidden), queries)  # (R, G, q, P)
-    near = (asked @ key.transpose(-1, -2)).view(rows, groups, -1, steps, own_length)
+    far, far_sum = _part(prefix.pack(asked), shared_keys, shared_values, prefix.seen, scaling)
     if attention_mask is None:
-        seen = torch.ones((steps, own_length), dtype=torch.bool, device=query.device).tril(own_length - steps)
-        seen = seen[None, None, None]
+        seen = torch.ones((steps, own_length), dtype=torch.bool, device=query.device).tril(own_length - steps)[
+            None, None
+        ]
     else:
-        seen = attention_mask[:, :, None, :, :own_length]  # (R, 1, 1, T, L)
-    near = near.masked_fill(~seen, hidden).view(rows, groups, queries, own_length)
-    weights = torch.cat([far, near], -1).softmax(-1, dtype=torch.float32).to(value.dtype)
-    far, near = weights.split([far.shape[-1], own_length], -1)
-    mixed = near @ value + prefix.unpack(prefix.pack(far) @ shared_values, queries)  # (R, G, q, D)
-    return mixed.view(rows, heads, steps, width).transpose(1, 2).contiguous(), None
+        seen = attention_mask[..., :own_length]  # (R, 1, T, L)
+    seen = seen[:, :, None].expand(-1, -1, heads // groups, -1, -1).reshape(len(seen), 1, queries, own_length)
+    near, near_sum = _part(asked, key, value, seen, scaling)
+    share = (prefix.unpack(far_sum[..., None], queries) - near_sum[..., None]).sigmoid().to(near.dtype)  # (R, G, q, 1)
+    mixed = torch.lerp(near, prefix.unpack(far, queries), share)  # (R, G, q, D)
+    return mixed.reshape(rows, heads, steps, width).transpose(1, 2).contiguous(), None
+
+
+def _part(
+    query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None, scaling: float | None
+) -> tuple[Tensor, Tensor]:
+    """Attention of query (B, G, q, D) over one part (B, G, L, D), and the log-sum-exp of its scores (B, G, q).
+
+    `seen` (B or 1, 1, q or 1, L) is false where a query may not look; one that sees nothing has a sum near -inf, no NaN.
+    """
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    mask = None
+    if seen is not None:
+        mask = torch.zeros((), dtype=query.dtype, device=query.device).where(seen, torch.finfo(query.dtype).min)
+    if query.device.type == "cpu":
+        # The kernel behind scaled_dot_product_attention, which computes the sums and returns only the mixture.
+        fused: tuple[Tensor, Tensor] = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            query, key, value, attn_mask=mask, scale=scale
+        )
+        return fused
+    scores = (query * scale @ key.transpose(-1, -2)).float()
+    if mask is not None:
+        scores = scores + mask
+    sums = scores.logsumexp(-1)
+    return (scores - sums[..., None]).exp().to(value.dtype) @ value, sums
 
 
 def install(model: Any) -> bool:

@@ -1,12 +1,7 @@
-"""Keys and values in memory: of rows being decoded, and of a prefix before rows that are only read.
-
-Arrow: none of its own. Decoding appends in place to buffers allocated once, instead of copying the whole cache at each step;
-reading keeps nothing.
-"""
+"""Keys and values of the rows being decoded, in buffers allocated once: a step appends instead of copying the whole cache."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -73,29 +68,3 @@ class GrowingCache(Cache):
         """Keep `rows` (n,) of the batch in every layer."""
         for layer in self.growing:
             layer.select(rows)
-
-
-class PrefixLayer(DynamicLayer):
-    """Keys and values (1, heads, P, width) of a prefix, before those of each row; the rows' own are not kept."""
-
-    def __init__(self, keys: Tensor, values: Tensor) -> None:
-        super().__init__()
-        self.dtype, self.device = keys.dtype, keys.device
-        self.keys, self.values = keys, values
-        self.is_initialized = True
-
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        assert self.keys is not None
-        assert self.values is not None
-        rows = (len(key_states), -1, -1, -1)
-        return (
-            torch.cat([self.keys.expand(rows), key_states], 2),
-            torch.cat([self.values.expand(rows), value_states], 2),
-        )
-
-
-class PrefixCache(Cache):
-    """One prefix for all rows of a single pass; `states` holds its keys and values for each layer."""
-
-    def __init__(self, states: Sequence[tuple[Tensor, Tensor]]) -> None:
-        super().__init__(layers=[PrefixLayer(keys, values) for keys, values in states])

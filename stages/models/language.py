@@ -152,11 +152,6 @@ class LanguageModel:
         lengths = torch.tensor([len(prefix) for prefix in distinct], device=self.device)
         return SharedPrefix(states, lengths, torch.tensor([slots[prefix] for prefix in prefixes], device=self.device))
 
-    def prefix_states(self, prefix: tuple[int, ...]) -> Sequence[tuple[Tensor, Tensor]]:
-        """Keys and values (1, heads, len(prefix), width) of each layer after reading `prefix`; nothing for an empty one."""
-        shared = self.shared_prefix([prefix])
-        return [] if shared is None else shared.states
-
     def _stack(self, prefixes: tuple[tuple[int, ...], ...]) -> list[tuple[Tensor, Tensor]]:
         """Keys and values (S, heads, longest, width) of each layer after reading each of S prefixes."""
         # One at a time: the same call gives the same bits whatever the other prefixes are.

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stages.models.cache import PrefixCache
 from stages.models.request import Prompt
 from stages.models.streams import common, padded_right
 
@@ -136,13 +135,14 @@ def _together(llm: LanguageModel, texts: Sequence[Text]) -> list[float]:
     if llm.encoder_decoder:
         with _only_asked(llm, texts):
             return _sums(_teacher_forced(llm, texts), texts)
-    states = llm.prefix_states(texts[0].prefix)
-    # Padding stands on the right, where no token that is asked for sees it.
+    # Padding stands on the right, where no token that is asked for sees it, and all rows count the same positions.
     ids, _ = padded_right([text.own for text in texts], llm.device)
+    before = len(texts[0].prefix)
+    positions = torch.arange(before, before + ids.shape[1], device=llm.device)[None]
+    prefix = llm.shared_prefix([text.prefix for text in texts])
+    shared = {} if prefix is None else {"prefix": prefix}
     with _only_asked(llm, texts):
-        logits = llm.model(
-            input_ids=ids, past_key_values=PrefixCache(states) if states else None, use_cache=False
-        ).logits
+        logits = llm.model(input_ids=ids, position_ids=positions, use_cache=False, **shared).logits
     return _sums(logits, texts)
 
 
