@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Sequence
 
@@ -90,6 +91,41 @@ def test_more_tokens_than_fit_at_once_are_read_in_pieces(llm: LanguageModel) -> 
     assert sum(len(llm.ids(prompt.text)) for prompt, _ in asked) > 1.2 * TOKENS_AT_ONCE
     expected = [llm.log_likelihoods([pair])[0] for pair in asked[:9]]
     assert llm.log_likelihoods(asked) == [expected[n % 9] for n in range(126)]
+
+
+def test_prefixes_of_any_length_may_stand_in_one_list(llm: LanguageModel) -> None:
+    """No prefix, the instruction, the whole prompt but its end: each figure is that of a plain pass."""
+    asked = [
+        (Prompt(prompt.text, shared), text)
+        for place, (prompt, text) in enumerate(pairs())
+        for shared in (0, len(GIVEN), len(prompt.text) - place % 5)
+    ]
+    for (prompt, text), found in zip(asked, llm.log_likelihoods(asked), strict=True):
+        assert found == pytest.approx(plainly(llm, prompt.text, text), abs=0.011)
+
+
+def test_a_continuation_without_tokens_is_certain(llm: LanguageModel) -> None:
+    """Nothing to say has probability 1, beside others and alone."""
+    (prompt, text), *_ = pairs()
+    (nothing, something), (one,) = (
+        llm.log_likelihoods([(prompt, ""), (prompt, text)]),
+        llm.log_likelihoods([(prompt, "")]),
+    )
+    assert nothing == one == 0.0
+    assert something < 0.0
+
+
+def test_reading_leaves_the_output_layer_as_it_was(llm: LanguageModel) -> None:
+    """Picking positions ends with the call, also with one that fails: the model then gives logits everywhere."""
+    asked = pairs()[:3]
+    expected = llm.log_likelihoods(asked)
+    beyond = (Prompt(asked[0][0].text), " word" * 5000)  # more positions than the learned ones of GPT-2
+    with contextlib.suppress(IndexError):
+        llm.log_likelihoods([beyond])
+    assert llm.log_likelihoods(asked) == expected
+    read = torch.tensor([[1, 2, 3]])
+    fed = {"decoder_input_ids": read} if llm.encoder_decoder else {}
+    assert llm.model(input_ids=read, **fed).logits.shape[:2] == (1, 3)
 
 
 def test_the_same_pair_twice_has_the_same_figure(llm: LanguageModel) -> None:

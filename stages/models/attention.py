@@ -94,9 +94,8 @@ def shared_prefix_attention(
     queries = asked.shape[2]
     far, far_sum = _part(prefix.pack(asked), shared_keys, shared_values, prefix.seen, scaling)
     if attention_mask is None:
-        seen = torch.ones((steps, own_length), dtype=torch.bool, device=query.device).tril(own_length - steps)[
-            None, None
-        ]
+        causal = torch.ones((steps, own_length), dtype=torch.bool, device=query.device).tril(own_length - steps)
+        seen = causal[None, None]  # (1, 1, T, L)
     else:
         seen = attention_mask[..., :own_length]  # (R, 1, T, L)
     seen = seen[:, :, None].expand(-1, -1, heads // groups, -1, -1).reshape(len(seen), 1, queries, own_length)

@@ -193,7 +193,7 @@ def _teacher_forced(llm: LanguageModel, texts: Sequence[Text]) -> Tensor:
 
 def _sums(logits: Tensor, texts: Sequence[Text]) -> list[float]:
     """Sum of log softmax(logits)[token] over each text's continuation, in float32; logits (all their tokens, V)."""
-    tokens = torch.tensor([token for text in texts for token in text.continuation], device=logits.device)
+    tokens = torch.tensor([token for text in texts for token in text.continuation], dtype=torch.long).to(logits.device)
     log_probs = [
         -functional.cross_entropy(part.float(), wanted, reduction="none")
         for part, wanted in zip(logits.split(LOGITS_AT_ONCE), tokens.split(LOGITS_AT_ONCE), strict=True)
