@@ -68,7 +68,9 @@ def free(device: torch.device) -> int:
     """Bytes that this process may still take on `device`."""
     if device.type != "cuda":
         left = [left_in_container(*container) for container in CONTAINERS]
-        return min(int(psutil.virtual_memory().available), *(bytes_left for bytes_left in left if bytes_left is not None))
+        return min(
+            int(psutil.virtual_memory().available), *(bytes_left for bytes_left in left if bytes_left is not None)
+        )
     unclaimed, total = torch.cuda.mem_get_info(device)
     held = torch.cuda.memory_allocated(device)
     allowed = int(torch.cuda.get_per_process_memory_fraction(device) * total)
