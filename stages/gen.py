@@ -64,7 +64,7 @@ def run(
 
 def fits(premise: Premise, config: GenConfig, prompts: PromptSet, writer: Writer) -> int:
     """How many premises as long as this one can be worked on at once."""
-    _, asked, lines = _ask([premise], config, prompts, writer)
+    _, asked, lines = ask([premise], config, prompts, writer)
     return writer.fits(asked, lines, config.max_tokens)
 
 
@@ -76,7 +76,7 @@ def write(part: Sequence[Premise], config: GenConfig, prompts: PromptSet, writer
         marked = any(mark in body for mark in prompts.stop)
         return marked or (prompts.one_sentence and text.sentence_end(body) is not None)
 
-    templates, asked, lines = _ask(part, config, prompts, writer)
+    templates, asked, lines = ask(part, config, prompts, writer)
     sampling = None
     if config.temperature is not None and config.top_p is not None:
         sampling = Sampling(config.seed, config.temperature, config.top_p)
@@ -91,7 +91,7 @@ def write(part: Sequence[Premise], config: GenConfig, prompts: PromptSet, writer
     return rows
 
 
-def _ask(
+def ask(
     part: Sequence[Premise], config: GenConfig, prompts: PromptSet, writer: Writer
 ) -> tuple[list[str], list[Prompt], list[Line]]:
     """(template, prompt, line) of each hypothesis to be written: for each premise in the order of ROLES."""
