@@ -225,7 +225,7 @@ class Bench:
         config = self.llm.model.config.get_text_config(decoder=True)
         reading, writing = ("encoder.block.", "decoder.block.") if self.llm.encoder_decoder else ("layers.", "layers.")
         head = config.hidden_size * config.vocab_size
-        return 2.0 * (self._weights(reading) * read + (self._weights(writing) + head) * written)
+        return float(2 * (self._weights(reading) * read + (self._weights(writing) + head) * written))
 
     def _weights(self, inside: str) -> int:
         return sum(weight.numel() for name, weight in self.llm.model.named_parameters() if inside in name)

@@ -174,3 +174,49 @@ def test_encoding_goes_on_with_half_and_gives_the_same_vectors(tiny_encoder: Pat
     assert refused == [10, 5]
     np.testing.assert_allclose(vectors, encoder.encode(PREMISES, 64), atol=1e-5)
     assert batches.warning() == "memory ran out with 5 texts at once; going on with 2"
+
+
+def test_what_happened_to_the_batch_is_said_at_once_and_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
+    """Progress lines of a pipe are rare; a warning does not wait for one."""
+    from multicsr_cli import screen
+
+    ticks = [Tick(0, 9, "writing"), Tick(1, 9, "writing", 1, "memory ran out"), Tick(2, 9, "writing", 2)]
+    screen.drive(iter(ticks), "gen", "premises")
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines().count("gen: memory ran out") == 1
+
+
+def test_the_command_makes_the_same_run_in_halves_and_says_so(
+    tiny_llm: Path, premises_file: Path, prompts_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`multicsr gen`, and the same with `--batch 10` and a model that takes eight rows: one line more on stderr."""
+    from shell import multicsr
+
+    from multicsr_cli import gen as command
+    from stages.models import catalog, loading
+
+    model = loading.language_model(catalog.locate(str(tiny_llm), "llm"), torch.device("cpu"), "float32")
+    asked = ("gen", "--premises", premises_file, "--llm", tiny_llm, "--prompts", prompts_file, "--max-tokens", 12)
+    assert multicsr(*asked, "--dtype", "float32", "--db", tmp_path / "whole.db").code == 0
+    whole = Store.open(tmp_path / "whole.db")
+    ((id,),) = whole.rows("SELECT id FROM runs")
+    other = Store.open(tmp_path / "other.db")
+    made = command.plan(
+        command.read_source(str(premises_file)),
+        llm=str(tiny_llm),
+        prompts=str(prompts_file),
+        omega=0.3,
+        omega_contradiction=None,
+        limit=None,
+        seed=0,
+        max_tokens=12,
+        device="cpu",
+        dtype="float32",
+    )
+    with memory_for(model.model, NARROW):
+        run, work = command.make(other, command.read_source(str(premises_file)), replace(made, load=lambda: model), 10)
+    assert (run.id, work.fresh) == (id, len(PREMISES))
+    assert drafted(other, run) == drafted(whole, run)
+    said = "gen ω 0.3: memory ran out with 5 premises at once; going on with 2"
+    assert capsys.readouterr().err.splitlines().count(said) == 1

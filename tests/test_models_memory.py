@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from live import Live
 
 from stages.models import catalog, loading, memory
 from stages.models.language import LanguageModel
+from stages.models.problem import Unusable
 from stages.models.request import Line, Prompt
 
 CPU = torch.device("cpu")
@@ -118,6 +120,17 @@ def test_what_a_full_memory_really_raises_is_recognised() -> None:
     assert memory.ran_out(torch.OutOfMemoryError("CUDA out of memory."))
     # As cuBLAS says it when its workspace finds no room.
     assert memory.ran_out(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
+
+
+def test_weights_that_do_not_fit_are_refused_with_their_name_and_size() -> None:
+    class Large(torch.nn.Linear):
+        """A module that finds no room on any device it is moved to."""
+
+        def _apply(self, *args: Any, **kwargs: Any) -> Any:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with pytest.raises(Unusable, match=r"the weights of large-llm \(0.5 GiB\) do not fit into the memory of cpu"):
+        loading.moved(Large(2**10, 2**17, bias=False, device="meta"), CPU, "large-llm")
 
 
 def test_other_errors_are_not_taken_for_it() -> None:
