@@ -1,6 +1,7 @@
 # make reproduce   set everything up, then run the main job on the embedded models (DATA=DIR SEEDS=N SCALE=paper)
 # make test        set everything up, then run the tests
 # make check       format, lint, types, tests
+# make bench-gpu   measure the claims about a GPU, on a machine with one
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ SEEDS ?= 2
 EXPERIMENT ?= t3
 OUT ?= reproduction
 
-.PHONY: setup reproduce test check format clean
+.PHONY: setup reproduce test check format bench-gpu clean
 
 setup: $(VENV)/.ready
 
@@ -38,6 +39,9 @@ check: setup
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench-gpu: setup
+	$(BIN)/python -m benchmarks gpu --device cuda
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

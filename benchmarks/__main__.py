@@ -29,10 +29,15 @@ NAMES = (
     "resume_check",
 )
 
+# Asked for by name, or all at once as `gpu`: `python -m benchmarks gpu --device cuda`.
+GPU = ("gpu_gen_decoder", "gpu_gen_encoder_decoder", "gpu_train_step")
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all by default: {', '.join(NAMES)}")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"all by default: {', '.join(NAMES)}; gpu: {', '.join(GPU)}"
+    )
     parser.add_argument("--data", type=Path, help="folder with senteval/ and snli/; bundled sentences without it")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
@@ -41,18 +46,19 @@ def main() -> None:
     parser.add_argument("--readme", action="store_true", help="only put the table of the records into README.md")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if unknown := set(arguments.names) - set(NAMES):
-        parser.error(f"no such benchmark: {', '.join(sorted(unknown))} (there are {', '.join(NAMES)})")
+    names = [one for name in arguments.names or NAMES for one in (GPU if name == "gpu" else (name,))]
+    if unknown := set(names) - {*NAMES, *GPU}:
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))} (there are {', '.join((*NAMES, *GPU))})")
     if arguments.readme:
         table.into_readme(arguments.records)
         return
     if arguments.here:
-        (name,) = arguments.names
+        (name,) = names
         record = importlib.import_module(f"benchmarks.{name}").measure(harness.settings(arguments))
         print(json.dumps(record.document()))
         return
     found = []
-    for name in arguments.names or NAMES:
+    for name in names:
         print(f"{name} ...", file=sys.stderr, flush=True)
         # As the command line itself starts torch; see multicsr_cli/main.py.
         environment = {**os.environ, "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "10000")}

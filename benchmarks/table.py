@@ -15,10 +15,12 @@ Document = dict[str, Any]
 
 def read(folder: Path) -> list[Document]:
     """All records of a folder, in the order in which they are measured."""
-    from benchmarks.__main__ import NAMES
+    from benchmarks.__main__ import GPU, NAMES
 
     return [
-        json.loads(path.read_text(encoding="utf-8")) for name in NAMES if (path := folder / f"{name}.json").is_file()
+        json.loads(path.read_text(encoding="utf-8"))
+        for name in (*NAMES, *GPU)
+        if (path := folder / f"{name}.json").is_file()
     ]
 
 

@@ -177,9 +177,7 @@ def make(
         repeated = premises.duplicates(store, source.name)
         if repeated or source.blank:
             screen.say(f"{source.path.name}: {repeated:,} repeated and {source.blank:,} blank lines left out")
-    ticks = gen.run(
-        store, made.config, made.prompts, made.load, batch or default_batch(made.device), str(made.device), made.notes
-    )
+    ticks = gen.run(store, made.config, made.prompts, made.load, batch, str(made.device), made.notes)
     work = screen.drive(ticks, title or f"gen ω {made.config.omega:g}", "premises", announce=title is None)
     return store.begin("gen", gen.VERSION, made.config, None), work
 
@@ -216,8 +214,3 @@ def language_model(found: Located, where: Any, dtype: str) -> Callable[[], Any]:
         return loading.language_model(found, where, dtype)
 
     return load
-
-
-def default_batch(where: Any) -> int:
-    """`--batch auto`: premises at once."""
-    return 128 if where.type == "cuda" else 64

@@ -34,7 +34,9 @@ def batch_size(text: str) -> int | None:
 Db = Annotated[Path, typer.Option("--db", metavar="PATH", envvar="MULTICSR_DB", help="The store.", show_default=True)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")]
-Batch = Annotated[str, typer.Option("--batch", metavar="N|auto", help="How much is computed at once: speed only.")]
+Batch = Annotated[
+    str, typer.Option("--batch", metavar="N|auto", help="How much is computed at once: speed only; auto: what fits.")
+]
 Dtype = Annotated[str, typer.Option("--dtype", metavar="NAME", help="auto, float32 or bfloat16.")]
 Data = Annotated[
     Path | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from multicsr_cli import options, screen
-from multicsr_cli.gen import Plan, default_batch, language_model, notes_of, resolve
+from multicsr_cli.gen import Plan, language_model, notes_of, resolve
 from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Dtype, Json, RunName
 from store.records import Run
 
@@ -128,7 +128,7 @@ def make(store: Store, parent: Run, made: Plan, batch: int | None, title: str | 
         parent,
         made.prompts,
         made.load,
-        batch or default_batch(made.device),
+        batch,
         str(made.device),
         made.notes,
     )

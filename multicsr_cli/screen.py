@@ -103,6 +103,8 @@ def _bar(title: str) -> Iterator[Any]:
 
         def line(tick: Tick, rate: str) -> None:
             nonlocal said
+            if tick.warning:
+                say(f"{title}: {tick.warning}")
             if time.monotonic() - said >= SECONDS_BETWEEN_LINES or (tick.total and tick.done == tick.total):
                 said = time.monotonic()
                 print(f"{title}: {tick.done:,}/{tick.total:,} {tick.note} {rate}".rstrip(), file=sys.stderr, flush=True)
@@ -120,9 +122,13 @@ def _bar(title: str) -> Iterator[Any]:
     )
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(title, total=None, rate="", note="")
-        yield lambda tick, rate: progress.update(
-            task, completed=tick.done, total=tick.total or None, rate=rate, note=tick.note
-        )
+
+        def update(tick: Tick, rate: str) -> None:
+            if tick.warning:
+                progress.console.print(Text(f"{title}: {tick.warning}"))
+            progress.update(task, completed=tick.done, total=tick.total or None, rate=rate, note=tick.note)
+
+        yield update
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], caption: str | None = None) -> None:

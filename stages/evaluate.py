@@ -6,10 +6,9 @@ One row a figure, one transaction a task: an evaluation that was stopped goes on
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from functools import partial
 
-import numpy as np
-
+from stages.batches import Batches, SentenceEncoder
 from stages.config import EvalConfig
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.tasks import sts
@@ -21,27 +20,23 @@ from store.training import MetricRow
 VERSION = 1
 
 
-class SentenceEncoder(Protocol):
-    """All that evaluation knows of a model."""
-
-    def encode(self, texts: Sequence[str], batch: int) -> np.ndarray: ...
-
-
 def run(
     store: Store,
     config: EvalConfig,
     parent: str | None,
     tasks: Sequence[sts.Task],
     load: Callable[[], SentenceEncoder],
-    batch: int,
+    batch: int | None,
     device: str,
     notes: Notes | None = None,
 ) -> Ticks:
-    """Evaluate on the tasks that have no figures yet. `parent` is the train run the model comes from, if any."""
+    """Evaluate on the tasks that have no figures yet. `parent` is the train run the model comes from, if any; with
+    `batch` None as many texts are encoded at once as fit."""
     run = store.begin("eval", VERSION, config, parent=parent, environment={"device": device, **(notes or {})})
     if run.finished:
         yield Tick(len(tasks), len(tasks), COMPLETE)
         return
+    batches = Batches(batch, "texts", device)
     with store.only_writer(run):
         have = {row.task for row in training.metrics(store, run)}
         missing = [task for task in tasks if task.name not in have]
@@ -50,14 +45,13 @@ def run(
             yield Tick(done, len(tasks), task.name)
             if model is None:
                 model = load()
-            encoder = model
             try:
-                figures = sts.evaluate(task, lambda texts, encoder=encoder: encoder.encode(texts, batch))  # type: ignore[misc]
+                figures = sts.evaluate(task, partial(batches.encode, model))
             except ValueError as error:
                 raise Problem(f"{task.name} cannot be evaluated: {error}", "check its data") from None
             training.add_metrics(store, run, [_row(task.name, figure) for figure in figures])
             done += 1
-            yield Tick(done, len(tasks), task.name)
+            yield Tick(done, len(tasks), task.name, warning=batches.warning())
         store.finish(run, {"tasks": len(tasks)})
 
 

@@ -8,8 +8,10 @@ Every draft is stored: one that is empty, a refusal or without end keeps its raw
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from stages import text
+from stages.batches import Batches
 from stages.config import GenConfig
 from stages.models.request import Line, Prompt, Sampling, Writer
 from stages.prompts import PromptSet
@@ -20,8 +22,8 @@ from store.records import ROLES, DraftRow, Premise
 
 VERSION = 1
 
-# How many batches of missing premises are read at once and sorted by length, so that a batch holds alike lengths.
-BATCHES_SORTED = 8
+# How many missing premises are read at once and sorted by length, so that a batch holds alike lengths.
+WINDOW = 4096
 
 
 def run(
@@ -29,11 +31,11 @@ def run(
     config: GenConfig,
     prompts: PromptSet,
     load: Callable[[], Writer],
-    batch: int,
+    batch: int | None,
     device: str,
     notes: Notes | None = None,
 ) -> Ticks:
-    """Write what is missing of the run, a batch of premises a transaction."""
+    """Write what is missing of the run, a batch of premises a transaction; with `batch` None as many as fit."""
     run = store.begin("gen", VERSION, config, parent=None, environment={"device": device, **(notes or {})})
     if run.finished:
         yield Tick(run.counts["premises"], run.counts["premises"], COMPLETE)
@@ -41,21 +43,29 @@ def run(
     drafts.keep_prompt_set(store, prompts.digest, prompts.name, prompts.toml)
     last = premises.last_position(store, config.premises, config.limit)
     total = premises.count(store, config.premises, last)
+    batches = Batches(batch, "premises", device)
     with store.only_writer(run):
         done, fresh, after, writer = drafts.done(store, run), 0, 0, None
-        while window := drafts.missing(store, run, config.premises, last, after, batch * BATCHES_SORTED):
+        while window := drafts.missing(store, run, config.premises, last, after, WINDOW):
             after = window[-1].id
             if writer is None:
                 yield Tick(done, total, "loading the LLM")
                 writer = load()
+                measure = partial(fits, config=config, prompts=prompts, writer=writer)
+                work = partial(write, config=config, prompts=prompts, writer=writer)
                 yield Tick(done, total, "writing")
-            window.sort(key=lambda premise: len(premise.text))
-            for start in range(0, len(window), batch):
-                part = window[start : start + batch]
-                drafts.add(store, run, write(part, config, prompts, writer))
+            window.sort(key=lambda premise: -len(premise.text))
+            for part, rows in batches.over(window, measure, work):
+                drafts.add(store, run, rows)
                 done, fresh = done + len(part), fresh + len(part)
-                yield Tick(done, total, "writing", fresh)
+                yield Tick(done, total, "writing", fresh, batches.warning())
         store.finish(run, drafts.counts(store, run))
+
+
+def fits(premise: Premise, config: GenConfig, prompts: PromptSet, writer: Writer) -> int:
+    """How many premises as long as this one can be worked on at once."""
+    _, asked, lines = ask([premise], config, prompts, writer)
+    return writer.fits(asked, lines, config.max_tokens)
 
 
 def write(part: Sequence[Premise], config: GenConfig, prompts: PromptSet, writer: Writer) -> list[DraftRow]:
@@ -66,18 +76,7 @@ def write(part: Sequence[Premise], config: GenConfig, prompts: PromptSet, writer
         marked = any(mark in body for mark in prompts.stop)
         return marked or (prompts.one_sentence and text.sentence_end(body) is not None)
 
-    omega = {"entailment": config.omega, "contradiction": config.omega_contradiction}
-    templates: list[str] = []
-    asked: list[Prompt] = []
-    lines: list[Line] = []
-    for premise in part:
-        entailment = len(asked)  # its prompt's place; the contradiction's follows, and each is the other's noise
-        for role, own, noise in zip(ROLES, (entailment, entailment + 1), (entailment + 1, entailment), strict=True):
-            template = prompts.template(role).draw(config.seed, role, premise.text)
-            template = writer.wrap(template) if prompts.chat else template
-            templates.append(template)
-            asked.append(fill(template, premise.text))
-            lines.append(Line(own, noise, omega[role], f"{role}/{premise.text}"))
+    templates, asked, lines = ask(part, config, prompts, writer)
     sampling = None
     if config.temperature is not None and config.top_p is not None:
         sampling = Sampling(config.seed, config.temperature, config.top_p)
@@ -90,6 +89,25 @@ def write(part: Sequence[Premise], config: GenConfig, prompts: PromptSet, writer
         raw = draft.text if problem or draft.text.strip() != cleaned else None
         rows.append(DraftRow(premise.id, role, cleaned, raw, problem, templates[place], draft.tokens))
     return rows
+
+
+def ask(
+    part: Sequence[Premise], config: GenConfig, prompts: PromptSet, writer: Writer
+) -> tuple[list[str], list[Prompt], list[Line]]:
+    """(template, prompt, line) of each hypothesis to be written: for each premise in the order of ROLES."""
+    omega = {"entailment": config.omega, "contradiction": config.omega_contradiction}
+    templates: list[str] = []
+    asked: list[Prompt] = []
+    lines: list[Line] = []
+    for premise in part:
+        entailment = len(asked)  # its prompt's place; the contradiction's follows, and each is the other's noise
+        for role, own, noise in zip(ROLES, (entailment, entailment + 1), (entailment + 1, entailment), strict=True):
+            template = prompts.template(role).draw(config.seed, role, premise.text)
+            template = writer.wrap(template) if prompts.chat else template
+            templates.append(template)
+            asked.append(fill(template, premise.text))
+            lines.append(Line(own, noise, omega[role], f"{role}/{premise.text}"))
+    return templates, asked, lines
 
 
 def fill(template: str, premise: str) -> Prompt:

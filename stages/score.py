@@ -12,8 +12,10 @@ it is the mean of score(x -> y) and score(y -> x). Its `reply` holds the log-pro
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from stages import text
+from stages.batches import Batches
 from stages.config import ScoreConfig
 from stages.models.request import Line, Prompt, Reader
 from stages.prompts import PromptSet
@@ -26,7 +28,7 @@ from store.scores import Unscored
 VERSION = 1
 
 SCALE = 5.0  # the top of the similarity scale (SemEval's 0 to 5)
-BATCHES_SORTED = 8  # batches of missing premises read at once and sorted by length
+WINDOW = 4096  # how many missing premises are read at once and sorted by length
 REPLY_TOKENS = 12  # room for "The similarity is 3.5 out of 5."
 
 
@@ -36,11 +38,11 @@ def run(
     parent: Run,
     prompts: PromptSet,
     load: Callable[[], Reader],
-    batch: int,
+    batch: int | None,
     device: str,
     notes: Notes | None = None,
 ) -> Ticks:
-    """Score what is missing of the gen run `parent`, a batch of premises a transaction."""
+    """Score what is missing of the gen run `parent`, a batch of premises a transaction; with `batch` None what fits."""
     if not parent.finished:
         raise Problem(f"gen run {parent.id} is not finished", "run the same `multicsr gen` again; it goes on")
     run = store.begin("score", VERSION, config, parent=parent.id, environment={"device": device, **(notes or {})})
@@ -49,21 +51,31 @@ def run(
         yield Tick(total, total, COMPLETE)
         return
     drafts.keep_prompt_set(store, prompts.digest, prompts.name, prompts.toml)
+    batches = Batches(batch, "premises", device)
     with store.only_writer(run):
         done, fresh, after, reader = scores.done(store, run), 0, 0, None
-        while window := scores.missing(store, run, after, batch * BATCHES_SORTED):
+        while window := scores.missing(store, run, after, WINDOW):
             after = window[-1].premise
             if reader is None:
                 yield Tick(done, total, "loading the LLM")
                 reader = load()
+                measure = partial(fits, config=config, prompts=prompts, reader=reader)
+                work = partial(score, config=config, prompts=prompts, reader=reader)
                 yield Tick(done, total, "scoring")
-            window.sort(key=lambda row: len(row.text) + max(len(row.entailment), len(row.contradiction)))
-            for start in range(0, len(window), batch):
-                part = window[start : start + batch]
-                scores.add(store, run, score(part, config, prompts, reader))
+            window.sort(key=lambda row: -len(row.text) - max(len(row.entailment), len(row.contradiction)))
+            for part, rows in batches.over(window, measure, work):
+                scores.add(store, run, rows)
                 done, fresh = done + len(part), fresh + len(part)
-                yield Tick(done, total, "scoring", fresh)
+                yield Tick(done, total, "scoring", fresh, batches.warning())
         store.finish(run, scores.counts(store, run))
+
+
+def fits(row: Unscored, config: ScoreConfig, prompts: PromptSet, reader: Reader) -> int:
+    """How many premises with hypotheses as long as these can be scored at once."""
+    if config.by == "likelihood":
+        return reader.fits([], [], 0)  # it cuts what it reads into passes of its own
+    asked = questions([(row.text, row.entailment), (row.text, row.contradiction)], prompts, reader)
+    return reader.fits(asked, plain_lines(asked), 0 if config.expected else REPLY_TOKENS)
 
 
 def score(part: Sequence[Unscored], config: ScoreConfig, prompts: PromptSet, reader: Reader) -> list[ScoreRow]:
@@ -122,13 +134,7 @@ def by_prompt(
     pairs: Sequence[tuple[str, str]], expected: bool, prompts: PromptSet, reader: Reader
 ) -> list[tuple[float | None, str]]:
     """(score or None, the reply) of each (premise, hypothesis). With `expected`, the mean over the digits 0 to 5."""
-    template = reader.wrap(prompts.question) if prompts.chat else prompts.question
-    shared = min(template.index("{premise}"), template.index("{hypothesis}"))
-    asked = [
-        # Both holes at once: a premise that contains "{hypothesis}" is a text like any other.
-        Prompt(y.join(x.join(part.split("{premise}")) for part in template.split("{hypothesis}")), shared)
-        for x, y in pairs
-    ]
+    asked = questions(pairs, prompts, reader)
     if expected:
         values = reader.expectations(asked, [str(number) for number in range(int(SCALE) + 1)])
         if values is None:
@@ -137,6 +143,21 @@ def by_prompt(
                 "score without --expected",
             )
         return [(value, canonical({"expected": value})) for value in values]
-    lines = [Line(own=place, noise=None, omega=0.0, key="") for place in range(len(asked))]
-    replies = reader.write(asked, lines, REPLY_TOKENS, ends=lambda written: "\n" in written.lstrip())
+    replies = reader.write(asked, plain_lines(asked), REPLY_TOKENS, ends=lambda written: "\n" in written.lstrip())
     return [(text.first_number(draft.text, 0.0, SCALE), draft.text) for draft in replies]
+
+
+def questions(pairs: Sequence[tuple[str, str]], prompts: PromptSet, reader: Reader) -> list[Prompt]:
+    """How similar are they? One prompt a (premise, hypothesis)."""
+    template = reader.wrap(prompts.question) if prompts.chat else prompts.question
+    shared = min(template.index("{premise}"), template.index("{hypothesis}"))
+    return [
+        # Both holes at once: a premise that contains "{hypothesis}" is a text like any other.
+        Prompt(y.join(x.join(part.split("{premise}")) for part in template.split("{hypothesis}")), shared)
+        for x, y in pairs
+    ]
+
+
+def plain_lines(asked: Sequence[Prompt]) -> list[Line]:
+    """An answer to each prompt, without contrast."""
+    return [Line(own=place, noise=None, omega=0.0, key="") for place in range(len(asked))]

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Tick:
-    """Progress: `done` of `total` units; `note` says what the stage is doing; `fresh` units this process computed."""
+    """Progress: `done` of `total` units; `note` says what the stage is doing; `fresh` units this process computed;
+    `warning` is news that must not be overwritten by the next tick."""
 
     done: int
     total: int
     note: str
     fresh: int = 0
+    warning: str = ""
 
 
 Ticks = Iterator[Tick]

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from stages.batches import Batches
 from stages.card import model_card
 from stages.config import TrainConfig
 from stages.stage import COMPLETE, Notes, Tick, Ticks
@@ -31,6 +32,9 @@ from store.records import Problem, Run, Triplet
 from store.training import MetricRow, StepRow
 
 VERSION = 1
+
+# How many texts go to the mask model at once, to be sorted by length; their vectors are one transaction.
+WINDOW = 1024
 
 # Seconds of training that a kill may cost.
 RESUME_SECONDS = 60.0
@@ -50,12 +54,13 @@ def run(
     parent: Run,
     dev: sts.Task,
     loaders: Loaders,
-    batch: int,
+    batch: int | None,
     device: str,
     resume_seconds: float = RESUME_SECONDS,
     notes: Notes | None = None,
 ) -> Ticks:
-    """Train on the triplets of `parent`; `batch` is the number of texts encoded at a time outside training steps."""
+    """Train on the triplets of `parent`; `batch` is the number of texts encoded at a time outside training steps, None
+    for as many as fit."""
     if not parent.finished:
         raise Problem(
             f"{parent.stage} run {parent.id} is not finished",
@@ -76,7 +81,7 @@ def run(
     if not triplets:
         raise _nothing_kept(parent)
     with store.only_writer(run):
-        yield from _train(store, run, config, triplets, dev, loaders, batch, resume_seconds)
+        yield from _train(store, run, config, triplets, dev, loaders, Batches(batch, "texts", device), resume_seconds)
 
 
 def _nothing_kept(parent: Run) -> Problem:
@@ -93,7 +98,7 @@ def _train(
     triplets: list[Triplet],
     dev: sts.Task,
     loaders: Loaders,
-    batch: int,
+    batches: Batches,
     resume_seconds: float,
 ) -> Ticks:
     from stages.models import checkpoint, fit
@@ -101,7 +106,7 @@ def _train(
     mask = None
     if loaders.mask is not None:
         assert config.mask_model_fingerprint is not None
-        yield from _encode_once(store, config.mask_model_fingerprint, triplets, loaders.mask, batch)
+        yield from _encode_once(store, config.mask_model_fingerprint, triplets, loaders.mask, batches)
         mask = fit.MaskVectors(
             *(
                 _read_vectors(store, config.mask_model_fingerprint, list(column))
@@ -131,7 +136,7 @@ def _train(
     saved_at, unsaved = time.monotonic(), list[StepRow]()
     yield Tick(going.step, total, "training")
     best_value = _best_before(store, run, dev, going.step)
-    for step in going.steps():
+    for step in _taken(going, config):
         if not math.isfinite(step.loss):
             raise Problem(
                 f"the loss is {step.loss} at step {step.step} (tau {config.tau:g}, lr {config.lr:g})",
@@ -144,7 +149,7 @@ def _train(
             continue
         try:
             with fit.autocast(config.dtype, encoder.device):
-                headline = sts.evaluate(dev, lambda texts: encoder.encode(texts, batch), subsets=False)[0]
+                headline = sts.evaluate(dev, lambda texts: batches.encode(encoder, texts), subsets=False)[0]
         except ValueError:
             raise Problem(
                 f"at step {step.step} the encoder gives every dev sentence the same vector", "train with a smaller --lr"
@@ -160,7 +165,7 @@ def _train(
             checkpoint.save_state({**going.state(), "best": best}, folder)
             _remove(training.add_checkpoint(store, run, "resume", step.step, folder))
             saved_at = time.monotonic()
-        yield Tick(step.step, total, f"dev {headline.value:.2f}", step.step)
+        yield Tick(step.step, total, f"dev {headline.value:.2f}", step.step, batches.warning())
 
     encoder.load_state_dict(best)
     top = training.best_step(store, run, dev.name, "spearman")
@@ -180,6 +185,22 @@ def _train(
     _remove(training.forget_resume_points(store, run))
 
 
+def _taken(going: Any, config: TrainConfig) -> Iterator[Any]:
+    """The steps of a training. Their batch is part of what is trained, so it is not halved where memory runs out."""
+    from stages.models import memory
+
+    try:
+        yield from going.steps()
+    except Exception as error:
+        if not memory.ran_out(error):
+            raise
+        raise Problem(
+            f"memory ran out at step {going.step + 1} with {config.train_batch} triplets of up to {config.max_length}"
+            " tokens at once (--train-batch, --max-length)",
+            "train with smaller ones, which is another run, or on a --device with more memory",
+        ) from error
+
+
 def _best_before(store: Store, run: Run, dev: sts.Task, step: int) -> float:
     """The best dev figure up to `step`; later ones belong to steps that a kill undid and that are taken again."""
     before = [row.value for row in training.metrics(store, run) if row.task == dev.name and row.step <= step]
@@ -187,7 +208,7 @@ def _best_before(store: Store, run: Run, dev: sts.Task, step: int) -> float:
 
 
 def _encode_once(
-    store: Store, model: str, triplets: Sequence[Triplet], load: Callable[[], Any], batch: int
+    store: Store, model: str, triplets: Sequence[Triplet], load: Callable[[], Any], batches: Batches
 ) -> Iterator[Tick]:
     """Make sure the mask model's vector of every text is in the cache, loading the model only if one is not."""
     loaded: list[Any] = []
@@ -195,12 +216,11 @@ def _encode_once(
     def encode(texts: list[str]) -> list[bytes]:
         if not loaded:
             loaded.append(load())
-        return [row.astype("<f4").tobytes() for row in loaded[0].encode(texts, batch)]
+        return [row.astype("<f4").tobytes() for row in batches.encode(loaded[0], texts)]
 
     texts = [text for triplet in triplets for text in triplet]
-    # Long pieces, so that sorting by length within one has something to sort.
-    for done, total in vectors.cached(store, model, texts, encode, batch * 16):
-        yield Tick(done, total, "mask model")
+    for done, total in vectors.cached(store, model, texts, encode, WINDOW):
+        yield Tick(done, total, "mask model", warning=batches.warning())
 
 
 def _read_vectors(store: Store, model: str, texts: list[str]) -> np.ndarray:

@@ -32,6 +32,9 @@ class Parrot:
     ) -> list[Draft]:
         return [self._draft(prompts[line.own].text, max_tokens, ends) for line in lines]
 
+    def fits(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
+        return 4
+
     def log_likelihoods(self, pairs: Sequence[tuple[Prompt, str]]) -> list[float]:
         """Half a nat a character, less one for each word that the prompt holds already."""
         self.asked += [prompt.text for prompt, _ in pairs]

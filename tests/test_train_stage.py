@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import PREMISES
+from narrow import memory_for
 from rows import GEN, Made, add_drafts, add_premises, scored
 
 from stages import train
@@ -252,3 +253,22 @@ def test_a_training_whose_loss_is_no_number_is_a_problem(file_store: Store, load
     config = replace(UNMASKED, tau=1e-40)
     with pytest.raises(Problem, match="loss"):
         trained(file_store, config, loaders(config))
+
+
+def test_encoding_goes_on_with_half_where_memory_runs_out(file_store: Store, loaders: Loaded) -> None:
+    """The mask model's vectors and the dev figures, with encoders that read four texts at once."""
+    loads = loaders(CONFIG)
+    assert loads.mask is not None
+    mask = loads.mask()
+    with memory_for(mask, 4) as refused:
+        told = [tick.warning for tick in ticks(file_store, CONFIG, train.Loaders(loads.base, lambda: mask), batch=None)]
+    assert refused
+    assert [warning for warning in told if warning] == ["memory ran out with 6 texts at once; going on with 3"]
+
+
+def test_a_training_step_that_does_not_fit_names_its_batch(file_store: Store, loaders: Loaded) -> None:
+    """The batch of a training is part of what is trained: it is not halved behind the user's back."""
+    base = loaders(UNMASKED).base()
+    with memory_for(base, 11), pytest.raises(Problem, match=r"step 1 with 4 triplets .*--train-batch") as refused:
+        trained(file_store, UNMASKED, train.Loaders(lambda: base, None))
+    assert "another run" in refused.value.remedy

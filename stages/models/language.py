@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stages.models import attention, decoding, likelihood
+from stages.models import attention, decoding, likelihood, memory
 from stages.models.attention import SharedPrefix
 from stages.models.cache import GrowingCache
 from stages.models.problem import Unusable
@@ -88,6 +88,11 @@ class LanguageModel:
     ) -> list[Draft]:
         """Contrastive decoding of `lines` over `prompts`; see `stages/models/decoding.py`."""
         return decoding.write(self, prompts, lines, max_tokens, ends, sampling)
+
+    def fits(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
+        """How many times this work could be done at once in free memory; see `stages/models/memory.py`."""
+        each = memory.writing(self, prompts, lines, max_tokens)
+        return memory.count(self.device, each, memory.PREMISES[self.device.type])
 
     @torch.inference_mode()
     def open(self, prompts: Sequence[Prompt], room: int) -> Streams:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from filelock import FileLock
@@ -23,7 +23,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from stages.models import catalog, checkpoint, pooling
+from stages.models import catalog, checkpoint, memory, pooling
 from stages.models.catalog import Located
 from stages.models.encoder import Encoder
 from stages.models.language import LanguageModel
@@ -32,6 +32,8 @@ from stages.models.problem import Unusable
 # Loading bars and advice of the library would land between our own lines; real errors still raise.
 logging.set_verbosity_error()
 logging.disable_progress_bar()
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def language_model(found: Located, where: torch.device, dtype: str) -> LanguageModel:
@@ -42,8 +44,7 @@ def language_model(found: Located, where: torch.device, dtype: str) -> LanguageM
     with _readable(found.name):
         model = kind.from_pretrained(folder, config=config, dtype=getattr(torch, dtype))
         tokenizer = AutoTokenizer.from_pretrained(folder)
-    torch.nn.Module.to(model, where)
-    return LanguageModel(model, tokenizer, found.name)
+    return LanguageModel(moved(model, where, found.name), tokenizer, found.name)
 
 
 def encoder(found: Located, where: torch.device, pooler: str | None = None) -> Encoder:
@@ -67,7 +68,22 @@ def encoder(found: Located, where: torch.device, pooler: str | None = None) -> E
     mlp = None
     if chosen == "cls":
         mlp = checkpoint.dense(recorded.mlp) if recorded and recorded.mlp else _published_mlp(backbone, found)
-    return Encoder(backbone, tokenizer, chosen, _max_length(found, tokenizer), mlp).to(where).eval()
+    made = Encoder(backbone, tokenizer, chosen, _max_length(found, tokenizer), mlp)
+    return moved(made, where, found.name).eval()
+
+
+def moved(model: Module, where: torch.device, name: str) -> Module:
+    """`model` on the device `where`. Raises Unusable if its weights do not fit there."""
+    try:
+        return nn.Module.to(model, where)
+    except Exception as error:
+        if not memory.ran_out(error):
+            raise
+        size = sum(weight.numel() * weight.element_size() for weight in model.parameters()) / 2**30
+        raise Unusable(
+            f"the weights of {name} ({size:.1f} GiB) do not fit into the memory of {where}",
+            "free memory there, or use a smaller model, --dtype bfloat16, or another --device",
+        ) from error
 
 
 def trainable(found: Located, where: torch.device, pooler: str, seed: int) -> Encoder:

@@ -61,6 +61,10 @@ class Writer(Protocol):
         """Write every line to its end: an end-of-text token, `ends(text)` true, or `max_tokens`."""
         ...
 
+    def fits(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
+        """How many times this work could be done at once in free memory; no more than gains speed, at least 1."""
+        ...
+
 
 class Reader(Writer, Protocol):
     """A language model as `score` uses it."""
