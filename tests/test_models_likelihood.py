@@ -12,8 +12,8 @@ import torch
 
 from stages.models import catalog, loading
 from stages.models.language import LanguageModel
-from stages.models.likelihood import TOKENS_AT_ONCE
 from stages.models.request import Prompt
+from stages.models.streams import TOKENS_AT_ONCE
 
 GIVEN = "Write a sentence that must be true.\nSentence: "
 DIGITS = ["0", "1", "2", "3", "4", "5"]
@@ -88,7 +88,7 @@ def test_more_tokens_than_fit_at_once_are_read_in_pieces(llm: LanguageModel) -> 
     """A list longer than one forward pass gives the figures of its parts, in its own order."""
     text = " It has been raining since yesterday afternoon."
     asked = [(Prompt(f"{GIVEN}{'The cat is asleep. ' * (n % 9)}"), text) for n in range(126)]
-    assert sum(len(llm.ids(prompt.text)) for prompt, _ in asked) > 1.2 * TOKENS_AT_ONCE
+    assert sum(len(llm.ids(prompt.text)) for prompt, _ in asked) > 1.2 * TOKENS_AT_ONCE["cpu"]
     expected = [llm.log_likelihoods([pair])[0] for pair in asked[:9]]
     assert llm.log_likelihoods(asked) == [expected[n % 9] for n in range(126)]
 

@@ -1,70 +1,108 @@
-"""Keys and values of the rows being decoded, in buffers allocated once: a step appends instead of copying the whole cache."""
+"""Keys and values of the rows being decoded, in buffers with room to spare: a step appends, it does not copy the cache."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
+# Buffers grow by this many columns at a time. Fewer would copy more often, more would read more columns that are empty.
+BLOCK = 16
+
+
+def columns(length: int) -> int:
+    """The columns of a buffer that holds `length` positions."""
+    return -(-length // BLOCK) * BLOCK
+
 
 class GrowingLayer(DynamicLayer):
-    """Keys and values of one layer in a buffer with room for `capacity` positions; a step writes in place."""
+    """Keys and values of one layer in buffers (rows, columns, heads, width); a step writes in place.
 
-    def __init__(self, capacity: int) -> None:
+    Attention gets all columns of a `whole` layer, those after `length` (zeros) included, and a mask must hide them: a
+    slice of every row is not one piece of memory, and a matrix product would copy it first.
+    """
+
+    def __init__(self, whole: bool) -> None:
         super().__init__()
-        self.capacity = capacity
+        self.whole = whole
         self.length = 0
-        self.key_buffer: Tensor | None = None
-        self.value_buffer: Tensor | None = None
+        self.buffers: tuple[Tensor, Tensor] | None = None
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        if self.key_buffer is None or self.value_buffer is None:
-            self.dtype, self.device = key_states.dtype, key_states.device
-            self.key_buffer, self.value_buffer = self._room_like(key_states), self._room_like(value_states)
-            self.is_initialized = True
-        start, end = self.length, self.length + key_states.shape[-2]
-        self.key_buffer[:, :, start:end] = key_states
-        self.value_buffer[:, :, start:end] = value_states
-        self._show(end)
-        return self.filled()
+        start, self.length = self.length, self.length + key_states.shape[2]
+        new = key_states.transpose(1, 2), value_states.transpose(1, 2)  # (rows, steps, heads, width)
+        self._make_room(new[0], len(new[0]))
+        for buffer, states in zip(self.held(), new, strict=True):
+            buffer[:, start : self.length] = states
+        # The library's order (rows, heads, columns, width), without a copy.
+        shown = [buffer[:, : None if self.whole else self.length].transpose(1, 2) for buffer in self.held()]
+        return shown[0], shown[1]
 
-    def filled(self) -> tuple[Tensor, Tensor]:
-        """Keys and values (rows, heads, length, width) of the positions read so far."""
-        assert self.keys is not None
-        assert self.values is not None
-        return self.keys, self.values
+    def get_seq_length(self) -> int:
+        return self.length
+
+    def held(self) -> tuple[Tensor, Tensor]:
+        """Keys and values (rows, columns, heads, width)."""
+        assert self.buffers is not None
+        return self.buffers
+
+    def put(self, rows: Tensor, other: GrowingLayer, of: Tensor, at: int, total: int) -> None:
+        """Row rows[i], of `total`, takes over row of[i] of `other`, in the columns from `at` on."""
+        end = at + other.length
+        self.length = max(self.length, end)
+        self._make_room(other.held()[0], total)
+        for buffer, states in zip(self.held(), other.held(), strict=True):
+            buffer[rows, at:end] = states[of, : other.length]
+
+    def move(self, by: int) -> None:
+        """Move what is held by so many columns: to the right, or (negative) to the left, dropping the first ones."""
+        before, self.length = self.length, self.length + by
+        if self.buffers is None:
+            return
+        old, dropped, start = self.buffers, max(-by, 0), max(by, 0)
+        rows, _, heads, width = old[0].shape
+        self._show(*(buffer.new_zeros((rows, columns(self.length), heads, width)) for buffer in old))
+        for buffer, states in zip(self.held(), old, strict=True):
+            buffer[:, start : self.length] = states[:, dropped:before]
 
     def select(self, rows: Tensor) -> None:
-        """Keep `rows` (n,) of the batch; only the filled part of the buffers is copied."""
-        keys, values = self.filled()
-        self.key_buffer, self.value_buffer = self._room_like(keys, len(rows)), self._room_like(values, len(rows))
-        torch.index_select(keys, 0, rows, out=self.key_buffer[:, :, : self.length])
-        torch.index_select(values, 0, rows, out=self.value_buffer[:, :, : self.length])
-        self._show(self.length)
+        """Keep `rows` (n,) of the batch."""
+        keys, values = self.held()
+        self._show(keys[rows], values[rows])
 
-    def _room_like(self, states: Tensor, rows: int | None = None) -> Tensor:
-        batch, heads, _, width = states.shape
-        return states.new_empty((batch if rows is None else rows, heads, self.capacity, width))
+    def _make_room(self, like: Tensor, rows: int) -> None:
+        """Make sure that the buffers, of `rows` rows, have room for `length` columns."""
+        if self.buffers is not None and self.buffers[0].shape[1] >= self.length:
+            return
+        old = self.buffers
+        self._show(*(like.new_zeros((rows, columns(self.length), *like.shape[2:])) for _ in range(2)))
+        for buffer, states in zip(self.held(), old or (), strict=False):
+            buffer[:, : states.shape[1]] = states
 
-    def _show(self, length: int) -> None:
-        assert self.key_buffer is not None
-        assert self.value_buffer is not None
-        self.length = length
-        self.keys, self.values = self.key_buffer[:, :, :length], self.value_buffer[:, :, :length]
+    def _show(self, keys: Tensor, values: Tensor) -> None:
+        self.buffers = keys, values
+        self.keys, self.values = keys.transpose(1, 2), values.transpose(1, 2)
+        self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
 
 
 class GrowingCache(Cache):
-    """A `GrowingLayer` for each layer of `model`'s decoder."""
+    """A `GrowingLayer` for each layer of `model`'s decoder, all of them treated alike."""
 
-    def __init__(self, model: Any, capacity: int) -> None:
+    def __init__(self, model: Any, whole: bool = False) -> None:
         config = model.config.get_text_config(decoder=True)
         depth = getattr(config, "num_decoder_layers", None) or config.num_hidden_layers
-        self.growing = [GrowingLayer(capacity) for _ in range(depth)]
+        self.growing = [GrowingLayer(whole) for _ in range(depth)]
         super().__init__(layers=list(self.growing))
 
+    def put(self, rows: Tensor, other: GrowingCache, of: Tensor, at: int, total: int) -> None:
+        for mine, theirs in zip(self.growing, other.growing, strict=True):
+            mine.put(rows, theirs, of, at, total)
+
+    def move(self, by: int) -> None:
+        for layer in self.growing:
+            layer.move(by)
+
     def select(self, rows: Tensor) -> None:
-        """Keep `rows` (n,) of the batch in every layer."""
         for layer in self.growing:
             layer.select(rows)

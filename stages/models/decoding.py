@@ -10,6 +10,11 @@ contradiction of a premise are each other's noise: their two prompts are read on
     lines        y+ : own 0, noise 1                 y- : own 1, noise 0
     streams      own(y+)  own(y-)  noise(y+)  noise(y-)          one row each, one forward pass a step
 
+A number of lines is written side by side, each at a desk; when some are done, the next ones sit down in their places while
+the others go on, so no line waits for the slowest:
+
+    choose a token for every line  ->  lines that are done get up  ->  feed the tokens  ->  the next lines sit down
+
 What a line writes depends only on its own prompts and key. Batches change sums in their last bits; in float32, where
 such a change could tip the choice, the step is computed again alone (`LanguageModel.alone`) and that decides.
 """
@@ -17,12 +22,13 @@ such a change could tip the choice, the step is computed again alone (`LanguageM
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from stages.models.request import Draft, Line, Prompt, Sampling
 
@@ -33,116 +39,215 @@ if TYPE_CHECKING:
 # 1e-4; at most one step in a thousand is this close.
 CLOSE_CALL = 1e-3
 
-# Finished lines are dropped from the batch once this share of it is idle: dropping copies the cache, idling wastes rows.
+# Desks are taken again, or given up, once this share of them is empty: either costs a pass or a copy, idling wastes rows.
 IDLE_SHARE = 0.125
 
+# Lines whose scores over the vocabulary are looked at together: what stays in a processor's cache, and on a GPU in memory.
+SCORED_AT_ONCE = {"cpu": 8, "cuda": 256}
 
-def write(
+# The best of a row of scores is looked for in blocks of this many.
+BLOCK = 64
+
+
+def writing(
     llm: LanguageModel,
     prompts: Sequence[Prompt],
     lines: Sequence[Line],
     max_tokens: int,
     ends: Callable[[str], bool],
     sampling: Sampling | None = None,
-) -> list[Draft]:
+    at_once: int | None = None,
+) -> Iterator[list[tuple[int, Draft]]]:
     """Write every line to its end: an end-of-text token, `ends(text)` true, or `max_tokens`.
 
-    Greedy unless `sampling` is given. With omega = 0 (or no noise) a line is ordinary decoding and costs one stream.
+    `at_once` lines are written side by side (None: all). Yields lines that are done, as (place in `lines`, draft), before
+    others begin. Greedy unless `sampling` is given. With omega = 0 (or no noise) a line is ordinary decoding; if no line has
+    more, each costs one stream.
     """
-    streams = llm.open(prompts, room=max_tokens)
-    written: list[list[int]] = [[] for _ in lines]
-    ended = [False] * len(lines)
-    active = list(range(len(lines)))  # the lines that still have rows in the batch, in row order
-    rows, contrasted = _rows(lines, active)
-    streams.select(rows)
-    for step in range(max_tokens):
-        scores = _contrast(streams.logits, lines, active, contrasted)  # (active, V)
-        settle = _Settle(llm, prompts, lines, active, written) if llm.exact else None
-        keys = [f"{lines[line].key}/{step}" for line in active] if sampling else []
-        tokens = choose(scores, sampling, keys, settle)  # (active,)
-        for line, token in zip(active, tokens.tolist(), strict=True):
-            if ended[line]:
-                continue
-            if token in llm.eos:
-                ended[line] = True
-            else:
-                written[line].append(token)
-                ended[line] = ends(llm.text(written[line]))
-        waiting = [place for place, line in enumerate(active) if not ended[line]]
-        if not waiting or step == max_tokens - 1:
-            break
-        if len(waiting) <= (1 - IDLE_SHARE) * len(active):
-            noise_place = {place: len(active) + order for order, place in enumerate(contrasted)}
-            keep = waiting + [noise_place[place] for place in waiting if place in noise_place]
-            streams.select(keep)
-            tokens, active = tokens[waiting], [active[place] for place in waiting]
-            _, contrasted = _rows(lines, active)
-        streams.step(torch.cat([tokens, tokens[contrasted]]))
-    return [Draft(llm.text(tokens), len(tokens), done) for tokens, done in zip(written, ended, strict=True)]
+    waiting = deque(range(len(lines)))
+    size = min(at_once or len(lines), len(lines))
+    desks = _Desks(llm, prompts, lines, sampling, size)
+    desks.seat([waiting.popleft() for _ in range(size)])
+    done: list[tuple[int, Draft]] = []
+    while desks.taken:
+        for desk, token in zip(desks.taken, desks.choose(), strict=True):
+            place, tokens = desks.line[desk], desks.written[desk]
+            if token not in llm.eos:
+                tokens.append(token)
+            text = llm.text(tokens)
+            ended = token in llm.eos or ends(text)
+            if ended or len(tokens) == max_tokens:
+                done.append((place, Draft(text, len(tokens), ended)))
+                desks.leave(desk)
+        if desks.idle_share < IDLE_SHARE:
+            desks.step()
+            continue
+        yield done
+        done = []
+        if not waiting:
+            desks.close()
+        if desks.taken:
+            desks.step()
+        if waiting and (llm.joins or not desks.taken):
+            desks.seat([waiting.popleft() for _ in range(min(len(desks.free), len(waiting)))])
 
 
-def _rows(lines: Sequence[Line], active: Sequence[int]) -> tuple[list[int], list[int]]:
-    """(prompt of each stream: all own streams, then the noise streams; which places in `active` have a noise stream)."""
-    contrasted = [place for place, line in enumerate(active) if lines[line].omega and lines[line].noise is not None]
-    noises = [noise for place in contrasted if (noise := lines[active[place]].noise) is not None]
-    return [lines[line].own for line in active] + noises, contrasted
+class _Desks:
+    """The lines being written side by side: which line sits at which desk, what it wrote, and the rows of its streams.
 
+    Desk i has row i of the streams, and if any line is contrasted, row n + i for its noise (n desks). A line without noise
+    among such has a row that counts for nothing.
+    """
 
-def _contrast(logits: Tensor, lines: Sequence[Line], active: Sequence[int], contrasted: Sequence[int]) -> Tensor:
-    """l - omega * noise in float32 (eq. 2): logits (active + contrasted, V) -> (active, V)."""
-    scores = logits[: len(active)].float()
-    if contrasted:
-        omega = torch.tensor([lines[active[place]].omega for place in contrasted], device=logits.device)
-        noise = logits[len(active) :].float()
-        if len(contrasted) == len(active):
-            return scores - omega[:, None] * noise
-        scores = scores.clone()
-        scores[list(contrasted)] -= omega[:, None] * noise
-    return scores
+    def __init__(
+        self,
+        llm: LanguageModel,
+        prompts: Sequence[Prompt],
+        lines: Sequence[Line],
+        sampling: Sampling | None,
+        size: int,
+    ) -> None:
+        self.llm = llm
+        self.prompts = prompts
+        self.lines = lines
+        self.sampling = sampling
+        self.size = size
+        self.contrasted = any(line.omega and line.noise is not None for line in lines)
+        self.line: dict[int, int] = {}  # desk -> place in `lines`
+        self.written: dict[int, list[int]] = {}  # desk -> tokens
+        self.chosen = torch.zeros(size, dtype=torch.long)  # the newest token of each desk
+        self.omega = torch.zeros(size)
+        self.streams = llm.open(2 * size if self.contrasted else size)
 
+    @property
+    def taken(self) -> list[int]:
+        return list(self.line)
 
-@dataclass
-class _Settle:
-    """Computes the scores of one place again, alone."""
+    @property
+    def free(self) -> list[int]:
+        return [desk for desk in range(self.size) if desk not in self.line]
 
-    llm: LanguageModel
-    prompts: Sequence[Prompt]
-    lines: Sequence[Line]
-    active: Sequence[int]
-    written: Sequence[list[int]]
+    @property
+    def idle_share(self) -> float:
+        return 1 - len(self.line) / self.size
 
-    def __call__(self, place: int) -> Tensor:
-        line = self.lines[self.active[place]]
-        tokens = self.written[self.active[place]]
+    def seat(self, places: Sequence[int]) -> None:
+        """Let lines sit down at free desks: their prompts are read, each once."""
+        if not self.line:
+            self.streams = self.llm.open(2 * self.size if self.contrasted else self.size)
+        rows, wanted = list[int](), list[int]()
+        for desk, place in zip(self.free, places, strict=False):
+            line = self.lines[place]
+            self.line[desk], self.written[desk] = place, []
+            rows.append(desk)
+            wanted.append(line.own)
+            if self.contrasted:
+                rows.append(self.size + desk)
+                wanted.append(line.own if line.noise is None else line.noise)
+        read = {prompt: order for order, prompt in enumerate(dict.fromkeys(wanted))}
+        self.streams.start(rows, [self.prompts[prompt] for prompt in read], [read[prompt] for prompt in wanted])
+        self._weigh()
+
+    def leave(self, desk: int) -> None:
+        """The line at this desk is done."""
+        del self.line[desk], self.written[desk]
+
+    def close(self) -> None:
+        """Give up the free desks; the others close ranks."""
+        kept = sorted(self.line)
+        if not kept:
+            return
+        self.streams.select(kept + [self.size + desk for desk in kept] if self.contrasted else kept)
+        self.line = {new: self.line[desk] for new, desk in enumerate(kept)}
+        self.written = {new: self.written[desk] for new, desk in enumerate(kept)}
+        self.chosen, self.size = self.chosen[kept], len(kept)
+        self._weigh()
+
+    def step(self) -> None:
+        """Feed each line's newest token to its streams."""
+        self.streams.step(self.chosen.repeat(2) if self.contrasted else self.chosen)
+
+    def choose(self) -> list[int]:
+        """The next token of each taken desk, in the order of `taken`."""
+        some = SCORED_AT_ONCE[self.llm.device.type]
+        logits, keys, settle = self.streams.logits, [""] * self.size, self._alone if self.llm.exact else None
+        for desk, place in self.line.items():
+            keys[desk] = f"{self.lines[place].key}/{len(self.written[desk])}"
+        found = []
+        for start in range(0, self.size, some):
+            part = slice(start, min(start + some, self.size))
+            scores = logits[part].float()
+            if self.contrasted:  # l - omega * noise in float32 (eq. 2)
+                noise = logits[self.size + part.start : self.size + part.stop].float()
+                scores = scores - self.omega[part, None] * noise
+            found.append(choose(scores, self.sampling, keys[part], settle and _shifted(settle, start)))
+        self.chosen = torch.cat(found).cpu()
+        tokens = self.chosen.tolist()
+        return [tokens[desk] for desk in self.line]
+
+    def _weigh(self) -> None:
+        """The omega of each desk, where the scores are."""
+        weights = [0.0] * self.size
+        for desk, place in self.line.items():
+            line = self.lines[place]
+            weights[desk] = line.omega if line.noise is not None else 0.0
+        self.omega = torch.tensor(weights, device=self.llm.device)
+
+    def _alone(self, desk: int) -> Tensor | None:
+        """The scores (V,) of a desk computed again, alone; None for a free desk."""
+        if desk not in self.line:
+            return None
+        line, tokens = self.lines[self.line[desk]], self.written[desk]
         scores = self.llm.alone(self.prompts[line.own], tokens)
         if line.omega and line.noise is not None:
             scores = scores - line.omega * self.llm.alone(self.prompts[line.noise], tokens)
-        return scores  # (V,)
+        return scores
+
+
+def _shifted(settle: Callable[[int], Tensor | None], start: int) -> Callable[[int], Tensor | None]:
+    return lambda row: settle(start + row)
 
 
 def choose(
-    scores: Tensor, sampling: Sampling | None, keys: Sequence[str], settle: Callable[[int], Tensor] | None
+    scores: Tensor,
+    sampling: Sampling | None,
+    keys: Sequence[str],
+    settle: Callable[[int], Tensor | None] | None,
 ) -> Tensor:
     """The next token of each row: scores (rows, V) -> (rows,).
 
-    `settle(row)` gives a row's scores computed alone; it is asked where two choices lie within `CLOSE_CALL`.
+    `settle(row)` gives a row's scores computed alone, or None where nobody wants to know; it is asked where two choices
+    lie within `CLOSE_CALL`.
     """
     if sampling is None:
         if settle is None:
-            return scores.argmax(-1)
-        best = scores.topk(2, dim=-1)
-        tokens = best.indices[:, 0].clone()
-        for row in (best.values[:, 0] - best.values[:, 1] < CLOSE_CALL).nonzero()[:, 0].tolist():
-            tokens[row] = settle(row).argmax()
+            return best(scores)
+        two = scores.topk(2, dim=-1)
+        tokens = two.indices[:, 0].clone()
+        for row in (two.values[:, 0] - two.values[:, 1] < CLOSE_CALL).nonzero()[:, 0].tolist():
+            alone = settle(row)
+            tokens[row] = tokens[row] if alone is None else alone.argmax()
         return tokens
     tokens = torch.empty(len(scores), dtype=torch.long, device=scores.device)
     for row, key in enumerate(keys):
         draw = gumbel(sampling.seed, key, scores.shape[-1]).to(scores.device)
         token, sure = _sample(scores[row], draw, sampling)
-        if settle is not None and not sure:
-            token, _ = _sample(settle(row), draw, sampling)
+        if settle is not None and not sure and (alone := settle(row)) is not None:
+            token, _ = _sample(alone, draw, sampling)
         tokens[row] = token
     return tokens
+
+
+def best(scores: Tensor) -> Tensor:
+    """The place of the highest score of each row, the first of equals: (rows, V) -> (rows,).
+
+    The same as argmax, which walks a long row score by score: here the best block is found first, by its maximum.
+    """
+    rows, vocabulary = scores.shape
+    blocks = functional.pad(scores, (0, -vocabulary % BLOCK), value=-torch.inf).view(rows, -1, BLOCK)
+    block = blocks.amax(-1).argmax(-1)  # (rows,)
+    within = blocks[torch.arange(rows, device=scores.device), block].argmax(-1)
+    return block * BLOCK + within
 
 
 def _sample(scores: Tensor, draw: Tensor, sampling: Sampling) -> tuple[int, bool]:

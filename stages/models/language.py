@@ -4,19 +4,20 @@ Arrow: none of its own. `gen` and `score` are handed a `LanguageModel`; it knows
 
 Two families sit behind one face. A decoder-only model (SmolLM2, LLaMA-likes, GPT-2) reads prompt and answer as one
 sequence; an encoder-decoder model (Flan-T5) encodes the prompt once and decodes the answer against it. Both are opened
-as `Streams`: rows that are fed one token at a time and can be duplicated, reordered and dropped.
+as `Streams`: rows that are written side by side, each of which can be given a new prompt while the others go on.
 
 What makes it fast without changing what it computes:
 
 * the leading part that many prompts share (instruction and shots) is computed once and held once (`Prompt.shared`);
-* keys and values live in buffers allocated once, so a step appends instead of copying the whole cache;
+* keys and values live in buffers with room to spare, so a step appends instead of copying the whole cache (`cache.py`);
+* a row that is done makes place for the next prompt at once (`decoding.py`);
 * only positions whose next token is asked for go through the vocabulary.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -29,9 +30,9 @@ from stages.models.problem import Unusable
 from stages.models.request import Draft, Line, Prompt, Sampling
 from stages.models.streams import DecoderStreams, EncoderDecoderStreams, Streams, common
 
-# Sets of prefixes kept computed. The batches of a run share one or two; with retrieved demonstrations every batch brings
-# its own, and the bound keeps memory flat.
-STACKS_KEPT = 4
+# Prefixes kept computed, and sets of them put together. A run has as many as instructions, and the sets change as rows come
+# and go; with retrieved demonstrations every batch brings its own, and the bounds keep memory flat.
+PREFIXES_KEPT, STACKS_KEPT = 16, 4
 
 
 class LanguageModel:
@@ -48,7 +49,12 @@ class LanguageModel:
         if eos is None:
             eos = tokenizer.eos_token_id
         self.eos: frozenset[int] = frozenset([] if eos is None else [eos] if isinstance(eos, int) else eos)
-        self.shares = attention.install(model)  # whether prompts may share the keys and values of their heads
+        self.plain = attention.install(model)  # whether it attends the way `attention.py` does
+        # Whether prompts may share the keys and values of their heads.
+        self.shares = self.plain and not self.encoder_decoder and bool(model._supports_attention_backend)
+        # Whether a row may begin while others go on: positions must be given, or be known by their distances.
+        self.joins = not self.encoder_decoder or hasattr(model.config, "relative_attention_num_buckets")
+        self._prefixes: OrderedDict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = OrderedDict()
         self._stacks: OrderedDict[tuple[tuple[int, ...], ...], list[tuple[Tensor, Tensor]]] = OrderedDict()
 
     def ids(self, text: str) -> list[int]:
@@ -78,6 +84,18 @@ class LanguageModel:
         wrapped: str = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         return wrapped
 
+    def writing(
+        self,
+        prompts: Sequence[Prompt],
+        lines: Sequence[Line],
+        max_tokens: int,
+        ends: Callable[[str], bool],
+        sampling: Sampling | None = None,
+        at_once: int | None = None,
+    ) -> Iterator[list[tuple[int, Draft]]]:
+        """Contrastive decoding of `lines` over `prompts`, `at_once` side by side; see `stages/models/decoding.py`."""
+        return decoding.writing(self, prompts, lines, max_tokens, ends, sampling, at_once)
+
     def write(
         self,
         prompts: Sequence[Prompt],
@@ -86,20 +104,19 @@ class LanguageModel:
         ends: Callable[[str], bool],
         sampling: Sampling | None = None,
     ) -> list[Draft]:
-        """Contrastive decoding of `lines` over `prompts`; see `stages/models/decoding.py`."""
-        return decoding.write(self, prompts, lines, max_tokens, ends, sampling)
+        """The same for all lines side by side, in their order."""
+        parts = self.writing(prompts, lines, max_tokens, ends, sampling)
+        found = dict(pair for part in parts for pair in part)
+        return [found[place] for place in range(len(lines))]
 
     def fits(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
         """How many times this work could be done at once in free memory; see `stages/models/memory.py`."""
         each = memory.writing(self, prompts, lines, max_tokens)
         return memory.count(self.device, each, memory.PREMISES[self.device.type])
 
-    @torch.inference_mode()
-    def open(self, prompts: Sequence[Prompt], room: int) -> Streams:
-        """Read `prompts` and be ready to write up to `room` tokens after each; row i belongs to prompts[i]."""
-        if self.encoder_decoder:
-            return EncoderDecoderStreams(self, [self.ids(prompt.text) for prompt in prompts], room)
-        return DecoderStreams(self, [self._split(prompt) for prompt in prompts], room)
+    def open(self, rows: int) -> Streams:
+        """Room for `rows` rows to be written side by side."""
+        return EncoderDecoderStreams(self, rows) if self.encoder_decoder else DecoderStreams(self, rows)
 
     @torch.inference_mode()
     def alone(self, prompt: Prompt, tokens: Sequence[int]) -> Tensor:
@@ -130,7 +147,7 @@ class LanguageModel:
         """The mean of the numbers `choices` under the next-token probabilities; see `stages/models/likelihood.py`."""
         return likelihood.expectations(self, prompts, choices)
 
-    def _split(self, prompt: Prompt) -> tuple[tuple[int, ...], list[int]]:
+    def split(self, prompt: Prompt) -> tuple[tuple[int, ...], list[int]]:
         """(ids that may come from the prefix cache, the rest: at least one id)."""
         ids = self.ids(prompt.text)
         shared = self.shared(prompt, ids)
@@ -154,33 +171,33 @@ class LanguageModel:
             if len(self._stacks) > STACKS_KEPT:
                 self._stacks.popitem(last=False)
         slots = {prefix: slot for slot, prefix in enumerate(distinct)}
-        lengths = torch.tensor([len(prefix) for prefix in distinct], device=self.device)
-        return SharedPrefix(states, lengths, torch.tensor([slots[prefix] for prefix in prefixes], device=self.device))
+        return SharedPrefix(states, [len(prefix) for prefix in distinct], [slots[prefix] for prefix in prefixes])
 
     def _stack(self, prefixes: tuple[tuple[int, ...], ...]) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values (S, heads, longest, width) of each layer after reading each of S prefixes."""
-        # One at a time: the same call gives the same bits whatever the other prefixes are.
+        """Keys and values (S, longest, heads, width) of each layer after reading each of S prefixes."""
         read = [self._read(prefix) for prefix in prefixes]
         longest = max(len(prefix) for prefix in prefixes)
         stacked = []
-        for layer in zip(*(states for states in read if states), strict=True):
-            example = layer[0][0]
-            parts = example.new_zeros((2, len(prefixes), example.shape[1], longest, example.shape[3]))
-            filled = iter(layer)
-            for slot, prefix in enumerate(prefixes):
-                if prefix:
-                    keys, values = next(filled)
-                    parts[0, slot, :, : len(prefix)], parts[1, slot, :, : len(prefix)] = keys[0], values[0]
+        for layer in zip(*read, strict=True):
+            _, heads, width = layer[0][0].shape
+            parts = layer[0][0].new_zeros((2, len(prefixes), longest, heads, width))
+            for slot, (keys, values) in enumerate(layer):
+                parts[0, slot, : len(keys)], parts[1, slot, : len(values)] = keys, values
             stacked.append((parts[0], parts[1]))
         return stacked
 
     def _read(self, ids: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values (1, heads, len(ids), width) of each layer after reading `ids`."""
-        if not ids:
-            return []
-        cache = GrowingCache(self.model, len(ids))
-        self.model(input_ids=self.tensor([list(ids)]), past_key_values=cache, use_cache=True, logits_to_keep=1)
-        return [layer.filled() for layer in cache.growing]
+        """Keys and values (len(ids), heads, width) of each layer after reading `ids`, alone: always the same bits."""
+        states = self._prefixes.get(ids)
+        if states is None:
+            cache = GrowingCache(self.model)
+            read = self.tensor([list(ids) or [0]])  # any one token gives the shapes of reading nothing
+            self.model(input_ids=read, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            held = [layer.held() for layer in cache.growing]
+            states = self._prefixes[ids] = [(keys[0, : len(ids)], values[0, : len(ids)]) for keys, values in held]
+            if len(self._prefixes) > PREFIXES_KEPT:
+                self._prefixes.popitem(last=False)
+        return states
 
     def tensor(self, rows: list[list[int]]) -> Tensor:
         """Rows of token ids of one length, on the model's device."""

@@ -9,7 +9,7 @@ same prefix and of alike length stand together, and only positions whose next to
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,14 +18,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from stages.models.request import Prompt
-from stages.models.streams import common, padded_right
+from stages.models.streams import TOKENS_AT_ONCE, common, only_asked, padded_right
 
 if TYPE_CHECKING:
     from stages.models.language import LanguageModel
-
-# Tokens of one forward pass. More gains nothing: the matrix products are saturated, and activations that leave the
-# processor's cache cost more than they save.
-TOKENS_AT_ONCE = 2048
 
 # Rows of logits whose softmax is taken at once, in float32: as much memory as the allocator gives again and again
 # (32 MiB with a vocabulary of 50,000) without asking the system for fresh pages each time.
@@ -64,7 +60,7 @@ def log_likelihoods(llm: LanguageModel, pairs: Sequence[tuple[Prompt, str]]) -> 
     """
     texts = _texts(llm, pairs)
     found = [0.0] * len(texts)
-    for places in _pieces(texts):
+    for places in _pieces(llm, texts):
         values = _together(llm, [texts[place] for place in places])
         for place, value in zip(places, values, strict=True):
             found[place] = value
@@ -90,7 +86,9 @@ def expectations(llm: LanguageModel, prompts: Sequence[Prompt], choices: Sequenc
     def mean(logits: Tensor) -> Tensor:  # (..., V) -> (...)
         return logits[..., columns].double().softmax(-1) @ numbers
 
-    found: list[float] = mean(llm.open(prompts, room=0).logits).tolist()
+    streams = llm.open(len(prompts))
+    streams.start(range(len(prompts)), prompts, range(len(prompts)))
+    found: list[float] = mean(streams.logits).tolist()
     if llm.exact:
         for place, value in enumerate(found):
             if abs((value * 1000) % 1 - 0.5) < CLOSE_EXPECTATION:
@@ -115,14 +113,14 @@ def _texts(llm: LanguageModel, pairs: Sequence[tuple[Prompt, str]]) -> list[Text
     return found
 
 
-def _pieces(texts: Sequence[Text]) -> Iterator[list[int]]:
+def _pieces(llm: LanguageModel, texts: Sequence[Text]) -> Iterator[list[int]]:
     """Places of texts to read together: one prefix, alike lengths, padded to at most `TOKENS_AT_ONCE` tokens."""
     order = sorted(range(len(texts)), key=lambda place: (texts[place].prefix, len(texts[place].own)))
     piece: list[int] = []
     for place in order:
         # In this order the newest is the longest.
         padded = len(texts[place].own) * (len(piece) + 1)
-        if piece and (padded > TOKENS_AT_ONCE or texts[place].prefix != texts[piece[0]].prefix):
+        if piece and (padded > TOKENS_AT_ONCE[llm.device.type] or texts[place].prefix != texts[piece[0]].prefix):
             yield piece
             piece = []
         piece.append(place)
@@ -155,24 +153,14 @@ def _alone(llm: LanguageModel, text: Text) -> float:
     return _sums(logits[0], [text])[0]
 
 
-@contextmanager
-def _only_asked(llm: LanguageModel, texts: Sequence[Text]) -> Iterator[None]:
+def _only_asked(llm: LanguageModel, texts: Sequence[Text]) -> AbstractContextManager[None]:
     """Let the output layer see only the positions whose next token is asked for: its logits become (all of them, V)."""
     row, column = list[int](), list[int]()
     for place, text in enumerate(texts):
         first = 0 if llm.encoder_decoder else len(text.prompt) - 1
         row += [place] * len(text.continuation)
         column += range(first, first + len(text.continuation))
-
-    def pick(layer: torch.nn.Module, states: tuple[Tensor]) -> tuple[Tensor]:  # (rows, T, width) -> (n, width)
-        return (states[0][row, column],)
-
-    # Whatever a model does with its logits afterwards (capping, scaling) is done to each alone, so it stays right.
-    hook = llm.model.get_output_embeddings().register_forward_pre_hook(pick)
-    try:
-        yield
-    finally:
-        hook.remove()
+    return only_asked(llm.model, row, column)
 
 
 def _teacher_forced(llm: LanguageModel, texts: Sequence[Text]) -> Tensor:

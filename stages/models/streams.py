@@ -1,136 +1,282 @@
-"""Rows of one opened batch: each is fed one token at a time and can be duplicated, reordered and dropped.
+"""Rows that an LLM writes side by side: each stands after its own prompt and tokens, and is fed one token at a time.
 
-Arrow: none of its own; `decoding.py` feeds them, `likelihood.py` reads them. One class a family of models.
+Arrow: none of its own; `decoding.py` feeds them. One class a family of models, both with the same face (`Streams`).
+
+A row may be given a new prompt while the others go on: its keys and values are overwritten in the columns before the one
+that is written next, and a mask hides what of these columns is not its own. So a column stands for a moment, not for a
+position; each row counts its own positions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
+from transformers.cache_utils import EncoderDecoderCache
 
-from stages.models.attention import SharedPrefix
-from stages.models.cache import GrowingCache
+from stages.models.attention import SharedPrefix, hiding
+from stages.models.cache import BLOCK, GrowingCache, columns
+from stages.models.request import Prompt
 
 if TYPE_CHECKING:
     from stages.models.language import LanguageModel
 
+# Tokens read in one forward pass. More gains nothing on a processor: the matrix products are saturated, and activations
+# that leave its cache cost more than they save. A GPU wants some ten thousand.
+TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16384}
+
 
 class Streams(Protocol):
-    """Rows of one opened batch; `logits` (rows, V) are for the position after everything fed so far."""
+    """Rows in flight; `logits` (rows, V) are for the token after everything a row was given so far."""
 
     logits: Tensor
 
-    def select(self, rows: Sequence[int]) -> None:
-        """Keep `rows`, in that order; a row may be named twice (both copies then go their own way)."""
+    def start(self, rows: Sequence[int], prompts: Sequence[Prompt], of: Sequence[int]) -> None:
+        """Read `prompts`; row rows[i] then stands after prompts[of[i]], whatever it held before."""
         ...
 
-    def step(self, tokens: Tensor) -> Tensor:
-        """Feed one token to each row: (rows,) -> logits (rows, V)."""
+    def select(self, rows: Sequence[int]) -> None:
+        """Keep `rows`, in that order."""
         ...
+
+    def step(self, tokens: Tensor) -> None:
+        """Feed one token to each row: (rows,)."""
+        ...
+
+
+class _Columns:
+    """A cache and which of its columns each row may see, as something to add to attention scores."""
+
+    def __init__(self, llm: LanguageModel, rows: int) -> None:
+        self.llm = llm
+        self.cache = GrowingCache(llm.model, whole=llm.plain)
+        self.hidden = torch.ones((rows, 0), dtype=torch.bool, device=llm.device)  # (rows, columns)
+        self.first = [0] * rows  # the first column each row may see
+
+    @property
+    def width(self) -> int:
+        """Columns in use."""
+        return self.cache.growing[0].length
+
+    def put(self, rows: Sequence[int], read: GrowingCache, of: Sequence[int], lengths: Sequence[int], at: int) -> None:
+        """Row rows[i] takes over row of[i] of `read`, of which lengths[of[i]] columns count, in the columns from `at` on."""
+        index, source = (torch.tensor(list(places), device=self.llm.device) for places in (rows, of))
+        self.cache.put(index, read, source, at, len(self.hidden))
+        self._make_room()
+        end = at + read.growing[0].length
+        counted = torch.tensor([lengths[place] for place in of], device=self.llm.device)
+        self.hidden[index] = True
+        self.hidden[index, at:end] = torch.arange(end - at, device=self.llm.device)[None] >= counted[:, None]
+        for row in rows:
+            self.first[row] = at
+
+    def move(self, by: int) -> None:
+        """Move all columns to the right, or (negative) to the left over the first ones."""
+        self.cache.move(by)
+        moved = torch.ones((len(self.hidden), columns(self.width)), dtype=torch.bool, device=self.llm.device)
+        kept = self.hidden[:, max(-by, 0) : self.width - by]
+        moved[:, max(by, 0) : max(by, 0) + kept.shape[1]] = kept
+        self.hidden = moved
+        self.first = [column + by for column in self.first]
+
+    def show_next(self) -> None:
+        """Every row may see the column that is about to be written."""
+        if self.width == self.hidden.shape[1]:
+            self.hidden = torch.nn.functional.pad(self.hidden, (0, BLOCK), value=True)
+        self.hidden[:, self.width] = False
+
+    def select(self, index: Tensor, rows: Sequence[int]) -> None:
+        self.cache.select(index)
+        self.hidden = self.hidden[index]
+        self.first = [self.first[row] for row in rows]
+
+    def mask(self, width: int) -> Tensor:
+        """The attention mask for one more token a row, over `width` columns."""
+        if self.llm.plain:
+            return hiding(self.hidden[:, None, None], self.llm.model.dtype)  # (rows, 1, 1, columns)
+        return self.hidden[:, :width].logical_not().long()  # (rows, width), as the library takes it
+
+    def _make_room(self) -> None:
+        wanted = columns(self.width) - self.hidden.shape[1]
+        if wanted > 0:
+            self.hidden = torch.nn.functional.pad(self.hidden, (0, wanted), value=True)
 
 
 class DecoderStreams:
     """Streams of a decoder-only model.
 
-    Columns of the cache: [own part, padded left | written tokens]; the shared prefix stands before them, once for all
-    rows (`attention.py`). Padding is masked and takes no position, so every row counts its own positions whatever its
-    neighbours' lengths.
+    A row's own columns hold its prompt (without the prefix it shares with others, which is held once and stands before
+    them: `attention.py`) and what was written after it.
     """
 
-    def __init__(
-        self, llm: LanguageModel, rows: Sequence[tuple[tuple[int, ...], list[int]]], room: int, keep: int = 1
-    ) -> None:
+    def __init__(self, llm: LanguageModel, rows: int) -> None:
         self.llm = llm
-        device = llm.device
-        self.width = width = max(len(own) for _, own in rows)
-        self.mask = torch.zeros((len(rows), width + room), dtype=torch.bool)
-        ids = torch.zeros((len(rows), width), dtype=torch.long)
-        for i, (_, own) in enumerate(rows):
-            self.mask[i, width - len(own) : width] = True
-            ids[i, width - len(own) :] = torch.tensor(own)
-        self.mask = self.mask.to(device)
-        self.prefix = llm.shared_prefix([prefix for prefix, _ in rows])
-        before = torch.tensor([[len(prefix)] for prefix, _ in rows], device=device)  # (rows, 1)
-        positions = (self.mask[:, :width].long().cumsum(-1) - 1).clamp(min=0) + before
-        self.position = positions[:, -1:] + 1  # (rows, 1) the next token's position
-        self.cache = GrowingCache(llm.model, width + room)
-        out = llm.model(
-            input_ids=ids.to(device),
-            attention_mask=self.mask[:, :width].long(),
-            position_ids=positions,
-            past_key_values=self.cache,
-            use_cache=True,
-            logits_to_keep=keep,
-            **self._shared(),
-        )
-        self.kept: Tensor = out.logits  # (rows, keep, V)
-        self.logits: Tensor = self.kept[:, -1]
+        self.own = _Columns(llm, rows)
+        self.prefixes: list[tuple[int, ...]] = [()] * rows
+        self.shared: SharedPrefix | None = None
+        self.position = torch.zeros((rows, 1), dtype=torch.long, device=llm.device)  # of the next token
+        self.logits = torch.empty((rows, 0), device=llm.device)
 
-    def _shared(self) -> dict[str, SharedPrefix]:
-        return {} if self.prefix is None else {"prefix": self.prefix}
+    @torch.inference_mode()
+    def start(self, rows: Sequence[int], prompts: Sequence[Prompt], of: Sequence[int]) -> None:
+        split = [self.llm.split(prompt) for prompt in prompts]
+        for piece in pieces([len(own) for _, own in split], self.llm.device):
+            place = {prompt: within for within, prompt in enumerate(piece)}
+            served = [i for i, prompt in enumerate(of) if prompt in place]
+            self._read([split[prompt] for prompt in piece], [rows[i] for i in served], [place[of[i]] for i in served])
+        self.shared = self.llm.shared_prefix(self.prefixes)
+        # What no row can see any more is given back.
+        behind = min(self.own.first) // BLOCK * BLOCK
+        if behind:
+            self.own.move(-behind)
+
+    def _read(self, texts: Sequence[tuple[tuple[int, ...], list[int]]], rows: Sequence[int], of: Sequence[int]) -> None:
+        """Read (prefix, own ids) in one pass; row rows[i] takes over texts[of[i]]."""
+        lengths = [len(own) for _, own in texts]
+        before = torch.tensor([len(prefix) for prefix, _ in texts], device=self.llm.device)
+        # Padding stands on the right, where no token that counts sees it.
+        ids, _ = padded_right([own for _, own in texts], self.llm.device)
+        width = ids.shape[1]
+        cache = GrowingCache(self.llm.model)
+        shared = self.llm.shared_prefix([prefix for prefix, _ in texts])
+        with only_asked(self.llm.model, range(len(texts)), [length - 1 for length in lengths]):
+            logits = self.llm.model(
+                input_ids=ids,
+                position_ids=before[:, None] + torch.arange(width, device=self.llm.device),
+                past_key_values=cache,
+                use_cache=True,
+                **({} if shared is None else {"prefix": shared}),
+            ).logits  # (texts, V)
+        if self.own.width < width:
+            self.own.move(width - self.own.width)
+        self.own.put(rows, cache, of, lengths, self.own.width - width)
+        index, source = (torch.tensor(list(places), device=self.llm.device) for places in (rows, of))
+        self.position[index] = (before + torch.tensor(lengths, device=self.llm.device))[source, None]
+        self.logits = _with(self.logits, index, logits[source])
+        for row, place in zip(rows, of, strict=True):
+            self.prefixes[row] = texts[place][0]
 
     @torch.inference_mode()
     def select(self, rows: Sequence[int]) -> None:
-        index = torch.tensor(list(rows), dtype=torch.long, device=self.llm.device)
-        self.cache.select(index)
-        self.prefix = None if self.prefix is None else self.prefix.select(index)
-        self.mask, self.position, self.logits = self.mask[index], self.position[index], self.logits[index]
+        index = torch.tensor(list(rows), device=self.llm.device)
+        self.own.select(index, rows)
+        self.prefixes = [self.prefixes[row] for row in rows]
+        self.shared = self.llm.shared_prefix(self.prefixes)
+        self.position, self.logits = self.position[index], self.logits[index]
 
     @torch.inference_mode()
-    def step(self, tokens: Tensor) -> Tensor:
-        self.mask[:, self.width] = True
-        self.width += 1
+    def step(self, tokens: Tensor) -> None:
+        self.own.show_next()
         out = self.llm.model(
             input_ids=tokens.to(self.llm.device)[:, None],
-            attention_mask=self.mask[:, : self.width].long(),
+            attention_mask=self.own.mask(self.own.width + 1),
             position_ids=self.position,
-            past_key_values=self.cache,
+            past_key_values=self.own.cache,
             use_cache=True,
-            **self._shared(),
+            **({"step": True} if self.llm.plain else {}),
+            **({} if self.shared is None else {"prefix": self.shared}),
         )
         self.position = self.position + 1
         self.logits = out.logits[:, -1]
-        return self.logits
 
 
 class EncoderDecoderStreams:
-    """Streams of an encoder-decoder model: prompts are encoded once, all rows stand at the same decoder position."""
+    """Streams of an encoder-decoder model: a prompt is encoded once, and a row crosses to it at every step.
 
-    def __init__(self, llm: LanguageModel, prompts: list[list[int]], room: int) -> None:
+    The decoder knows positions by their distance only (T5), so rows may begin at different columns.
+    """
+
+    def __init__(self, llm: LanguageModel, rows: int) -> None:
         self.llm = llm
-        inputs, self.mask = padded_right(prompts, llm.device)
-        self.states: Any = llm.model.get_encoder()(input_ids=inputs, attention_mask=self.mask)
-        self.written = GrowingCache(llm.model, room + 1)  # self-attention: grows with every token
-        self.crossing = [DynamicLayer() for _ in self.written.growing]  # cross-attention: fixed by the prompt
-        self.cache = EncoderDecoderCache(self.written, Cache(layers=list(self.crossing)))
-        self.logits: Tensor
-        start = llm.model.config.decoder_start_token_id
-        self.step(torch.full((len(prompts),), start, dtype=torch.long))
+        self.written = _Columns(llm, rows)
+        self.prompt = _Columns(llm, rows)
+        self.logits = torch.empty((rows, 0), device=llm.device)
+
+    @torch.inference_mode()
+    def start(self, rows: Sequence[int], prompts: Sequence[Prompt], of: Sequence[int]) -> None:
+        read = [self.llm.ids(prompt.text) for prompt in prompts]
+        for piece in pieces([len(ids) for ids in read], self.llm.device):
+            place = {prompt: within for within, prompt in enumerate(piece)}
+            served = [i for i, prompt in enumerate(of) if prompt in place]
+            self._read([read[prompt] for prompt in piece], [rows[i] for i in served], [place[of[i]] for i in served])
+        behind = min(self.written.first) // BLOCK * BLOCK
+        if behind:
+            self.written.move(-behind)
+
+    def _read(self, texts: Sequence[list[int]], rows: Sequence[int], of: Sequence[int]) -> None:
+        """Encode texts in one pass and feed each the start token; row rows[i] takes over texts[of[i]]."""
+        ids, mask = padded_right(texts, self.llm.device)
+        states = self.llm.model.get_encoder()(input_ids=ids, attention_mask=mask)
+        written, prompt = GrowingCache(self.llm.model), GrowingCache(self.llm.model)
+        logits = self.llm.model(
+            encoder_outputs=states,
+            attention_mask=mask,
+            decoder_input_ids=torch.full_like(ids[:, :1], self.llm.model.config.decoder_start_token_id),
+            past_key_values=EncoderDecoderCache(written, prompt),
+            use_cache=True,
+        ).logits[:, -1]
+        if self.written.width == 0:
+            self.written.move(1)
+        self.written.put(rows, written, of, [1] * len(texts), self.written.width - 1)
+        self.prompt.put(rows, prompt, of, [len(text) for text in texts], 0)
+        index, source = (torch.tensor(list(places), device=self.llm.device) for places in (rows, of))
+        self.logits = _with(self.logits, index, logits[source])
 
     @torch.inference_mode()
     def select(self, rows: Sequence[int]) -> None:
-        index = torch.tensor(list(rows), dtype=torch.long, device=self.llm.device)
-        self.written.select(index)
-        for layer in self.crossing:
-            layer.batch_select_indices(index)
-        self.states.last_hidden_state = self.states.last_hidden_state[index]
-        self.mask, self.logits = self.mask[index], self.logits[index]
+        index = torch.tensor(list(rows), device=self.llm.device)
+        self.written.select(index, rows)
+        self.prompt.select(index, rows)
+        self.logits = self.logits[index]
 
     @torch.inference_mode()
-    def step(self, tokens: Tensor) -> Tensor:
+    def step(self, tokens: Tensor) -> None:
+        self.written.show_next()
+        cache = EncoderDecoderCache(self.written.cache, self.prompt.cache)
+        # The prompts' keys and values are all there, so the states they were made from are asked for their shape only.
+        states = torch.empty((), dtype=self.llm.model.dtype, device=self.llm.device)
+        width = self.prompt.cache.growing[0].held()[0].shape[1]
         out = self.llm.model(
-            encoder_outputs=self.states,
-            attention_mask=self.mask,
+            encoder_outputs=(states.expand(len(tokens), width, self.llm.model.config.hidden_size),),
+            attention_mask=self.prompt.mask(width),
             decoder_input_ids=tokens.to(self.llm.device)[:, None],
-            past_key_values=self.cache,
+            decoder_attention_mask=self.written.mask(self.written.width + 1),
+            past_key_values=cache,
             use_cache=True,
+            **({"step": True} if self.llm.plain else {}),
         )
         self.logits = out.logits[:, -1]
-        return self.logits
+
+
+def pieces(lengths: Sequence[int], device: torch.device) -> Iterator[list[int]]:
+    """Places of texts to read together: alike lengths, padded to at most `TOKENS_AT_ONCE` tokens."""
+    piece: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
+        # In this order the newest is the longest.
+        if piece and lengths[place] * (len(piece) + 1) > TOKENS_AT_ONCE[device.type]:
+            yield piece
+            piece = []
+        piece.append(place)
+    if piece:
+        yield piece
+
+
+@contextmanager
+def only_asked(model: Any, rows: Sequence[int], places: Sequence[int]) -> Iterator[None]:
+    """Let the output layer see only position places[i] of row rows[i]: its logits become (len(rows), V)."""
+
+    def pick(layer: torch.nn.Module, states: tuple[Tensor]) -> tuple[Tensor]:  # (rows, T, width) -> (n, width)
+        return (states[0][list(rows), list(places)],)
+
+    # Whatever a model does with its logits afterwards (capping, scaling) is done to each alone, so it stays right.
+    hook = model.get_output_embeddings().register_forward_pre_hook(pick)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def padded_right(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -152,3 +298,11 @@ def common(first: Sequence[int], second: Sequence[int]) -> int:
             break
         count += 1
     return count
+
+
+def _with(logits: Tensor, rows: Tensor, new: Tensor) -> Tensor:
+    """`logits` (R, V) with `new` (n, V) in `rows`; the first ones make room for all."""
+    if logits.shape[1] == 0:
+        logits = new.new_zeros((len(logits), new.shape[1]))
+    logits[rows] = new
+    return logits
