@@ -111,7 +111,7 @@ class Training:
         torch.manual_seed(_seed(recipe.seed, "dropout", self.step))
         rows = [column[place] for column in self.rows for place in chosen.tolist()]  # all x, all x+, all x-
         with autocast(recipe.dtype, device):
-            vectors = self.encoder(*self.encoder.batch(rows))  # (3N, d)
+            vectors = self.encoder(rows)  # (3N, d)
         masked, share = self._masked(chosen)
         loss = masked_contrastive_loss(vectors[: len(chosen)], vectors[len(chosen) :], masked, recipe.tau)
         self.optimiser.zero_grad(set_to_none=True)
