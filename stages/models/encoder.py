@@ -20,5 +20,102 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stages.models import 
+from stages.models import dropout
 from stages.models.packed import Packed, first_position
+
+
+class Encoder(nn.Module):
+    """A transformers encoder with its tokenizer and pooler.
+
+    `max_length` is the number of tokens a text is cut to; `mlp` is the trained layer of the `cls` pooler, else None.
+    """
+
+    def __init__(
+        self, backbone: Any, tokenizer: Any, pooler: str, max_length: int, mlp: nn.Linear | None = None
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.tokenizer = tokenizer
+        self.pooler = pooler
+        self.max_length = max_length
+        self.mlp = mlp
+        self.first_position = first_position(backbone)
+        dropout.install(backbone)
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = self.backbone.device
+        return device
+
+    @property
+    def width(self) -> int:
+        """Length of a vector."""
+        width: int = self.backbone.config.hidden_size
+        return width
+
+    def forward(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """Rows of token ids -> vectors (len(rows), width)."""
+        if self.first_position is None:
+            ids, mask = self._padded(rows)
+            return self._pooled(self._hidden(input_ids=ids, attention_mask=mask), mask)
+        packed = Packed(rows, self.device)
+        hidden = self._hidden(
+            input_ids=packed.ids[None], position_ids=packed.positions[None] + self.first_position, packed=packed
+        )  # (1, T, width)
+        return torch.cat([self._pooled(run) for run in packed.apart(hidden[0], 0)])[packed.place]
+
+    def _hidden(self, **batch: Any) -> Tensor:
+        """The hidden states (B, T, width) that are pooled."""
+        two_layers = self.pooler == "first_last_mean"
+        out = self.backbone(**batch, output_hidden_states=two_layers)
+        last: Tensor = out.last_hidden_state
+        return (out.hidden_states[1] + last) / 2 if two_layers else last
+
+    def _pooled(self, hidden: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(B, T, width) -> (B, width); `mask` (B, T) is 0 at padding, None where there is none."""
+        if self.pooler.startswith("cls"):
+            first = hidden[:, 0]
+            return first if self.mlp is None else torch.tanh(self.mlp(first))
+        if mask is None:
+            return hidden.mean(1)
+        weight = mask[:, :, None].to(hidden.dtype)
+        pooled: Tensor = (hidden * weight).sum(1) / weight.sum(1)
+        return pooled
+
+    def ids(self, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:
+        """Token ids of each text with special tokens, cut to `max_length`."""
+        found: list[list[int]] = self.tokenizer(
+            list(texts), truncation=True, max_length=max_length or self.max_length
+        ).input_ids
+        return found
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Rows of token ids -> ids and mask (len(rows), longest), padded right, on the encoder's device."""
+        longest = max(len(row) for row in rows)
+        ids = torch.full((len(rows), longest), self.tokenizer.pad_token_id, dtype=torch.long)
+        mask = torch.zeros((len(rows), longest), dtype=torch.long)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = torch.tensor(row)
+            mask[i, : len(row)] = 1
+        return ids.to(self.device), mask.to(self.device)
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str], batch: int = 64) -> np.ndarray:
+        """Vectors (len(texts), width) in float32, as the model gives them (not normalised), without dropout."""
+        was_training = self.training
+        self.eval()
+        rows = self.ids(texts) if texts else []
+        vectors = np.empty((len(rows), self.width), dtype=np.float32)
+        order = sorted(range(len(rows)), key=lambda place: -len(rows[place]))
+        for start in range(0, len(order), batch):
+            places = order[start : start + batch]
+            vectors[places] = self([rows[place] for place in places]).float().cpu().numpy()
+        self.train(was_training)
+        return vectors
+
+
+def normalised(vectors: np.ndarray) -> np.ndarray:
+    """Rows scaled to length 1, so that a dot product is a cosine; a zero row stays zero."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: np.ndarray = vectors / np.where(lengths == 0, 1, lengths)
+    return scaled

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from stages.models.catalog import OFFSET_POSITIONS
+from stages.models.dropout import dropped
 
 NAME = "within_texts"
 
@@ -70,9 +70,13 @@ def attention_within_texts(
             module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **kwargs
         )
         return out
-    runs = zip(*(packed.apart(side[0], 1) for side in (query, key, value)), strict=True)  # (H, count, length, D) each
-    mixed = [functional.scaled_dot_product_attention(*run, dropout_p=dropout, scale=scaling) for run in runs]
-    return torch.cat([run.flatten(1, 2) for run in mixed], 1).transpose(0, 1)[None], None
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    mixed = []
+    for q, k, v in zip(*(packed.apart(side[0], 1) for side in (query * scale, key, value)), strict=True):
+        # (H, count, length, D) each. Written out: the library's kernels with dropout have more to do than so little work.
+        weights = dropped((q @ k.transpose(-1, -2)).softmax(-1), dropout)
+        mixed.append((weights @ v).flatten(1, 2))
+    return torch.cat(mixed, 1).transpose(0, 1)[None], None
 
 
 def first_position(backbone: Any) -> int | None:
