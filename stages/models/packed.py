@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
@@ -70,13 +71,26 @@ def attention_within_texts(
             module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **kwargs
         )
         return out
+    runs = zip(*(packed.apart(side[0], 1) for side in (query, key, value)), strict=True)  # (H, count, length, D) each
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     mixed = []
-    for q, k, v in zip(*(packed.apart(side[0], 1) for side in (query * scale, key, value)), strict=True):
-        # (H, count, length, D) each. Written out: the library's kernels with dropout have more to do than so little work.
-        weights = dropped((q @ k.transpose(-1, -2)).softmax(-1), dropout)
-        mixed.append((weights @ v).flatten(1, 2))
-    return torch.cat(mixed, 1).transpose(0, 1)[None], None
+    for q, k, v in runs:
+        if dropout and not q.is_cuda:
+            mixed.append(_dropped_attention(q, k, v, scale, dropout).flatten(1, 2))
+        else:
+            own = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scale)
+            mixed.append(own.flatten(1, 2))
+    return torch.cat(mixed, 1).transpose(0, 1)[None].to(query.dtype), None
+
+
+def _dropped_attention(query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float) -> Tensor:
+    """Attention of (..., length, D) with dropout on a CPU, where the library's kernel does twice the work.
+
+    In float32 also under autocast: matrices as small as a sentence's are multiplied faster in it there.
+    """
+    with torch.autocast("cpu", enabled=False):
+        scores = (query.float() * scale) @ key.float().transpose(-1, -2)
+        return dropped(scores.softmax(-1), dropout) @ value.float()
 
 
 def first_position(backbone: Any) -> int | None:
