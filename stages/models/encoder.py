@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from stages.models import dropout
 from stages.models.packed import Packed, first_position
@@ -53,14 +54,25 @@ class Encoder(nn.Module):
         width: int = self.backbone.config.hidden_size
         return width
 
-    def forward(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        """Rows of token ids -> vectors (len(rows), width)."""
+    @property
+    def words(self) -> nn.Embedding:
+        """The word vectors (vocabulary, width)."""
+        table: nn.Embedding = self.backbone.get_input_embeddings()
+        return table
+
+    def forward(self, rows: Sequence[Sequence[int]], words: Tensor | None = None) -> Tensor:
+        """Rows of token ids -> vectors (len(rows), width).
+
+        `words` (V, width): word vectors to look the ids up in, instead of the backbone's own; only where it packs.
+        """
         if self.first_position is None:
             ids, mask = self._padded(rows)
             return self._pooled(self._hidden(input_ids=ids, attention_mask=mask), mask)
         packed = Packed(rows, self.device)
         hidden = self._hidden(
-            input_ids=packed.ids[None], position_ids=packed.positions[None] + self.first_position, packed=packed
+            inputs_embeds=functional.embedding(packed.ids, self.words.weight if words is None else words)[None],
+            position_ids=packed.positions[None] + self.first_position,
+            packed=packed,
         )  # (1, T, width)
         return torch.cat([self._pooled(run) for run in packed.apart(hidden[0], 0)])[packed.place]
 
