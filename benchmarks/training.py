@@ -33,7 +33,7 @@ from benchmarks import harness
 from benchmarks.harness import Limit, Record, Settings
 from stages.models import catalog, checkpoint, loading
 from stages.models.encoder import Encoder, normalised
-from stages.models.fit import MaskVectors, Recipe, Training, steps_in
+from stages.models.fit import MaskVectors, Recipe, Training
 from stages.tasks.files import lines
 
 Triplet = tuple[str, str, str]
@@ -305,10 +305,10 @@ def machine_limit(ours: Ours, course: Course) -> Limit:
     """6 operations a parameter and token for training, 2 for the guide; AdamW reads weight, gradient and both moments
     and writes all but the gradient. Word vectors are looked up, not multiplied. All operations are counted at `dtype`."""
     encoder, guide = ours.encoder, ours.guide
+    training = Training(encoder, course.triplets, None, course.recipe(ours.dtype))
     read = sum(len(row) for row in guide.ids(course.texts))
     flop = EPOCHS * 6 * multiplied(encoder) * _tokens(encoder, course) + 2 * multiplied(guide) * read
-    steps = steps_in(len(course.triplets), course.train_batch, EPOCHS)
-    moved = steps * 7 * 4 * sum(weight.numel() for weight in encoder.parameters())
+    moved = training.total * 7 * 4 * sum(weight.numel() for weight in training.trained)
     return harness.limit(flop, moved, ours.dtype, course.device)
 
 
