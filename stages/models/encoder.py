@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stages.models import dropout
+from stages.models import dropout, memory
 from stages.models.packed import Packed, first_position
 
 
@@ -110,6 +110,11 @@ class Encoder(nn.Module):
             ids[i, : len(row)] = torch.tensor(row)
             mask[i, : len(row)] = 1
         return ids.to(self.device), mask.to(self.device)
+
+    def fits(self, texts: Sequence[str]) -> int:
+        """How many texts as long as the longest of `texts` could be encoded at once; see `stages/models/memory.py`."""
+        tokens = len(self.ids([max(texts, key=len)])[0])
+        return memory.count(self.device, memory.encoding(self, tokens), memory.TEXTS[self.device.type])
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str], batch: int = 64) -> np.ndarray:
