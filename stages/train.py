@@ -31,7 +31,7 @@ from store.database import Store
 from store.records import Problem, Run, Triplet
 from store.training import MetricRow, StepRow
 
-VERSION = 1
+VERSION = 2
 
 # How many texts go to the mask model at once, to be sorted by length; their vectors are one transaction.
 WINDOW = 1024

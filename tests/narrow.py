@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 @contextmanager
 def memory_for(module: nn.Module, rows: int) -> Iterator[list[int]]:
-    """Within the context `module` runs out of memory when it reads more than `rows` rows; yields the rows it refused."""
+    """Within the context `module` runs out of memory when it reads more than `rows` rows (of a tensor, or of a list of token
+    ids); yields the rows it refused."""
     refused: list[int] = []
 
     def refuse(_module: nn.Module, args: Any, kwargs: Any) -> None:
-        asked = max(len(value) for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
+        asked = max(len(value) for value in (*args, *kwargs.values()) if isinstance(value, (Tensor, list)))
         if asked > rows:
             refused.append(asked)
             raise torch.OutOfMemoryError(f"CUDA out of memory. Tried to allocate {asked} rows.")

@@ -197,6 +197,38 @@ def test_the_smaller_last_batch_is_trained_on(bert: Path) -> None:
     assert not equal(weights(going.encoder), before)
 
 
+@pytest.mark.parametrize("pooler", ["cls", "mean"])
+def test_steps_are_those_of_adamw_over_every_weight(bert: Path, mask: MaskVectors, pooler: str) -> None:
+    """Ordinary AdamW over the whole vocabulary, on the same batches: words that no triplet has stay where they are.
+
+    Keys' biases are left out: they cancel in the softmax, so their gradient is rounding, which AdamW makes steps of.
+    """
+    going = Training(base(bert, pooler), TRIPLETS, mask, RECIPE)
+    steps = list(going.steps())
+    plain = base(bert, pooler).train()
+    before = weights(plain)
+    optimiser = torch.optim.AdamW(plain.parameters(), lr=RECIPE.lr, weight_decay=0.0)
+    for step, batch in zip(steps, places(RECIPE), strict=True):
+        optimiser.param_groups[0]["lr"] = step.lr
+        torch.manual_seed(fit._seed(RECIPE.seed, "dropout", step.step - 1))
+        rows = [row for side in range(3) for row in plain.ids([TRIPLETS[i][side] for i in batch], RECIPE.max_length)]
+        vectors = plain(rows)
+        masked, _ = going._masked(torch.tensor(batch))
+        loss = masked_contrastive_loss(vectors[: len(batch)], vectors[len(batch) :], masked, RECIPE.tau)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(plain.parameters(), fit.GRADIENT_NORM)
+        optimiser.step()
+        assert step.loss == pytest.approx(loss.item(), abs=1e-4)
+    for name, expected in plain.state_dict().items():
+        if name.endswith("key.bias"):
+            continue
+        torch.testing.assert_close(going.encoder.state_dict()[name], expected, rtol=1e-4, atol=1e-5, msg=name)
+    table = "backbone.embeddings.word_embeddings.weight"
+    still = (going.encoder.state_dict()[table] == before[table]).all(1)
+    assert 0 < int(still.sum()) < len(still)
+
+
 def test_texts_are_cut_to_the_recipes_length(bert: Path) -> None:
     """max_length of the recipe, special tokens included, whatever the encoder itself could take."""
     going = Training(base(bert), TRIPLETS, None, changed(RECIPE, max_length=6))

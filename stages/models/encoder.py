@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from stages.models import memory
+from stages.models import dropout, memory
+from stages.models.packed import Packed, first_position
 
 
 class Encoder(nn.Module):
@@ -38,6 +40,8 @@ class Encoder(nn.Module):
         self.pooler = pooler
         self.max_length = max_length
         self.mlp = mlp
+        self.first_position = first_position(backbone)
+        dropout.install(backbone)
 
     @property
     def device(self) -> torch.device:
@@ -50,16 +54,42 @@ class Encoder(nn.Module):
         width: int = self.backbone.config.hidden_size
         return width
 
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Token ids and their mask (B, T) -> vectors (B, width)."""
+    @property
+    def words(self) -> nn.Embedding:
+        """The word vectors (vocabulary, width)."""
+        table: nn.Embedding = self.backbone.get_input_embeddings()
+        return table
+
+    def forward(self, rows: Sequence[Sequence[int]], words: Tensor | None = None) -> Tensor:
+        """Rows of token ids -> vectors (len(rows), width).
+
+        `words` (V, width): word vectors to look the ids up in, instead of the backbone's own; only where it packs.
+        """
+        if self.first_position is None:
+            ids, mask = self._padded(rows)
+            return self._pooled(self._hidden(input_ids=ids, attention_mask=mask), mask)
+        packed = Packed(rows, self.device)
+        hidden = self._hidden(
+            inputs_embeds=functional.embedding(packed.ids, self.words.weight if words is None else words)[None],
+            position_ids=packed.positions[None] + self.first_position,
+            packed=packed,
+        )  # (1, T, width)
+        return torch.cat([self._pooled(run) for run in packed.apart(hidden[0], 0)])[packed.place]
+
+    def _hidden(self, **batch: Any) -> Tensor:
+        """The hidden states (B, T, width) that are pooled."""
         two_layers = self.pooler == "first_last_mean"
-        out = self.backbone(input_ids=ids, attention_mask=mask, output_hidden_states=two_layers)
-        hidden: Tensor = out.last_hidden_state  # (B, T, width)
+        out = self.backbone(**batch, output_hidden_states=two_layers)
+        last: Tensor = out.last_hidden_state
+        return (out.hidden_states[1] + last) / 2 if two_layers else last
+
+    def _pooled(self, hidden: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(B, T, width) -> (B, width); `mask` (B, T) is 0 at padding, None where there is none."""
         if self.pooler.startswith("cls"):
             first = hidden[:, 0]
             return first if self.mlp is None else torch.tanh(self.mlp(first))
-        if two_layers:
-            hidden = (out.hidden_states[1] + hidden) / 2
+        if mask is None:
+            return hidden.mean(1)
         weight = mask[:, :, None].to(hidden.dtype)
         pooled: Tensor = (hidden * weight).sum(1) / weight.sum(1)
         return pooled
@@ -71,7 +101,7 @@ class Encoder(nn.Module):
         ).input_ids
         return found
 
-    def batch(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Rows of token ids -> ids and mask (len(rows), longest), padded right, on the encoder's device."""
         longest = max(len(row) for row in rows)
         ids = torch.full((len(rows), longest), self.tokenizer.pad_token_id, dtype=torch.long)
@@ -96,7 +126,7 @@ class Encoder(nn.Module):
         order = sorted(range(len(rows)), key=lambda place: -len(rows[place]))
         for start in range(0, len(order), batch):
             places = order[start : start + batch]
-            vectors[places] = self(*self.batch([rows[place] for place in places])).float().cpu().numpy()
+            vectors[places] = self([rows[place] for place in places]).float().cpu().numpy()
         self.train(was_training)
         return vectors
 

@@ -80,8 +80,26 @@ class Training:
         self.rows = [encoder.ids(column, recipe.max_length) for column in texts]  # 3 columns of n token-id rows
         numbers = {text: place for place, text in enumerate(dict.fromkeys(texts[0]))}
         self.premise_number = torch.tensor([numbers[text] for text in texts[0]])  # equal where premises are equal
-        # Fused: one pass over the weights. Most of them are word vectors, and reading them ten times took a fifth of a step.
-        self.optimiser = torch.optim.AdamW(encoder.parameters(), lr=recipe.lr, weight_decay=0.0, fused=True)
+        self.used = self._used_words()
+        table = encoder.words.weight
+        self.words = table if self.used is None else table.detach()[self.used].requires_grad_()
+        self.trained = [self.words, *(weight for weight in encoder.parameters() if weight is not table)]
+        # Fused: one pass over the weights.
+        self.optimiser = torch.optim.AdamW(self.trained, lr=recipe.lr, weight_decay=0.0, fused=True)
+
+    def _used_words(self) -> Tensor | None:
+        """The token ids that occur, (V,), and from here on each row's ids count from 0 within them.
+
+        A word that occurs nowhere has gradient 0 at every step, hence moments 0, and without weight decay AdamW leaves
+        it where it is. Most weights of a small encoder are such words' vectors; to clear, measure and step over them
+        took a tenth of a step. None for a backbone that does not pack: its padding would have to be among them.
+        """
+        if self.encoder.first_position is None:
+            return None
+        used = sorted({word for column in self.rows for row in column for word in row})
+        number = {word: place for place, word in enumerate(used)}
+        self.rows = [[[number[word] for word in row] for row in column] for column in self.rows]
+        return torch.tensor(used, device=self.encoder.device)
 
     def state(self) -> dict[str, Any]:
         """Weights, optimiser and step number."""
@@ -92,6 +110,8 @@ class Training:
         self.step = state["step"]
         self.encoder.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
+        if self.used is not None:
+            self.words.data.copy_(self.encoder.words.weight[self.used])
 
     def steps(self) -> Iterator[Step]:
         """Take the remaining steps, yielding after each; the encoder may be used (not changed) in between."""
@@ -111,13 +131,15 @@ class Training:
         torch.manual_seed(_seed(recipe.seed, "dropout", self.step))
         rows = [column[place] for column in self.rows for place in chosen.tolist()]  # all x, all x+, all x-
         with autocast(recipe.dtype, device):
-            vectors = self.encoder(*self.encoder.batch(rows))  # (3N, d)
+            vectors = self.encoder(rows, None if self.used is None else self.words)  # (3N, d)
         masked, share = self._masked(chosen)
         loss = masked_contrastive_loss(vectors[: len(chosen)], vectors[len(chosen) :], masked, recipe.tau)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.encoder.parameters(), GRADIENT_NORM)
+        torch.nn.utils.clip_grad_norm_(self.trained, GRADIENT_NORM)
         self.optimiser.step()
+        if self.used is not None:
+            self.encoder.words.weight.data[self.used] = self.words.detach()
         self.step += 1
         return Step(self.step, epoch, float(loss.detach()), share, lr)
 
