@@ -157,14 +157,14 @@ class Bench:
 
     def ours(self, part: Sequence[Premise], batches: Batches | None = None) -> list[DraftRow]:
         """Both hypotheses of every premise, as the stage computes them."""
-        found: list[DraftRow] = []
-        for _, rows in (batches or Batches(None, "premises", str(self.llm.device))).over(
+        by_premise: dict[int, list[DraftRow]] = {}
+        for written in (batches or Batches(None, "premises", str(self.llm.device))).flow(
             part,
             lambda premise: gen.fits(premise, self.config, self.prompts, self.llm),
-            lambda some: gen.write(some, self.config, self.prompts, self.llm),
+            lambda some, at_once: gen.write(some, at_once, self.config, self.prompts, self.llm),
         ):
-            found += rows
-        return found
+            by_premise |= {rows[0].premise: rows for rows in written}
+        return [row for premise in part for row in by_premise[premise.id]]
 
     def reference(self, part: Sequence[Premise], batch: int) -> list[str]:
         """The same by the reference: all entailments, then all contradictions."""

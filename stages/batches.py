@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -56,29 +57,63 @@ class Batches:
             yield part, result
             start += len(part)
 
+    def flow(
+        self,
+        items: Sequence[Item],
+        fits: Callable[[Item], int],
+        work: Callable[[Sequence[Item], int], Iterator[Sequence[tuple[int, Result]]]],
+    ) -> Iterator[list[Result]]:
+        """Work through `items` side by side: `work(some, size)` keeps `size` of them under way and yields (place in `some`,
+        result) as they are done. When memory runs out, what is not done begins again. Largest first, as in `over`."""
+        left = list(items)
+        while left:
+            size = self._size(len(left), partial(fits, left[0]))
+            done: set[int] = set()
+            try:
+                for part in work(left, size):
+                    done.update(place for place, _ in part)
+                    yield [result for _, result in part]
+                return
+            except Exception as error:
+                self._refuse(error, size)
+            self._halve(size)
+            left = [item for place, item in enumerate(left) if place not in done]
+
     def compute(self, count: int, fits: Callable[[], int], work: Callable[[int], Result]) -> Result:
         """`work(size)` for a size of at most `count`, again with half the size each time memory runs out.
 
         Raises Problem where memory does not even do for one.
         """
-        size = min(count, self.most) if self.asked else min(count, self.most, fits())
         while True:
+            size = self._size(count, fits)
             try:
                 return work(size)
             except Exception as error:
-                from stages.models import memory
+                self._refuse(error, size)
+            self._halve(size)
 
-                if not memory.ran_out(error):
-                    raise
-                if size == 1:
-                    raise Problem(
-                        f"the memory of {self.device} ran out with one of the {self.unit} at a time",
-                        "free memory there, or use a smaller model, --dtype bfloat16, or another --device",
-                    ) from error
-            # After the except block: the error's traceback keeps the failed batch's tensors alive.
-            memory.release()
-            self._warning = f"memory ran out with {size} {self.unit} at once; going on with {size // 2}"
-            size = self.most = size // 2
+    def _size(self, count: int, fits: Callable[[], int]) -> int:
+        return min(count, self.most) if self.asked else min(count, self.most, fits())
+
+    def _refuse(self, error: Exception, size: int) -> None:
+        """Raise `error` again unless it says that memory ran out, and Problem if it did so with one."""
+        from stages.models import memory
+
+        if not memory.ran_out(error):
+            raise error
+        if size == 1:
+            raise Problem(
+                f"the memory of {self.device} ran out with one of the {self.unit} at a time",
+                "free memory there, or use a smaller model, --dtype bfloat16, or another --device",
+            ) from error
+
+    def _halve(self, size: int) -> None:
+        """After the except block: while the error is being handled, its traceback keeps the failed batch's tensors alive."""
+        from stages.models import memory
+
+        memory.release()
+        self._warning = f"memory ran out with {size} {self.unit} at once; going on with {size // 2}"
+        self.most = size // 2
 
     def encode(self, encoder: SentenceEncoder, texts: Sequence[str]) -> np.ndarray:
         """The vectors of `texts`. If memory runs out, it does so with the longest, which come first: little is lost."""

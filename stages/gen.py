@@ -7,18 +7,18 @@ Every draft is stored: one that is empty, a refusal or without end keeps its raw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from stages import text
 from stages.batches import Batches
 from stages.config import GenConfig
-from stages.models.request import Line, Prompt, Sampling, Writer
+from stages.models.request import Draft, Line, Prompt, Sampling, Writer
 from stages.prompts import PromptSet
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from store import drafts, premises
 from store.database import Store
-from store.records import ROLES, DraftRow, Premise
+from store.records import ROLES, DraftRow, Premise, Role
 
 VERSION = 1
 
@@ -35,7 +35,8 @@ def run(
     device: str,
     notes: Notes | None = None,
 ) -> Ticks:
-    """Write what is missing of the run, a batch of premises a transaction; with `batch` None as many as fit."""
+    """Write what is missing of the run, `batch` premises side by side (None: as many as fit); those that are done are stored
+    before others begin."""
     run = store.begin("gen", VERSION, config, parent=None, environment={"device": device, **(notes or {})})
     if run.finished:
         yield Tick(run.counts["premises"], run.counts["premises"], COMPLETE)
@@ -55,9 +56,9 @@ def run(
                 work = partial(write, config=config, prompts=prompts, writer=writer)
                 yield Tick(done, total, "writing")
             window.sort(key=lambda premise: -len(premise.text))
-            for part, rows in batches.over(window, measure, work):
-                drafts.add(store, run, rows)
-                done, fresh = done + len(part), fresh + len(part)
+            for written in batches.flow(window, measure, work):
+                drafts.add(store, run, [row for rows in written for row in rows])
+                done, fresh = done + len(written), fresh + len(written)
                 yield Tick(done, total, "writing", fresh, batches.warning())
         store.finish(run, drafts.counts(store, run))
 
@@ -68,8 +69,13 @@ def fits(premise: Premise, config: GenConfig, prompts: PromptSet, writer: Writer
     return writer.fits(asked, lines, config.max_tokens)
 
 
-def write(part: Sequence[Premise], config: GenConfig, prompts: PromptSet, writer: Writer) -> list[DraftRow]:
-    """Premises in, drafts out: the pure middle of the stage, which asks neither store nor clock."""
+def write(
+    part: Sequence[Premise], at_once: int, config: GenConfig, prompts: PromptSet, writer: Writer
+) -> Iterator[list[tuple[int, list[DraftRow]]]]:
+    """Premises in, drafts out: the pure middle of the stage, which asks neither store nor clock.
+
+    `at_once` premises are written side by side; yields (place in `part`, the drafts of both roles) as they are done.
+    """
 
     def ends(written: str) -> bool:
         body = written.lstrip()
@@ -80,15 +86,26 @@ def write(part: Sequence[Premise], config: GenConfig, prompts: PromptSet, writer
     sampling = None
     if config.temperature is not None and config.top_p is not None:
         sampling = Sampling(config.seed, config.temperature, config.top_p)
-    answers = writer.write(asked, lines, config.max_tokens, ends, sampling)
-    rows = []
-    for place, draft in enumerate(answers):
-        premise, role = part[place // len(ROLES)], ROLES[place % len(ROLES)]
-        cleaned = text.clean(draft.text, prompts.stop, prompts.one_sentence)
-        problem = text.problem(cleaned, draft.ended)
-        raw = draft.text if problem or draft.text.strip() != cleaned else None
-        rows.append(DraftRow(premise.id, role, cleaned, raw, problem, templates[place], draft.tokens))
-    return rows
+    half: dict[int, DraftRow] = {}  # place in `part` -> the draft that waits for its premise's other one
+    for drafted in writer.writing(asked, lines, config.max_tokens, ends, sampling, at_once * len(ROLES)):
+        whole = []
+        for line, draft in drafted:
+            place, role = line // len(ROLES), ROLES[line % len(ROLES)]
+            row = read(draft, part[place], role, templates[line], prompts)
+            if place in half:
+                whole.append((place, sorted([half.pop(place), row], key=lambda row: ROLES.index(row.role))))
+            else:
+                half[place] = row
+        if whole:
+            yield whole
+
+
+def read(draft: Draft, premise: Premise, role: Role, template: str, prompts: PromptSet) -> DraftRow:
+    """What the LLM wrote, as it is stored: the hypothesis, and where that is not the whole of it, the raw text too."""
+    cleaned = text.clean(draft.text, prompts.stop, prompts.one_sentence)
+    problem = text.problem(cleaned, draft.ended)
+    raw = draft.text if problem or draft.text.strip() != cleaned else None
+    return DraftRow(premise.id, role, cleaned, raw, problem, template, draft.tokens)
 
 
 def ask(

@@ -7,7 +7,7 @@ for what no random model can be relied on to say, such as a refusal or a number.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from stages.models.request import Draft, Line, Prompt, Sampling
 
@@ -31,6 +31,21 @@ class Parrot:
         sampling: Sampling | None = None,
     ) -> list[Draft]:
         return [self._draft(prompts[line.own].text, max_tokens, ends) for line in lines]
+
+    def writing(
+        self,
+        prompts: Sequence[Prompt],
+        lines: Sequence[Line],
+        max_tokens: int,
+        ends: Callable[[str], bool],
+        sampling: Sampling | None = None,
+        at_once: int | None = None,
+    ) -> Iterator[list[tuple[int, Draft]]]:
+        places = list(enumerate(lines))
+        for start in range(0, len(places), at_once or len(places)):
+            part = places[start : start + (at_once or len(places))]
+            drafts = self.write(prompts, [line for _, line in part], max_tokens, ends, sampling)
+            yield list(zip((place for place, _ in part), drafts, strict=True))
 
     def fits(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
         return 4

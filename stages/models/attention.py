@@ -40,7 +40,7 @@ class SharedPrefix:
         example = states[0][0]
         padding = torch.arange(max(lengths))[None, :] >= torch.tensor(lengths)[:, None]  # (S, P)
         self.bias = hiding(padding, example.dtype).to(example.device) if padding.any() else None
-        # A rectangle of rows a prefix: `packed` (S, n) names its rows (filled up with row 0), `place` (R,) is where in
+        # A rectangle of rows a prefix: `packed` (S * n,) names its rows (filled up with row 0), `place` (R,) is where in
         # the flattened rectangle each row went.
         members: list[list[int]] = [[] for _ in lengths]
         for row, slot in enumerate(slots):
@@ -51,21 +51,21 @@ class SharedPrefix:
             for within, row in enumerate(rows):
                 place[row] = slot * widest + within
         filled = [rows + [0] * (widest - len(rows)) for rows in members]
-        self.packed = torch.tensor(filled, device=example.device)
+        self.packed = torch.tensor(filled, device=example.device).flatten()
         self.place = torch.tensor(place, device=example.device)
 
     def pack(self, rows: Tensor) -> Tensor:
         """(R, G, q, x) -> (S, G, n * q, x): the rows of each prefix one below the other."""
         if len(self.lengths) == 1:
             return rows.transpose(0, 1).reshape(1, rows.shape[1], -1, rows.shape[3])
-        together = rows[self.packed].transpose(1, 2)  # (S, G, n, q, x)
-        return together.reshape(len(self.lengths), rows.shape[1], -1, rows.shape[3])
+        together = rows.index_select(0, self.packed).view(len(self.lengths), -1, *rows.shape[1:])  # (S, n, G, q, x)
+        return together.transpose(1, 2).reshape(len(self.lengths), rows.shape[1], -1, rows.shape[3])
 
     def unpack(self, packed: Tensor, queries: int) -> Tensor:
         """(S, G, n * q, x) -> (R, G, q, x)."""
         prefixes, heads, _, width = packed.shape
         apart = packed.reshape(prefixes, heads, -1, queries, width).transpose(1, 2)  # (S, n, G, q, x)
-        return apart[0] if prefixes == 1 else apart.reshape(-1, heads, queries, width)[self.place]
+        return apart[0] if prefixes == 1 else apart.reshape(-1, heads, queries, width).index_select(0, self.place)
 
     def scores(self, layer: int, asked: Tensor) -> Tensor:
         """Scaled queries (R, H, G * D), each at its group's place, against their row's prefix: (R, H, P)."""
@@ -79,12 +79,12 @@ class SharedPrefix:
         return self._unpack_heads(self._pack_heads(weights) @ self.states[layer][1].flatten(2), weights)
 
     def _pack_heads(self, rows: Tensor) -> Tensor:  # (R, H, x) -> (S, n * H, x)
-        together = rows if len(self.lengths) == 1 else rows[self.packed]
+        together = rows if len(self.lengths) == 1 else rows.index_select(0, self.packed)
         return together.view(len(self.lengths), -1, rows.shape[2])
 
     def _unpack_heads(self, packed: Tensor, like: Tensor) -> Tensor:  # (S, n * H, x) -> (R, H, x)
         apart = packed.view(-1, like.shape[1], packed.shape[2])
-        return apart if len(self.lengths) == 1 else apart[self.place]
+        return apart if len(self.lengths) == 1 else apart.index_select(0, self.place)
 
 
 def hiding(hidden: Tensor, dtype: torch.dtype) -> Tensor:

@@ -69,7 +69,7 @@ class GrowingLayer(DynamicLayer):
     def select(self, rows: Tensor) -> None:
         """Keep `rows` (n,) of the batch."""
         keys, values = self.held()
-        self._show(keys[rows], values[rows])
+        self._show(keys.index_select(0, rows), values.index_select(0, rows))
 
     def _make_room(self, like: Tensor, rows: int) -> None:
         """Make sure that the buffers, of `rows` rows, have room for `length` columns."""

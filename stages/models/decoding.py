@@ -82,8 +82,9 @@ def writing(
         if desks.idle_share < IDLE_SHARE:
             desks.step()
             continue
-        yield done
-        done = []
+        if done:
+            yield done
+            done = []
         if not waiting:
             desks.close()
         if desks.taken:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,6 +50,21 @@ class Writer(Protocol):
         """`message` as the user's turn in the model's own chat format. Raises Unusable if it has none."""
         ...
 
+    def writing(
+        self,
+        prompts: Sequence[Prompt],
+        lines: Sequence[Line],
+        max_tokens: int,
+        ends: Callable[[str], bool],
+        sampling: Sampling | None = None,
+        at_once: int | None = None,
+    ) -> Iterator[list[tuple[int, Draft]]]:
+        """Write every line to its end: an end-of-text token, `ends(text)` true, or `max_tokens`.
+
+        `at_once` lines are written side by side (None: all); yields (place in `lines`, draft) of those that are done.
+        """
+        ...
+
     def write(
         self,
         prompts: Sequence[Prompt],
@@ -58,7 +73,7 @@ class Writer(Protocol):
         ends: Callable[[str], bool],
         sampling: Sampling | None = None,
     ) -> list[Draft]:
-        """Write every line to its end: an end-of-text token, `ends(text)` true, or `max_tokens`."""
+        """The same for all lines side by side, in their order."""
         ...
 
     def fits(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
