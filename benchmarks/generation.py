@@ -12,12 +12,15 @@ Rows are taken in the order given, `batch` at a time; who wants little padding s
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import BatchEncoding
+
+from stages.models.language import LanguageModel
 
 
 def guided(
@@ -94,6 +97,13 @@ def two_pass(
                     break
         written += _lines(tokenizer, torch.stack(tokens, 1), ends)
     return written
+
+
+def plain(llm: LanguageModel) -> Any:
+    """The library's model with the weights of `llm`, as it comes: without our attention."""
+    model = copy.deepcopy(llm.model)
+    model.set_attn_implementation("sdpa")
+    return model
 
 
 def line_ends(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -16,15 +16,16 @@ def measure(settings: Settings) -> Record:
         name="gpu_gen_encoder_decoder",
         claim="gen, encoder-decoder (Flan-T5-XL's shape), GPU",
         reference="a two-pass loop over `model(...)` with a cache",
-        shape=_shape(vocabulary=32128, layers=24, width=2048, head=64, heads=32, forward=5120),
-        tiny=_shape(vocabulary=1024, layers=2, width=64, head=16, heads=4, forward=128),
+        shape=shape(vocabulary=32128, layers=24, width=2048, head=64, heads=32, forward=5120),
+        tiny=shape(vocabulary=1024, layers=2, width=64, head=16, heads=4, forward=128),
         prompts="flan-t5",
         write=generation.two_pass,
     )
     return gpu.measure(claim, settings)
 
 
-def _shape(vocabulary: int, layers: int, width: int, head: int, heads: int, forward: int) -> Any:
+def shape(vocabulary: int, layers: int, width: int, head: int, heads: int, forward: int) -> Any:
+    """T5's config with gated GELU, as Flan-T5 has it; no token ends a text."""
     return AutoConfig.for_model(
         "t5",
         vocab_size=vocabulary,
