@@ -25,6 +25,7 @@ NAMES = (
     "train_step_bfloat16",
     "encode",
     "curate",
+    "curate_again",
     "inspect_rejected",
     "resume_check",
 )

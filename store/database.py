@@ -29,6 +29,9 @@ BUSY_SECONDS = 5.0
 # Creating or upgrading the schema takes far less, on any disk.
 SCHEMA_SECONDS = 60.0
 
+# Memory for pages of the file while writing. SQLite's own 2 MB halve the speed of importing a million premises.
+CACHE_KIB = 64 * 1024
+
 RECORDED_PACKAGES = ("multicsr", "torch", "transformers", "tokenizers", "numpy", "scipy")
 
 
@@ -60,6 +63,7 @@ class Store:
                 store._make_current(path)
             # In WAL mode NORMAL can lose the last commits on power loss but never on `kill -9`, and never corrupts.
             store.db.execute("PRAGMA synchronous = NORMAL")
+            store.db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             return store
         # A reader needs to create the WAL's shared memory; where the folder forbids it, nobody can be writing either.
         # What a killed writer left in the WAL is only seen by a reader that opens it.

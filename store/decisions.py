@@ -1,7 +1,8 @@
 """Decisions: which triplets are kept, and the first reason for which one is not. Arrow: scores -> decision.
 
-The rule (MultiCSR, eq. 4) is written once, as one SQL expression, so that moving a threshold reads two numbers a
-premise and never a model: keep iff a >= alpha and b <= beta and a >= b + gamma, with a = sim(x, x+), b = sim(x, x-).
+The rule (MultiCSR, eq. 4) is written once, in the view `decisions` (store/schema.py): keep iff a >= alpha and b <= beta and
+a >= b + gamma, with a = sim(x, x+), b = sim(x, x-). It reads `pairs`, which is filled once a score run; so moving a
+threshold writes one row of `rules`, reads two numbers a premise, and never a model.
 """
 
 from __future__ import annotations
@@ -12,41 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from store.database import Store
 from store.records import Run
+from store.schema import PAIR_UP, PAIRED
 
-# Premises decided in one transaction: about a second's work, so that other writers wait at most that long.
+# Premises paired in one transaction: about half a second's work, so that other writers wait at most that long.
 PREMISES_AT_ONCE = 200_000
 
-# Both hypotheses of a premise side by side. With `swap`, a pair whose scores are reversed (a < b) changes roles, as the
-# released MultiCSR code does; the paper drops it.
-PAIRS = """
-    SELECT e.premise AS premise, e.problem AS e_problem, c.problem AS c_problem,
-           iif(:swap AND se.value < sc.value, sc.value, se.value) AS a,
-           iif(:swap AND se.value < sc.value, se.value, sc.value) AS b,
-           coalesce(:swap AND se.value < sc.value, 0) AS swapped,
-           premises.text AS x,
-           iif(:swap AND se.value < sc.value, c.text, e.text) AS x_plus,
-           iif(:swap AND se.value < sc.value, e.text, c.text) AS x_minus
-    FROM drafts AS e
-    JOIN drafts AS c ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'
-    JOIN premises ON premises.id = e.premise
-    LEFT JOIN scores AS se ON se.run = :score AND se.premise = e.premise AND se.role = 'entailment'
-    LEFT JOIN scores AS sc ON sc.run = :score AND sc.premise = e.premise AND sc.role = 'contradiction'
-    WHERE e.run = :gen AND e.role = 'entailment'
-"""
-
-# The first reason that applies, NULL to keep. Scores are rounded when they are stored, gamma and b are not added in
-# binary to the same digits, hence the tiny allowance: 3.3 >= 2.3 + 1.0 must hold.
-REASON = """
-    CASE
-        WHEN e_problem IS NOT NULL THEN e_problem
-        WHEN c_problem IS NOT NULL THEN c_problem
-        WHEN a IS NULL OR b IS NULL THEN 'unscored'
-        WHEN a < :alpha THEN 'a<alpha'
-        WHEN b > :beta THEN 'b>beta'
-        WHEN a < b + :gamma - 1e-9 THEN 'a<b+gamma'
-        WHEN :copies AND (plain(x_plus) = plain(x) OR plain(x_minus) = plain(x)) THEN 'copy'
-    END
-"""
+# The reasons beside a hypothesis' own problem, in the order in which the rule asks.
+REASONS = ("unscored", "a<alpha", "b>beta", "a<b+gamma", "copy", "duplicate")
 
 
 def plain(text: str) -> str:
@@ -55,67 +28,93 @@ def plain(text: str) -> str:
 
 
 def decide(store: Store, run: Run, thresholds: Mapping[str, float | bool]) -> Iterator[int]:
-    """Decide every premise of the gen run behind `run`, yielding how many are decided.
+    """Decide every premise of the score run behind `run`, yielding how many are decided.
 
     `thresholds`: alpha, beta, gamma, and the options copies, duplicates, swap.
     """
-    score = store.parent(run)
-    values = {**thresholds, "gen": score.parent, "score": score.id, "run": run.id}
-    store.db.conn.create_function("plain", 1, plain, deterministic=True)
-    (last,) = store.one("SELECT coalesce(max(premise), 0) FROM drafts WHERE run = ?", [score.parent])
-    (first,) = store.one("SELECT coalesce(max(premise), 0) FROM decisions WHERE run = ?", [run.id])
-    for start in range(first, last, PREMISES_AT_ONCE):
-        with store.writing() as connection:
-            connection.execute(
-                "INSERT INTO decisions (run, premise, verdict, reason, swapped)"
-                " SELECT :run, premise, iif(reason IS NULL, 'keep', 'drop'), reason, swapped FROM"
-                f" (SELECT *, {REASON} AS reason FROM ({PAIRS} AND e.premise > :start AND e.premise <= :stop))",
-                {**values, "start": start, "stop": min(start + PREMISES_AT_ONCE, last)},
-            )
-        yield decided(store, run)
-    if thresholds["duplicates"]:
-        _drop_duplicates(store, values)
-        yield decided(store, run)
-
-
-def _drop_duplicates(store: Store, values: Mapping[str, object]) -> None:
-    """Of kept triplets that read the same, keep the first. Runs last: only a kept triplet can make another redundant."""
     with store.writing() as connection:
         connection.execute(
-            "UPDATE decisions SET verdict = 'drop', reason = 'duplicate' WHERE run = :run AND premise IN ("
-            " SELECT premise FROM (SELECT pairs.premise, row_number() OVER ("
-            " PARTITION BY plain(x), plain(x_plus), plain(x_minus) ORDER BY pairs.premise) AS place"
-            f" FROM ({PAIRS}) AS pairs JOIN decisions AS made"
-            " ON made.run = :run AND made.premise = pairs.premise AND made.verdict = 'keep') WHERE place > 1)",
-            values,
+            "INSERT OR IGNORE INTO rules (run, score, alpha, beta, gamma, swap)"
+            " VALUES (:run, :score, :alpha, :beta, :gamma, :swap)",
+            {**thresholds, "run": run.id, "score": run.parent},
+        )
+    yield from _pair(store, store.parent(run))
+    if thresholds["copies"]:
+        _drop(store, run, "copy", "SELECT premise_id FROM ({kept}) WHERE x IN (x_plus, x_minus)")
+    if thresholds["duplicates"]:
+        # Last: only a kept triplet can make another one redundant.
+        first = "row_number() OVER (PARTITION BY x, x_plus, x_minus ORDER BY premise_id) = 1"
+        _drop(
+            store,
+            run,
+            "duplicate",
+            f"SELECT premise_id FROM (SELECT premise_id, {first} AS first FROM ({{kept}})) WHERE NOT first",
+        )
+    if thresholds["copies"] or thresholds["duplicates"]:
+        yield decided(store, run)
+
+
+def _pair(store: Store, score: Run) -> Iterator[int]:
+    """Put the two scores of each premise side by side, where an earlier curation has not; yields how many are."""
+    (last,) = store.one("SELECT coalesce(max(premise), 0) FROM scores WHERE run = ?", [score.id])
+    (start,) = store.one("SELECT coalesce(max(premise), 0) FROM pairs WHERE run = ?", [score.id])
+    if start == last:
+        yield _paired(store, score)
+    while start < last:
+        stop = min(start + PREMISES_AT_ONCE, last)
+        with store.writing() as connection:
+            connection.execute(
+                f"{PAIR_UP} WHERE score.id = ? AND scores.premise > ? AND scores.premise <= ? GROUP BY scores.premise",
+                [score.id, start, stop],
+            )
+        start = stop
+        yield _paired(store, score)
+
+
+def _drop(store: Store, run: Run, reason: str, chosen: str) -> None:
+    """Drop what `chosen` picks from the triplets kept so far, by how their texts read. Read first, then written at once."""
+    store.db.conn.create_function("plain", 1, plain, deterministic=True)
+    kept = (
+        "SELECT premise_id, plain(premise) AS x, plain(entailment) AS x_plus, plain(contradiction) AS x_minus"
+        " FROM triplets WHERE run = :run"
+    )
+    found = store.rows(chosen.format(kept=kept), {"run": run.id})
+    with store.writing() as connection:
+        connection.executemany(
+            "INSERT INTO repeats (run, premise, reason) VALUES (?, ?, ?)", ((run.id, id, reason) for (id,) in found)
         )
 
 
 def decided(store: Store, run: Run) -> int:
     """How many premises have a decision."""
-    (count,) = store.one("SELECT count(*) FROM decisions WHERE run = ?", [run.id])
+    return _paired(store, store.parent(run))
+
+
+def _paired(store: Store, score: Run) -> int:
+    (count,) = store.one("SELECT count(*) FROM pairs WHERE run = ?", [score.id])
     return int(count)
 
 
 def counts(store: Store, run: Run) -> dict[str, object]:
     """Premises, kept, dropped, the drops by first reason, and the funnel from premises to kept."""
-    reasons = dict(
-        store.rows(
-            "SELECT reason, count(*) FROM decisions WHERE run = ? AND verdict = 'drop' GROUP BY reason"
-            " ORDER BY count(*) DESC, reason",
-            [run.id],
-        )
-    )
-    total = decided(store, run)
-    dropped = sum(reasons.values())
     score = store.parent(run)
-    unusable = sum(
-        reasons.get(problem, 0)
+    problems = [
+        problem
         for (problem,) in store.rows(
             "SELECT DISTINCT problem FROM drafts WHERE run = ? AND problem IS NOT NULL", [score.parent]
         )
+    ]
+    names = [*problems, *REASONS]
+    # Counted side by side in one pass: GROUP BY would sort the reasons of all premises.
+    total, *numbers = store.one(
+        "WITH made AS MATERIALIZED (SELECT reason FROM decisions WHERE run = ?)"
+        f" SELECT count(*), {', '.join(['count(*) FILTER (WHERE reason = ?)'] * len(names))} FROM made",
+        [run.id, *names],
     )
-    generated = total - unusable
+    found = {name: number for name, number in zip(names, numbers, strict=True) if number}
+    reasons = dict(sorted(found.items(), key=lambda why: (-why[1], why[0])))
+    dropped = sum(reasons.values())
+    generated = total - sum(reasons.get(problem, 0) for problem in problems)
     funnel = {
         "premises": total,
         "generated": generated,
@@ -130,10 +129,11 @@ def sweep(store: Store, score: Run, grid: Sequence[tuple[float, float, float]], 
     return [
         count
         for (count,) in store.rows(
-            "WITH pairs AS MATERIALIZED (SELECT a, b FROM"
-            f" ({PAIRS}) WHERE e_problem IS NULL AND c_problem IS NULL AND a NOTNULL AND b NOTNULL)"
-            " SELECT (SELECT count(*) FROM pairs WHERE a >= value ->> 0 AND b <= value ->> 1"
+            "WITH usable AS MATERIALIZED (SELECT iif(:swap, max(a, b), a) AS a, iif(:swap, min(a, b), b) AS b FROM"
+            f" ({PAIRED} WHERE score.id = :score GROUP BY scores.premise)"
+            " WHERE problem IS NULL AND a NOTNULL AND b NOTNULL)"
+            " SELECT (SELECT count(*) FROM usable WHERE a >= value ->> 0 AND b <= value ->> 1"
             " AND a >= b + (value ->> 2) - 1e-9) FROM json_each(:grid)",
-            {"gen": score.parent, "score": score.id, "swap": swap, "grid": json.dumps(grid)},
+            {"score": score.id, "swap": swap, "grid": json.dumps(grid)},
         )
     ]

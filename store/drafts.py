@@ -49,6 +49,7 @@ def add(store: Store, run: Run, rows: Sequence[DraftRow]) -> None:
         for text in {row.prompt for row in rows}:
             connection.execute("INSERT OR IGNORE INTO prompts (text) VALUES (?)", [text])
             (prompts[text],) = connection.execute("SELECT id FROM prompts WHERE text = ?", [text]).fetchone()
+        (before,) = connection.execute("SELECT coalesce(max(id), 0) FROM drafts").fetchone()
         connection.executemany(
             "INSERT INTO drafts (run, premise, role, text, raw, problem, prompt, tokens)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -57,6 +58,7 @@ def add(store: Store, run: Run, rows: Sequence[DraftRow]) -> None:
                 for row in rows
             ),
         )
+        connection.execute("INSERT INTO drafts_fts (rowid, text) SELECT id, text FROM drafts WHERE id > ?", [before])
 
 
 def counts(store: Store, run: Run) -> dict[str, int]:
