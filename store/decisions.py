@@ -73,7 +73,7 @@ def _pair(store: Store, score: Run) -> Iterator[int]:
 
 def _drop(store: Store, run: Run, reason: str, chosen: str) -> None:
     """Drop what `chosen` picks from the triplets kept so far, by how their texts read. Read first, then written at once."""
-    store.db.conn.create_function("plain", 1, plain, deterministic=True)
+    store.connection.create_function("plain", 1, plain, deterministic=True)
     kept = (
         "SELECT premise_id, plain(premise) AS x, plain(entailment) AS x_plus, plain(contradiction) AS x_minus"
         " FROM triplets WHERE run = :run"

@@ -1,7 +1,7 @@
-"""The schema: tables for what happened, views for those who read. One migration mechanism, sqlite-utils' own.
+"""The schema: tables for what happened, views for those who read, as SQL; `store/migrations.py` puts it into a file.
 
 Arrow: all of them end here. Tables are STRICT and rows are never updated once written, save that a run is marked
-finished. A migration and the record of it commit together; a store that has run a migration this version does not know
+finished. A store that has run a migration this version does not know
 is newer, and is refused before anything is touched.
 
 Why `drafts` and `hypotheses` are two: a prompt with its shots is longer than the sentence it makes and is the same for
@@ -14,13 +14,12 @@ each. `pairs` holds the two scores of a premise side by side, once a score run; 
 
 from __future__ import annotations
 
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
-
 # "mcsr" as a big-endian integer: tells a multicsr store from any other SQLite file.
 APPLICATION_ID = 0x6D637372
 
-migrations = Migrations("multicsr")
+# The migrations there are, oldest first; store/migrations.py applies them. Known by name here, so that opening a store that
+# is up to date does not import sqlite-utils.
+MIGRATIONS = ("m001_store", "m002_decisions_are_a_view")
 
 # Both scores of each premise side by side, with the first problem of its hypotheses; a condition and a GROUP BY follow.
 PAIRED = """
@@ -32,20 +31,6 @@ PAIRED = """
     FROM runs AS score JOIN scores ON scores.run = score.id
 """
 PAIR_UP = f"INSERT OR IGNORE INTO pairs (run, premise, a, b, problem) {PAIRED}"
-
-
-@migrations()
-def m001_store(db: Database) -> None:
-    for statement in TABLES + VIEWS:
-        db.execute(statement)
-    db["premises"].enable_fts(["text"], fts_version="FTS5", create_triggers=True)  # type: ignore[union-attr]
-    db["drafts"].enable_fts(["text"], fts_version="FTS5", create_triggers=True)  # type: ignore[union-attr]
-
-
-@migrations()
-def m002_decisions_are_a_view(db: Database) -> None:
-    for statement in SIDE_BY_SIDE:
-        db.execute(statement)
 
 
 TABLES = [
@@ -310,4 +295,4 @@ SIDE_BY_SIDE = [
 
 def newest() -> int:
     """The version this code writes: the number of migrations it knows."""
-    return len(migrations._migrations)
+    return len(MIGRATIONS)

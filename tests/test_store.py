@@ -175,14 +175,14 @@ def test_tables_refuse_wrong_types_and_values(store: Store) -> None:
     before = content(store)
     for statement in wrong:
         with pytest.raises(sqlite3.IntegrityError):
-            store.db.conn.execute(statement)
+            store.connection.execute(statement)
     assert content(store) == before
 
 
 def test_nobody_writes_a_decision_by_hand(store: Store) -> None:
     _, score, there = scored(store, MADE[:1])
     with pytest.raises(sqlite3.OperationalError, match="view"):
-        store.db.conn.execute(
+        store.connection.execute(
             f"INSERT INTO decisions (run, premise, verdict) VALUES ('{score.id}', {there[0].id}, 'keep')"
         )
 
