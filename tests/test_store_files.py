@@ -248,7 +248,7 @@ def test_a_migration_that_fails_leaves_nothing_and_is_tried_again(path: Path) ->
     with pytest.raises(RuntimeError):
         later.apply(Database(opened.connection))
     assert opened.one("SELECT count(*) FROM sqlite_master WHERE name = 'more'") == (0,)
-    assert len(later.pending(opened.db)) == 1
+    assert len(later.pending(Database(opened.connection))) == 1
     broken.clear()
     later.apply(Database(opened.connection))
     assert opened.one("SELECT count(*) FROM more") == (0,)
