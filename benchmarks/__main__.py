@@ -24,6 +24,7 @@ NAMES = (
     "train_step",
     "train_step_bfloat16",
     "encode",
+    "write_rows",
     "curate",
     "curate_again",
     "inspect_rejected",
