@@ -152,7 +152,8 @@ def _when_and_where() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Ended:
-    """A process that ran to its end, or until it said what was waited for."""
+    """A process that ran to its end, or until it said what was waited for. `memory` is the most bytes it held, or what this
+    process held when it started it, whichever is more: Linux counts from before the command takes its place."""
 
     seconds: float
     memory: int

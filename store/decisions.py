@@ -13,13 +13,22 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from store.database import Store
 from store.records import Run
-from store.schema import PAIR_UP, PAIRED
+from store.schema import FIRST_PROBLEM, PAIRED
 
 # Premises paired in one transaction: about half a second's work, so that other writers wait at most that long.
 PREMISES_AT_ONCE = 200_000
 
-# The reasons beside a hypothesis' own problem, in the order in which the rule asks.
-REASONS = ("unscored", "a<alpha", "b>beta", "a<b+gamma", "copy", "duplicate")
+# What the scores of a premise must pass, in the order in which the view `decisions` asks, each under the reason for which a
+# premise that does not is dropped.
+LEVELS = {
+    "unscored": "a NOTNULL AND b NOTNULL",
+    "a<alpha": "a >= {alpha}",
+    "b>beta": "b <= {beta}",
+    "a<b+gamma": "a >= b + {gamma} - 1e-9",
+}
+
+# With `swap`, a pair whose scores are reversed changes roles.
+SWAPPED = "iif(:swap, max(a, b), a) AS a, iif(:swap, min(a, b), b) AS b"
 
 
 def plain(text: str) -> str:
@@ -63,9 +72,16 @@ def _pair(store: Store, score: Run) -> Iterator[int]:
     while start < last:
         stop = min(start + PREMISES_AT_ONCE, last)
         with store.writing() as connection:
+            places = {"score": score.id, "gen": score.parent, "start": start, "stop": stop}
+            within = "premise > :start AND premise <= :stop"
             connection.execute(
-                f"{PAIR_UP} WHERE score.id = ? AND scores.premise > ? AND scores.premise <= ? GROUP BY scores.premise",
-                [score.id, start, stop],
+                f"INSERT OR IGNORE INTO pairs (run, premise, a, b) {PAIRED} WHERE run = :score AND {within} GROUP BY premise",
+                places,
+            )
+            connection.execute(
+                f"UPDATE pairs SET problem = {FIRST_PROBLEM} WHERE run = :score AND premise IN"
+                f" (SELECT premise FROM drafts WHERE run = :gen AND problem IS NOT NULL AND {within})",
+                places,
             )
         start = stop
         yield _paired(store, score)
@@ -97,24 +113,27 @@ def _paired(store: Store, score: Run) -> int:
 
 def counts(store: Store, run: Run) -> dict[str, object]:
     """Premises, kept, dropped, the drops by first reason, and the funnel from premises to kept."""
-    score = store.parent(run)
-    problems = [
-        problem
-        for (problem,) in store.rows(
-            "SELECT DISTINCT problem FROM drafts WHERE run = ? AND problem IS NOT NULL", [score.parent]
-        )
-    ]
-    names = [*problems, *REASONS]
-    # Counted side by side in one pass: GROUP BY would sort the reasons of all premises.
-    total, *numbers = store.one(
-        "WITH made AS MATERIALIZED (SELECT reason FROM decisions WHERE run = ?)"
-        f" SELECT count(*), {', '.join(['count(*) FILTER (WHERE reason = ?)'] * len(names))} FROM made",
-        [run.id, *names],
+    names = ("score", "alpha", "beta", "gamma", "swap")
+    rule = dict(zip(names, store.one(f"SELECT {', '.join(names)} FROM rules WHERE run = ?", [run.id]), strict=True))
+    # One pass over the numbers: those that pass the first level, the first two, and so on. What falls between two levels is
+    # dropped for the reason of the second; grouping by the view's reasons would sort a million texts.
+    passed, conditions = ["count(*)", "count(*) FILTER (WHERE problem IS NULL)"], "problem IS NULL"
+    for level in LEVELS.values():
+        conditions += f" AND {level.format(alpha=':alpha', beta=':beta', gamma=':gamma')}"
+        passed.append(f"count(*) FILTER (WHERE {conditions})")
+    pairs = f"(SELECT run, problem, {SWAPPED} FROM pairs)" if rule["swap"] else "pairs"
+    total, generated, *numbers = store.one(f"SELECT {', '.join(passed)} FROM {pairs} WHERE run = :score", rule)
+    found = {
+        reason: above - below
+        for reason, above, below in zip(LEVELS, [generated, *numbers], numbers, strict=False)
+        if above > below
+    }
+    found |= store.rows(
+        "SELECT problem, count(*) FROM pairs WHERE run = ? AND problem IS NOT NULL GROUP BY problem", [run.parent]
     )
-    found = {name: number for name, number in zip(names, numbers, strict=True) if number}
+    found |= store.rows("SELECT reason, count(*) FROM repeats WHERE run = ? GROUP BY reason", [run.id])
     reasons = dict(sorted(found.items(), key=lambda why: (-why[1], why[0])))
     dropped = sum(reasons.values())
-    generated = total - sum(reasons.get(problem, 0) for problem in problems)
     funnel = {
         "premises": total,
         "generated": generated,
@@ -126,14 +145,15 @@ def counts(store: Store, run: Run) -> dict[str, object]:
 
 def sweep(store: Store, score: Run, grid: Sequence[tuple[float, float, float]], swap: bool) -> list[int]:
     """How many triplets each (alpha, beta, gamma) of the grid would keep. Writes nothing."""
+    place = {"alpha": "(value ->> 0)", "beta": "(value ->> 1)", "gamma": "(value ->> 2)"}
+    passed = " AND ".join(LEVELS.values()).format(**place)
     return [
         count
         for (count,) in store.rows(
-            "WITH usable AS MATERIALIZED (SELECT iif(:swap, max(a, b), a) AS a, iif(:swap, min(a, b), b) AS b FROM"
-            f" ({PAIRED} WHERE score.id = :score GROUP BY scores.premise)"
-            " WHERE problem IS NULL AND a NOTNULL AND b NOTNULL)"
-            " SELECT (SELECT count(*) FROM usable WHERE a >= value ->> 0 AND b <= value ->> 1"
-            " AND a >= b + (value ->> 2) - 1e-9) FROM json_each(:grid)",
-            {"score": score.id, "swap": swap, "grid": json.dumps(grid)},
+            f"WITH usable AS MATERIALIZED (SELECT {SWAPPED} FROM"
+            f" ({PAIRED} WHERE run = :score AND premise NOT IN"
+            "   (SELECT premise FROM drafts WHERE run = :gen AND problem IS NOT NULL) GROUP BY premise))"
+            f" SELECT (SELECT count(*) FROM usable WHERE {passed}) FROM json_each(:grid)",
+            {"score": score.id, "gen": score.parent, "swap": swap, "grid": json.dumps(grid)},
         )
     ]

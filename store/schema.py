@@ -21,17 +21,17 @@ APPLICATION_ID = 0x6D637372
 # is up to date does not import sqlite-utils.
 MIGRATIONS = ("m001_store", "m002_decisions_are_a_view")
 
-# Both scores of each premise side by side, with the first problem of its hypotheses; a condition and a GROUP BY follow.
+# Both scores of each premise side by side; a condition and a GROUP BY follow.
 PAIRED = """
-    SELECT scores.run AS run, scores.premise AS premise,
-           max(scores.value) FILTER (WHERE scores.role = 'entailment') AS a,
-           max(scores.value) FILTER (WHERE scores.role = 'contradiction') AS b,
-           (SELECT problem FROM drafts WHERE drafts.run = score.parent AND drafts.premise = scores.premise
-            AND problem IS NOT NULL ORDER BY role DESC LIMIT 1) AS problem
-    FROM runs AS score JOIN scores ON scores.run = score.id
+    SELECT run, premise, max(value) FILTER (WHERE role = 'entailment') AS a,
+           max(value) FILTER (WHERE role = 'contradiction') AS b FROM scores
 """
-PAIR_UP = f"INSERT OR IGNORE INTO pairs (run, premise, a, b, problem) {PAIRED}"
 
+# The first problem of a pair's hypotheses. Few have one, so it is looked up for these alone.
+FIRST_PROBLEM = """
+    (SELECT problem FROM drafts JOIN runs AS score ON score.parent = drafts.run
+     WHERE score.id = pairs.run AND drafts.premise = pairs.premise AND problem IS NOT NULL ORDER BY role DESC LIMIT 1)
+"""
 
 TABLES = [
     """
@@ -205,14 +205,15 @@ VIEWS = [
 
 # One statement after the other; what the table `decisions` held is what the view gives.
 SIDE_BY_SIDE = [
-    # Filled by one statement a batch (store/premises.py, store/drafts.py): a trigger wrote a segment of the index for every
-    # row, which took more time than all else of an import.
+    # The full-text index is filled by one statement a batch (store/premises.py, store/drafts.py): a trigger wrote a segment
+    # of the index for every row, which took more time than all else of an import.
     "DROP TRIGGER premises_ai",
     "DROP TRIGGER drafts_ai",
     "CREATE INDEX drafts_with_problem ON drafts(run, premise, role, problem) WHERE problem IS NOT NULL",
+    # Without foreign keys: made from `scores`, which has them, and checking them again takes a tenth of a first curation.
     """
     CREATE TABLE pairs (
-        run TEXT NOT NULL REFERENCES runs(id),
+        run TEXT NOT NULL,
         premise INTEGER NOT NULL,
         a REAL,
         b REAL,
@@ -243,7 +244,8 @@ SIDE_BY_SIDE = [
     SELECT id, parent, config ->> 'alpha', config ->> 'beta', config ->> 'gamma', config ->> 'swap_reversed'
     FROM runs WHERE stage = 'curate'
     """,
-    f"{PAIR_UP} WHERE scores.run IN (SELECT score FROM rules) GROUP BY scores.run, scores.premise",
+    f"INSERT INTO pairs (run, premise, a, b) {PAIRED} WHERE run IN (SELECT score FROM rules) GROUP BY run, premise",
+    f"UPDATE pairs SET problem = {FIRST_PROBLEM} WHERE premise IN (SELECT premise FROM drafts WHERE problem IS NOT NULL)",
     "INSERT INTO repeats SELECT run, premise, reason FROM decisions WHERE reason IN ('copy', 'duplicate')",
     "DROP VIEW triplets",
     "DROP TABLE decisions",
