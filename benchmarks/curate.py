@@ -9,7 +9,6 @@ default, so neither side compares texts.
 from __future__ import annotations
 
 import csv
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -41,7 +40,7 @@ def measure(settings: harness.Settings) -> harness.Record:
 
         def never_curated() -> None:
             million.remove(store_path)
-            shutil.copyfile(made.path, store_path)
+            million.copy_to(made, store_path)
 
         return race(
             "curate", "curate a million scored premises", 1.0, settings, made, store_path, rows, kept,

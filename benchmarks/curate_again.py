@@ -6,16 +6,15 @@ same script run again, so it reads its CSV again.
 
 from __future__ import annotations
 
-import shutil
 from contextlib import closing
 
-from benchmarks import curate, harness
+from benchmarks import curate, harness, million
 from store.database import Store
 
 
 def measure(settings: harness.Settings) -> harness.Record:
     with curate.side_by_side(settings) as (made, store_path, rows, kept):
-        shutil.copyfile(made.path, store_path)
+        million.copy_to(made, store_path)
         with closing(Store.open(store_path)) as store:
             curate.decide(store, made, curate.ALPHA)
         return curate.race(

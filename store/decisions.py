@@ -15,7 +15,7 @@ from store.database import Store
 from store.records import Run
 from store.schema import FIRST_PROBLEM, PAIRED
 
-# Premises paired in one transaction: about half a second's work, so that other writers wait at most that long.
+# Premises paired in one transaction: less than half a second's work, so that other writers wait at most that long.
 PREMISES_AT_ONCE = 200_000
 
 # What the scores of a premise must pass, in the order in which the view `decisions` asks, each under the reason for which a
@@ -67,24 +67,25 @@ def _pair(store: Store, score: Run) -> Iterator[int]:
     """Put the two scores of each premise side by side, where an earlier curation has not; yields how many are."""
     (last,) = store.one("SELECT coalesce(max(premise), 0) FROM scores WHERE run = ?", [score.id])
     (start,) = store.one("SELECT coalesce(max(premise), 0) FROM pairs WHERE run = ?", [score.id])
+    done = _paired(store, score)
     if start == last:
-        yield _paired(store, score)
+        yield done
     while start < last:
         stop = min(start + PREMISES_AT_ONCE, last)
         with store.writing() as connection:
             places = {"score": score.id, "gen": score.parent, "start": start, "stop": stop}
             within = "premise > :start AND premise <= :stop"
-            connection.execute(
+            done += connection.execute(
                 f"INSERT OR IGNORE INTO pairs (run, premise, a, b) {PAIRED} WHERE run = :score AND {within} GROUP BY premise",
                 places,
-            )
+            ).rowcount
             connection.execute(
                 f"UPDATE pairs SET problem = {FIRST_PROBLEM} WHERE run = :score AND premise IN"
                 f" (SELECT premise FROM drafts WHERE run = :gen AND problem IS NOT NULL AND {within})",
                 places,
             )
         start = stop
-        yield _paired(store, score)
+        yield done
 
 
 def _drop(store: Store, run: Run, reason: str, chosen: str) -> None:
