@@ -1,8 +1,10 @@
 """Claim: deciding a million scored premises takes no longer than pandas takes, from CSV, with the same rule.
 
-Both sides end with the premises counted by the first reason for which they are dropped, and with the kept triplets where a
-training reads them: ours in the store, the reference in a CSV file. Without that file the reference is faster; that time
-is in the record too. Neither side's start of the interpreter and imports count. Copies and duplicates are not dropped by
+Both sides end with the premises counted by the first reason for which they are dropped, and with a lasting answer that a
+training can read: ours in the store, the reference as a CSV file of the kept triplets. That choice decides the claim: most
+of the reference's time is its file, while ours stores which triplets are kept and leaves their texts where they are. So
+the record also holds the reference's time without its file, the ratio to that, and what reading the kept triplets out of
+the store takes. Neither side's start of the interpreter and imports count. Copies and duplicates are not dropped by
 default, so neither side compares texts.
 """
 
@@ -10,11 +12,11 @@ from __future__ import annotations
 
 import csv
 import sqlite3
+import statistics
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,7 @@ from stages import curate
 from stages.config import CurateConfig
 from store import training
 from store.database import Store
+from store.records import Run, Triplet
 
 COLUMNS = ("premise", "entailment", "contradiction", "e_problem", "c_problem", "a", "b")
 TEXTS = list(COLUMNS[:3])
@@ -71,19 +74,21 @@ def race(
     prepare: Callable[[], None],
 ) -> harness.Record:
     """Each alpha a round, the first of which does not count; `prepare` runs before each, outside the clock."""
-    ours, reference, unwritten = [], [], []
+    ours, reference, unwritten, read = [], [], [], []
     for alpha in alphas:
         prepare()
         with closing(Store.open(store_path)) as store:
             seconds, found = harness.timed(lambda store=store, alpha=alpha: decide(store, made, alpha))  # type: ignore[misc]
             ours.append(seconds)
-            counted, wanted = found.counts["reasons"], None
+            counted = found.counts["reasons"]
             seconds, wanted = harness.timed(lambda alpha=alpha: read_and_decide(rows, alpha, kept))  # type: ignore[misc]
             reference.append(seconds)
             unwritten.append(harness.timed(lambda alpha=alpha: read_and_decide(rows, alpha, None))[0])  # type: ignore[misc]
             if counted != wanted:
                 raise AssertionError(f"other reasons: {counted}, {wanted}")
-            same = check_kept(store, found, kept)
+            reading, triplets = harness.timed(lambda store=store, run=found: training.triplets(store, run))  # type: ignore[misc]
+            read.append(reading)
+            same = check_kept(triplets, found, kept)
     return harness.Record(
         name=name,
         claim=claim,
@@ -94,11 +99,15 @@ def race(
         race=harness.Race(*([round(one, 4) for one in side[1:]] for side in (ours, reference))),
         same=same,
         sizes={"csv_bytes": rows.stat().st_size, "store_bytes": made.path.stat().st_size},
-        extra={"reference_seconds_without_writing": [round(one, 4) for one in unwritten[1:]]},
+        extra={
+            "reference_seconds_without_its_file": [round(one, 4) for one in unwritten[1:]],
+            "ratio_without_its_file": round(statistics.median(unwritten[1:]) / statistics.median(ours[1:]), 3),
+            "our_seconds_to_read_the_kept_triplets": [round(one, 4) for one in read[1:]],
+        },
     )
 
 
-def decide(store: Store, made: million.Million, alpha: float) -> Any:
+def decide(store: Store, made: million.Million, alpha: float) -> Run:
     """Our side: the curate run."""
     config = CurateConfig(alpha, BETA, GAMMA)
     for _ in curate.run(store, config, made.score):
@@ -125,10 +134,10 @@ def read_and_decide(rows: Path, alpha: float, kept: Path | None) -> Reasons:
     return {name: n for name, n in {**problem.value_counts().to_dict(), **reasons}.items() if n}
 
 
-def check_kept(store: Store, run: Any, kept: Path) -> str:
+def check_kept(triplets: list[Triplet], run: Run, kept: Path) -> str:
     """Raise unless the store's triplets are those of the file, in the same order."""
     wanted = pd.read_csv(kept)
-    ours = pd.DataFrame(training.triplets(store, run), columns=TEXTS)
+    ours = pd.DataFrame(triplets, columns=TEXTS)
     if not (len(ours) == run.counts["kept"] and (ours.to_numpy() == wanted.to_numpy()).all()):
         raise AssertionError("another set is kept")
     return f"first reasons of all premises counted alike; the same {len(ours):,} triplets kept, text for text"
