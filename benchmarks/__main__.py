@@ -24,7 +24,9 @@ NAMES = (
     "train_step",
     "train_step_bfloat16",
     "encode",
+    "write_rows",
     "curate",
+    "curate_again",
     "inspect_rejected",
     "resume_check",
 )

@@ -16,8 +16,10 @@ import os
 import platform
 import resource
 import statistics
+import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
@@ -103,9 +105,7 @@ class Record:
             "same": self.same,
             "sizes": dict(self.sizes),
             "extra": dict(self.extra),
-            "date": date.today().isoformat(),
-            "machine": machine(),
-            "versions": versions(),
+            **_when_and_where(),
         }
         if self.limit is not None:
             found["limit"] = {
@@ -114,6 +114,77 @@ class Record:
                 "share_reached": round(self.limit.seconds / ours, 3),
             }
         return found
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One claim with nothing to race against: what was measured must stay below what is asked. Seconds of each round, and
+    where memory is asked for, the most bytes a round held."""
+
+    name: str
+    claim: str
+    seconds: list[float]
+    at_most_seconds: float
+    same: str
+    sizes: Mapping[str, Any]
+    memory: int | None = None
+    at_most_memory: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """The record as it is written."""
+        return {
+            "name": self.name,
+            "claim": self.claim,
+            "measured": {"seconds": round(statistics.median(self.seconds), 3), "bytes": self.memory},
+            "at_most": {"seconds": self.at_most_seconds, "bytes": self.at_most_memory},
+            "seconds": self.seconds,
+            "same": self.same,
+            "sizes": dict(self.sizes),
+            "extra": dict(self.extra),
+            **_when_and_where(),
+        }
+
+
+def _when_and_where() -> dict[str, Any]:
+    return {"date": date.today().isoformat(), "machine": machine(), "versions": versions()}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process that ran to its end, or until it said what was waited for. `memory` is the most bytes it held, or what this
+    process held when it started it, whichever is more: Linux counts from before the command takes its place."""
+
+    seconds: float
+    memory: int
+    out: str
+
+
+def process(command: Sequence[str], until: str | None = None) -> Ended:
+    """Run a command as a user does. With `until`, only up to the line on stderr that holds it; then it is stopped.
+
+    Raises RuntimeError where the command fails, or ends without having said it.
+    """
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        started = time.perf_counter()
+        going = subprocess.Popen(command, stdout=out, stderr=err if until is None else subprocess.PIPE, text=True)
+        said = until is None
+        if going.stderr is not None:
+            said = any(until in line for line in going.stderr if until is not None)
+        seconds = time.perf_counter() - started
+        if until is not None:
+            going.kill()
+        _, status, usage = os.wait4(going.pid, 0)
+        if until is None:
+            seconds = time.perf_counter() - started
+        going.returncode = os.waitstatus_to_exitcode(status)
+        if going.stderr is not None:
+            going.stderr.close()
+        out.seek(0)
+        if not said or (until is None and going.returncode):
+            err.seek(0)
+            raise RuntimeError(f"{' '.join(command)} ended with {going.returncode}: {err.read()}")
+        return Ended(seconds, usage.ru_maxrss * 1024, out.read())
 
 
 def race(ours: Callable[[], Result], reference: Callable[[], Result], rounds: int) -> tuple[Race, Result, Result]:

@@ -26,6 +26,8 @@ def read(folder: Path) -> list[Document]:
 
 def line(record: Document) -> str:
     """One record in one line."""
+    if "at_most" in record:
+        return f"{record['name']}: {_figure(record['measured'])} (asked: at most {_figure(record['at_most'])})"
     asked = f" (asked: {record['at_least']:g}×)" if record["at_least"] else ""
     return f"{record['name']}: {record['ratio']:.2f}×{asked}, {_rate(record)}"
 
@@ -37,6 +39,11 @@ def markdown(records: Sequence[Document]) -> str:
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for record in records:
+        if "at_most" in record:
+            rows.append(
+                f"| {record['claim']} | - | - | at most {_figure(record['at_most'])} | {_figure(record['measured'])} | - |"
+            )
+            continue
         asked = f"{record['at_least']:g}×" if record["at_least"] else "-"
         share = f"{record['limit']['share_reached'] * 100:.0f} %" if record.get("limit") else "-"
         rows.append(
@@ -66,6 +73,12 @@ def section(records: Sequence[Document]) -> str:
 def _machine(machine: Document) -> str:
     features = f" with {machine['features'][0]}" if machine.get("features") else ""
     return machine.get("gpu") or f"{machine['cores']} cores of an {machine['processor']}{features}"
+
+
+def _figure(figure: Document) -> str:
+    """Seconds, and megabytes where memory was asked for."""
+    memory = f", {figure['bytes'] / 1e6:,.0f} MB" if figure["bytes"] else ""
+    return f"{figure['seconds']:g} s{memory}"
 
 
 def _rate(record: Document) -> str:

@@ -172,6 +172,8 @@ def _refuse_unusable(path: Path, number: int, text: str) -> None:
             f"{path}, line {number} has {len(text):,} characters; a premise has at most {LONGEST:,}",
             "split it into sentences, or leave it out",
         )
+    if text.isprintable():
+        return  # nearly every line; a control character is never printable
     for character in text:
         if character < " " or "\x7f" <= character <= "\x9f" or unicodedata.category(character) == "Cs":
             if character == "\t":

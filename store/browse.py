@@ -52,28 +52,34 @@ def rows(
     offset: int = 0,
 ) -> list[Row]:
     """A page of rows in the order of their premises. `search` finds words in premises and hypotheses."""
-    where, values = ["e.run = :gen", "e.role = 'entailment'"], _runs(shown)
+    where, values = ["TRUE"], _runs(shown)
     if rejected:
-        where.append("decisions.verdict = 'drop'")
+        where.append("verdict = 'drop'")
     if reason is not None:
-        where.append("decisions.reason = :reason")
+        where.append("reason = :reason")
         values["reason"] = reason
     if search is not None:
         where.append(
-            "e.premise IN (SELECT rowid FROM premises_fts WHERE premises_fts MATCH :search"
+            "premise IN (SELECT rowid FROM premises_fts WHERE premises_fts MATCH :search"
             " UNION SELECT premise FROM drafts WHERE run = :gen AND id IN"
             " (SELECT rowid FROM drafts_fts WHERE drafts_fts MATCH :search))"
         )
         values["search"] = _words(search)
+    if shown.curate is not None:
+        every = "SELECT premise, verdict, reason FROM decisions WHERE run = :curate"
+    else:
+        every = "SELECT premise, NULL AS verdict, NULL AS reason FROM drafts WHERE run = :gen AND role = 'entailment'"
+    # The page is chosen by numbers alone; texts are read for its rows only.
     found = store.rows(
-        "SELECT premises.text, e.text, c.text, se.value, sc.value, decisions.verdict, decisions.reason, e.premise"
-        " FROM drafts AS e"
-        " JOIN drafts AS c ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'"
-        " JOIN premises ON premises.id = e.premise"
-        " LEFT JOIN scores AS se ON se.run = :score AND se.premise = e.premise AND se.role = 'entailment'"
-        " LEFT JOIN scores AS sc ON sc.run = :score AND sc.premise = e.premise AND sc.role = 'contradiction'"
-        " LEFT JOIN decisions ON decisions.run = :curate AND decisions.premise = e.premise"
-        f" WHERE {' AND '.join(where)} ORDER BY e.premise LIMIT :limit OFFSET :offset",
+        f"WITH page AS MATERIALIZED (SELECT * FROM ({every}) WHERE {' AND '.join(where)}"
+        " ORDER BY premise LIMIT :limit OFFSET :offset)"
+        " SELECT premises.text, e.text, c.text, se.value, sc.value, page.verdict, page.reason, page.premise"
+        " FROM page JOIN premises ON premises.id = page.premise"
+        " JOIN drafts AS e ON e.run = :gen AND e.premise = page.premise AND e.role = 'entailment'"
+        " JOIN drafts AS c ON c.run = :gen AND c.premise = page.premise AND c.role = 'contradiction'"
+        " LEFT JOIN scores AS se ON se.run = :score AND se.premise = page.premise AND se.role = 'entailment'"
+        " LEFT JOIN scores AS sc ON sc.run = :score AND sc.premise = page.premise AND sc.role = 'contradiction'"
+        " ORDER BY page.premise",
         {**values, "limit": limit, "offset": offset},
     )
     return [Row(*row) for row in found]
@@ -105,6 +111,8 @@ def funnel(store: Store, shown: View) -> dict[str, Any]:
 
 def reasons(store: Store, curate: Run) -> list[str]:
     """The reasons that occur in a curate run."""
+    if curate.finished:
+        return sorted(curate.counts["reasons"])
     return [
         row[0]
         for row in store.rows(
@@ -129,14 +137,16 @@ class Listed(NamedTuple):
 
 
 def runs(store: Store) -> list[Listed]:
-    """Every run, oldest first, with the premises (train: steps) it has done."""
+    """Every run, oldest first, with the premises (train: steps) it has done. A finished run has counted them already."""
     return [
         Listed(Run(row[0], row[1], row[2], row[3], json.loads(row[4]), row[5], json.loads(row[6])), row[7], row[8])
         for row in store.rows(
             "SELECT id, stage, version, parent, config, finished, counts, started, CASE stage"
-            " WHEN 'gen' THEN (SELECT count(*) FROM drafts WHERE run = runs.id AND role = 'entailment')"
-            " WHEN 'score' THEN (SELECT count(*) FROM scores WHERE run = runs.id AND role = 'entailment')"
-            " WHEN 'curate' THEN (SELECT count(*) FROM decisions WHERE run = runs.id)"
+            " WHEN 'gen' THEN coalesce(counts ->> 'premises',"
+            " (SELECT count(*) FROM drafts WHERE run = runs.id AND role = 'entailment'))"
+            " WHEN 'score' THEN coalesce(((counts ->> 'scored') + (counts ->> 'unparsable')) / 2,"
+            " (SELECT count(*) FROM scores WHERE run = runs.id AND role = 'entailment'))"
+            " WHEN 'curate' THEN coalesce(counts ->> 'premises', (SELECT count(*) FROM decisions WHERE run = runs.id))"
             " WHEN 'train' THEN (SELECT count(*) FROM steps WHERE run = runs.id)"
             " ELSE (SELECT count(DISTINCT task) FROM metrics WHERE run = runs.id) END"
             " FROM runs ORDER BY started, rowid"

@@ -1,7 +1,8 @@
 """Decisions: which triplets are kept, and the first reason for which one is not. Arrow: scores -> decision.
 
-The rule (MultiCSR, eq. 4) is written once, as one SQL expression, so that moving a threshold reads two numbers a
-premise and never a model: keep iff a >= alpha and b <= beta and a >= b + gamma, with a = sim(x, x+), b = sim(x, x-).
+The rule (MultiCSR, eq. 4) is written once, in the view `decisions` (store/schema.py): keep iff a >= alpha and b <= beta and
+a >= b + gamma, with a = sim(x, x+), b = sim(x, x-). It reads `pairs`, which is filled once a score run; so moving a
+threshold writes one row of `rules`, reads two numbers a premise, and never a model.
 """
 
 from __future__ import annotations
@@ -12,41 +13,22 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from store.database import Store
 from store.records import Run
+from store.schema import FIRST_PROBLEM, PAIRED
 
-# Premises decided in one transaction: about a second's work, so that other writers wait at most that long.
+# Premises paired in one transaction: less than half a second's work, so that other writers wait at most that long.
 PREMISES_AT_ONCE = 200_000
 
-# Both hypotheses of a premise side by side. With `swap`, a pair whose scores are reversed (a < b) changes roles, as the
-# released MultiCSR code does; the paper drops it.
-PAIRS = """
-    SELECT e.premise AS premise, e.problem AS e_problem, c.problem AS c_problem,
-           iif(:swap AND se.value < sc.value, sc.value, se.value) AS a,
-           iif(:swap AND se.value < sc.value, se.value, sc.value) AS b,
-           coalesce(:swap AND se.value < sc.value, 0) AS swapped,
-           premises.text AS x,
-           iif(:swap AND se.value < sc.value, c.text, e.text) AS x_plus,
-           iif(:swap AND se.value < sc.value, e.text, c.text) AS x_minus
-    FROM drafts AS e
-    JOIN drafts AS c ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'
-    JOIN premises ON premises.id = e.premise
-    LEFT JOIN scores AS se ON se.run = :score AND se.premise = e.premise AND se.role = 'entailment'
-    LEFT JOIN scores AS sc ON sc.run = :score AND sc.premise = e.premise AND sc.role = 'contradiction'
-    WHERE e.run = :gen AND e.role = 'entailment'
-"""
+# What the scores of a premise must pass, in the order in which the view `decisions` asks, each under the reason for which a
+# premise that does not is dropped.
+LEVELS = {
+    "unscored": "a NOTNULL AND b NOTNULL",
+    "a<alpha": "a >= {alpha}",
+    "b>beta": "b <= {beta}",
+    "a<b+gamma": "a >= b + {gamma} - 1e-9",
+}
 
-# The first reason that applies, NULL to keep. Scores are rounded when they are stored, gamma and b are not added in
-# binary to the same digits, hence the tiny allowance: 3.3 >= 2.3 + 1.0 must hold.
-REASON = """
-    CASE
-        WHEN e_problem IS NOT NULL THEN e_problem
-        WHEN c_problem IS NOT NULL THEN c_problem
-        WHEN a IS NULL OR b IS NULL THEN 'unscored'
-        WHEN a < :alpha THEN 'a<alpha'
-        WHEN b > :beta THEN 'b>beta'
-        WHEN a < b + :gamma - 1e-9 THEN 'a<b+gamma'
-        WHEN :copies AND (plain(x_plus) = plain(x) OR plain(x_minus) = plain(x)) THEN 'copy'
-    END
-"""
+# With `swap`, a pair whose scores are reversed changes roles.
+SWAPPED = "iif(:swap, max(a, b), a) AS a, iif(:swap, min(a, b), b) AS b"
 
 
 def plain(text: str) -> str:
@@ -55,67 +37,104 @@ def plain(text: str) -> str:
 
 
 def decide(store: Store, run: Run, thresholds: Mapping[str, float | bool]) -> Iterator[int]:
-    """Decide every premise of the gen run behind `run`, yielding how many are decided.
+    """Decide every premise of the score run behind `run`, yielding how many are decided.
 
     `thresholds`: alpha, beta, gamma, and the options copies, duplicates, swap.
     """
-    score = store.parent(run)
-    values = {**thresholds, "gen": score.parent, "score": score.id, "run": run.id}
-    store.db.conn.create_function("plain", 1, plain, deterministic=True)
-    (last,) = store.one("SELECT coalesce(max(premise), 0) FROM drafts WHERE run = ?", [score.parent])
-    (first,) = store.one("SELECT coalesce(max(premise), 0) FROM decisions WHERE run = ?", [run.id])
-    for start in range(first, last, PREMISES_AT_ONCE):
-        with store.writing() as connection:
-            connection.execute(
-                "INSERT INTO decisions (run, premise, verdict, reason, swapped)"
-                " SELECT :run, premise, iif(reason IS NULL, 'keep', 'drop'), reason, swapped FROM"
-                f" (SELECT *, {REASON} AS reason FROM ({PAIRS} AND e.premise > :start AND e.premise <= :stop))",
-                {**values, "start": start, "stop": min(start + PREMISES_AT_ONCE, last)},
-            )
-        yield decided(store, run)
-    if thresholds["duplicates"]:
-        _drop_duplicates(store, values)
-        yield decided(store, run)
-
-
-def _drop_duplicates(store: Store, values: Mapping[str, object]) -> None:
-    """Of kept triplets that read the same, keep the first. Runs last: only a kept triplet can make another redundant."""
     with store.writing() as connection:
         connection.execute(
-            "UPDATE decisions SET verdict = 'drop', reason = 'duplicate' WHERE run = :run AND premise IN ("
-            " SELECT premise FROM (SELECT pairs.premise, row_number() OVER ("
-            " PARTITION BY plain(x), plain(x_plus), plain(x_minus) ORDER BY pairs.premise) AS place"
-            f" FROM ({PAIRS}) AS pairs JOIN decisions AS made"
-            " ON made.run = :run AND made.premise = pairs.premise AND made.verdict = 'keep') WHERE place > 1)",
-            values,
+            "INSERT OR IGNORE INTO rules (run, score, alpha, beta, gamma, swap)"
+            " VALUES (:run, :score, :alpha, :beta, :gamma, :swap)",
+            {**thresholds, "run": run.id, "score": run.parent},
+        )
+    yield from _pair(store, store.parent(run))
+    if thresholds["copies"]:
+        _drop(store, run, "copy", "SELECT premise_id FROM ({kept}) WHERE x IN (x_plus, x_minus)")
+    if thresholds["duplicates"]:
+        # Last: only a kept triplet can make another one redundant.
+        first = "row_number() OVER (PARTITION BY x, x_plus, x_minus ORDER BY premise_id) = 1"
+        _drop(
+            store,
+            run,
+            "duplicate",
+            f"SELECT premise_id FROM (SELECT premise_id, {first} AS first FROM ({{kept}})) WHERE NOT first",
+        )
+    if thresholds["copies"] or thresholds["duplicates"]:
+        yield decided(store, run)
+
+
+def _pair(store: Store, score: Run) -> Iterator[int]:
+    """Put the two scores of each premise side by side, where an earlier curation has not; yields how many are."""
+    (last,) = store.one("SELECT coalesce(max(premise), 0) FROM scores WHERE run = ?", [score.id])
+    (start,) = store.one("SELECT coalesce(max(premise), 0) FROM pairs WHERE run = ?", [score.id])
+    done = _paired(store, score)
+    if start == last:
+        yield done
+    while start < last:
+        stop = min(start + PREMISES_AT_ONCE, last)
+        with store.writing() as connection:
+            places = {"score": score.id, "gen": score.parent, "start": start, "stop": stop}
+            within = "premise > :start AND premise <= :stop"
+            done += connection.execute(
+                f"INSERT OR IGNORE INTO pairs (run, premise, a, b) {PAIRED} WHERE run = :score AND {within} GROUP BY premise",
+                places,
+            ).rowcount
+            connection.execute(
+                f"UPDATE pairs SET problem = {FIRST_PROBLEM} WHERE run = :score AND premise IN"
+                f" (SELECT premise FROM drafts WHERE run = :gen AND problem IS NOT NULL AND {within})",
+                places,
+            )
+        start = stop
+        yield done
+
+
+def _drop(store: Store, run: Run, reason: str, chosen: str) -> None:
+    """Drop what `chosen` picks from the triplets kept so far, by how their texts read. Read first, then written at once."""
+    store.connection.create_function("plain", 1, plain, deterministic=True)
+    kept = (
+        "SELECT premise_id, plain(premise) AS x, plain(entailment) AS x_plus, plain(contradiction) AS x_minus"
+        " FROM triplets WHERE run = :run"
+    )
+    found = store.rows(chosen.format(kept=kept), {"run": run.id})
+    with store.writing() as connection:
+        connection.executemany(
+            "INSERT INTO repeats (run, premise, reason) VALUES (?, ?, ?)", ((run.id, id, reason) for (id,) in found)
         )
 
 
 def decided(store: Store, run: Run) -> int:
     """How many premises have a decision."""
-    (count,) = store.one("SELECT count(*) FROM decisions WHERE run = ?", [run.id])
+    return _paired(store, store.parent(run))
+
+
+def _paired(store: Store, score: Run) -> int:
+    (count,) = store.one("SELECT count(*) FROM pairs WHERE run = ?", [score.id])
     return int(count)
 
 
 def counts(store: Store, run: Run) -> dict[str, object]:
     """Premises, kept, dropped, the drops by first reason, and the funnel from premises to kept."""
-    reasons = dict(
-        store.rows(
-            "SELECT reason, count(*) FROM decisions WHERE run = ? AND verdict = 'drop' GROUP BY reason"
-            " ORDER BY count(*) DESC, reason",
-            [run.id],
-        )
+    names = ("score", "alpha", "beta", "gamma", "swap")
+    rule = dict(zip(names, store.one(f"SELECT {', '.join(names)} FROM rules WHERE run = ?", [run.id]), strict=True))
+    # One pass over the numbers: those that pass the first level, the first two, and so on. What falls between two levels is
+    # dropped for the reason of the second; grouping by the view's reasons would sort a million texts.
+    passed, conditions = ["count(*)", "count(*) FILTER (WHERE problem IS NULL)"], "problem IS NULL"
+    for level in LEVELS.values():
+        conditions += f" AND {level.format(alpha=':alpha', beta=':beta', gamma=':gamma')}"
+        passed.append(f"count(*) FILTER (WHERE {conditions})")
+    pairs = f"(SELECT run, problem, {SWAPPED} FROM pairs)" if rule["swap"] else "pairs"
+    total, generated, *numbers = store.one(f"SELECT {', '.join(passed)} FROM {pairs} WHERE run = :score", rule)
+    found = {
+        reason: above - below
+        for reason, above, below in zip(LEVELS, [generated, *numbers], numbers, strict=False)
+        if above > below
+    }
+    found |= store.rows(
+        "SELECT problem, count(*) FROM pairs WHERE run = ? AND problem IS NOT NULL GROUP BY problem", [run.parent]
     )
-    total = decided(store, run)
+    found |= store.rows("SELECT reason, count(*) FROM repeats WHERE run = ? GROUP BY reason", [run.id])
+    reasons = dict(sorted(found.items(), key=lambda why: (-why[1], why[0])))
     dropped = sum(reasons.values())
-    score = store.parent(run)
-    unusable = sum(
-        reasons.get(problem, 0)
-        for (problem,) in store.rows(
-            "SELECT DISTINCT problem FROM drafts WHERE run = ? AND problem IS NOT NULL", [score.parent]
-        )
-    )
-    generated = total - unusable
     funnel = {
         "premises": total,
         "generated": generated,
@@ -127,13 +146,15 @@ def counts(store: Store, run: Run) -> dict[str, object]:
 
 def sweep(store: Store, score: Run, grid: Sequence[tuple[float, float, float]], swap: bool) -> list[int]:
     """How many triplets each (alpha, beta, gamma) of the grid would keep. Writes nothing."""
+    place = {"alpha": "(value ->> 0)", "beta": "(value ->> 1)", "gamma": "(value ->> 2)"}
+    passed = " AND ".join(LEVELS.values()).format(**place)
     return [
         count
         for (count,) in store.rows(
-            "WITH pairs AS MATERIALIZED (SELECT a, b FROM"
-            f" ({PAIRS}) WHERE e_problem IS NULL AND c_problem IS NULL AND a NOTNULL AND b NOTNULL)"
-            " SELECT (SELECT count(*) FROM pairs WHERE a >= value ->> 0 AND b <= value ->> 1"
-            " AND a >= b + (value ->> 2) - 1e-9) FROM json_each(:grid)",
-            {"gen": score.parent, "score": score.id, "swap": swap, "grid": json.dumps(grid)},
+            f"WITH usable AS MATERIALIZED (SELECT {SWAPPED} FROM"
+            f" ({PAIRED} WHERE run = :score AND premise NOT IN"
+            "   (SELECT premise FROM drafts WHERE run = :gen AND problem IS NOT NULL) GROUP BY premise))"
+            f" SELECT (SELECT count(*) FROM usable WHERE {passed}) FROM json_each(:grid)",
+            {"score": score.id, "gen": score.parent, "swap": swap, "grid": json.dumps(grid)},
         )
     ]

@@ -27,7 +27,8 @@ def missing(store: Store, run: Run, source: str, last: int, after: int, limit: i
     return [
         Premise(*row)
         for row in store.rows(
-            "SELECT id, text FROM premises"
+            # By id from where the last window ended: through the index of positions each window would read the whole source.
+            "SELECT id, text FROM premises NOT INDEXED"
             " WHERE source = :source AND position <= :last AND id > :after"
             " AND NOT EXISTS (SELECT 1 FROM drafts WHERE run = :run AND premise = premises.id)"
             " ORDER BY id LIMIT :limit",
@@ -49,6 +50,7 @@ def add(store: Store, run: Run, rows: Sequence[DraftRow]) -> None:
         for text in {row.prompt for row in rows}:
             connection.execute("INSERT OR IGNORE INTO prompts (text) VALUES (?)", [text])
             (prompts[text],) = connection.execute("SELECT id FROM prompts WHERE text = ?", [text]).fetchone()
+        (before,) = connection.execute("SELECT coalesce(max(id), 0) FROM drafts").fetchone()
         connection.executemany(
             "INSERT INTO drafts (run, premise, role, text, raw, problem, prompt, tokens)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -57,6 +59,7 @@ def add(store: Store, run: Run, rows: Sequence[DraftRow]) -> None:
                 for row in rows
             ),
         )
+        connection.execute("INSERT INTO drafts_fts (rowid, text) SELECT id, text FROM drafts WHERE id > ?", [before])
 
 
 def counts(store: Store, run: Run) -> dict[str, int]:

@@ -7,8 +7,9 @@ from itertools import islice
 
 from store.database import Store, now
 
-# Rows of one transaction: enough to write fast, few enough that another writer waits milliseconds.
-ROWS_AT_ONCE = 10_000
+# Rows of one transaction: the index of texts is written all over, so many rows at once write each of its pages less often;
+# few enough that another writer waits a second or two.
+ROWS_AT_ONCE = 50_000
 
 
 def is_imported(store: Store, source: str) -> bool:
@@ -32,9 +33,13 @@ def add(
     pending, read = iter(texts), 0
     while batch := list(islice(pending, ROWS_AT_ONCE)):
         with store.writing() as connection:
+            (before,) = connection.execute("SELECT coalesce(max(id), 0) FROM premises").fetchone()
             connection.executemany(
                 "INSERT OR IGNORE INTO premises (source, position, text) VALUES (?, ?, ?)",
                 ((source, position, text) for position, text in batch),
+            )
+            connection.execute(
+                "INSERT INTO premises_fts (rowid, text) SELECT id, text FROM premises WHERE id > ?", [before]
             )
         read += len(batch)
         yield read

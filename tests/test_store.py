@@ -155,9 +155,11 @@ def test_tables_refuse_wrong_types_and_values(store: Store) -> None:
         "INSERT INTO premises (source, position, text) VALUES ('made', 99, NULL)",
         "INSERT INTO premises (source, position, text) VALUES ('nowhere', 1, 'x')",
         f"INSERT INTO scores (run, premise, role, value, reply) VALUES ('{score.id}', {id}, 'neutral', 1.0, '')",
-        f"INSERT INTO decisions (run, premise, verdict, reason) VALUES ('{score.id}', {id}, 'maybe', 'x')",
-        f"INSERT INTO decisions (run, premise, verdict, reason) VALUES ('{score.id}', {id}, 'keep', 'b>beta')",
-        f"INSERT INTO decisions (run, premise, verdict, reason) VALUES ('{score.id}', {id}, 'drop', NULL)",
+        f"INSERT INTO pairs (run, premise, a, b) VALUES ('{score.id}', {id}, 'high', 1.0)",
+        f"INSERT INTO rules (run, score, alpha, beta, gamma, swap) VALUES ('nobody', '{score.id}', 3.0, 3.0, 1.0, 0)",
+        f"INSERT INTO rules (run, score, alpha, beta, gamma, swap) VALUES ('{gen.id}', '{score.id}', 3.0, 3.0, 1.0, 2)",
+        f"INSERT INTO rules (run, score, alpha, beta, gamma, swap) VALUES ('{gen.id}', '{score.id}', NULL, 3.0, 1.0, 0)",
+        f"INSERT INTO repeats (run, premise, reason) VALUES ('{score.id}', {id}, 'b>beta')",
         f"UPDATE scores SET value = 'high' WHERE run = '{score.id}'",
         f"UPDATE scores SET value = 5.1 WHERE run = '{score.id}'",
         f"UPDATE scores SET value = -0.1 WHERE run = '{score.id}'",
@@ -173,8 +175,16 @@ def test_tables_refuse_wrong_types_and_values(store: Store) -> None:
     before = content(store)
     for statement in wrong:
         with pytest.raises(sqlite3.IntegrityError):
-            store.db.conn.execute(statement)
+            store.connection.execute(statement)
     assert content(store) == before
+
+
+def test_nobody_writes_a_decision_by_hand(store: Store) -> None:
+    _, score, there = scored(store, MADE[:1])
+    with pytest.raises(sqlite3.OperationalError, match="view"):
+        store.connection.execute(
+            f"INSERT INTO decisions (run, premise, verdict) VALUES ('{score.id}', {there[0].id}, 'keep')"
+        )
 
 
 def test_a_batch_is_stored_whole_or_not_at_all(store: Store) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from rows import GEN, Made, add_premises, content, scored
+from sqlite_utils import Database
 
-from store import database, premises, schema, vectors
+from store import database, migrations, premises, schema, vectors
 from store.database import Store
 from store.records import Problem
 
@@ -203,17 +204,17 @@ def test_a_creation_cut_short_anywhere_is_taken_up_again(tmp_path: Path) -> None
     for steps in range(6):
         path = tmp_path / f"cut{steps}.db"
         connection = sqlite3.connect(path, isolation_level=None)
-        cut = Store(connection, path)
+        Store(connection, path)
         if steps > 0:
             connection.execute("PRAGMA journal_mode = WAL")
         if steps > 1:
             connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         if steps > 2:
-            schema.migrations.ensure_migrations_table(cut.db)
+            migrations.migrations.ensure_migrations_table(Database(connection))
         if steps > 3:
-            schema.migrations.apply(cut.db, stop_before=schema.migrations._migrations[-1].name)
+            migrations.migrations.apply(Database(connection), stop_before=schema.MIGRATIONS[-1])
         if steps > 4:
-            schema.migrations.apply(cut.db)
+            migrations.apply(connection)
         connection.close()
         opened = Store.open(path)
         scored(opened, MADE)
@@ -238,18 +239,18 @@ def test_a_migration_that_fails_leaves_nothing_and_is_tried_again(path: Path) ->
     broken = [True]
 
     @later()
-    def m001_more(db: database.Database) -> None:
+    def m001_more(db: Database) -> None:
         db.execute("CREATE TABLE more (x INTEGER) STRICT")
         if broken:
             raise RuntimeError("power cut")
 
     opened = Store.open(path)
     with pytest.raises(RuntimeError):
-        later.apply(opened.db)
+        later.apply(Database(opened.connection))
     assert opened.one("SELECT count(*) FROM sqlite_master WHERE name = 'more'") == (0,)
-    assert len(later.pending(opened.db)) == 1
+    assert len(later.pending(Database(opened.connection))) == 1
     broken.clear()
-    later.apply(opened.db)
+    later.apply(Database(opened.connection))
     assert opened.one("SELECT count(*) FROM more") == (0,)
 
 

@@ -1,0 +1,35 @@
+"""Bringing a file up to the schema. One migration mechanism, sqlite-utils' own: a migration and its record commit together.
+
+Imported only when a store is created or upgraded: sqlite-utils loads pandas where that is installed, half a second that
+`multicsr inspect` would feel.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+from store import schema
+
+migrations = Migrations("multicsr")
+
+
+def apply(connection: sqlite3.Connection) -> None:
+    """Apply what is missing."""
+    migrations.apply(Database(connection, execute_plugins=False))
+
+
+@migrations()
+def m001_store(db: Database) -> None:
+    for statement in schema.TABLES + schema.VIEWS:
+        db.execute(statement)
+    db["premises"].enable_fts(["text"], fts_version="FTS5", create_triggers=True)  # type: ignore[union-attr]
+    db["drafts"].enable_fts(["text"], fts_version="FTS5", create_triggers=True)  # type: ignore[union-attr]
+
+
+@migrations()
+def m002_decisions_are_a_view(db: Database) -> None:
+    for statement in schema.SIDE_BY_SIDE:
+        db.execute(statement)
