@@ -1,6 +1,7 @@
 # make reproduce   set everything up, then run the main job on the embedded models (DATA=DIR SEEDS=N SCALE=paper)
 # make test        set everything up, then run the tests
 # make check       format, lint, types, tests
+# make bench       measure every claim about speed and put the table into README.md (DATA=DIR ROUNDS=N)
 # make bench-gpu   measure the claims about a GPU, on a machine with one
 
 PYTHON ?= python3
@@ -10,8 +11,9 @@ SCALE ?= mini
 SEEDS ?= 2
 EXPERIMENT ?= t3
 OUT ?= reproduction
+ROUNDS ?= 3
 
-.PHONY: setup reproduce test check format bench-gpu clean
+.PHONY: setup reproduce test check format bench bench-gpu clean
 
 setup: $(VENV)/.ready
 
@@ -40,8 +42,17 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench-gpu: setup
-	$(BIN)/python -m benchmarks gpu --device cuda
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks --rounds $(ROUNDS) $(if $(DATA),--data $(DATA))
+	$(BIN)/python -m benchmarks --readme
+
+bench-gpu: $(VENV)/.bench
+	$(BIN)/python -m benchmarks gpu --device cuda --rounds $(ROUNDS)
+
+# What the references need: other libraries' trainers, and pandas.
+$(VENV)/.bench: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
+	touch $@
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

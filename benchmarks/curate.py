@@ -89,10 +89,11 @@ def race(
             reading, triplets = harness.timed(lambda store=store, run=found: training.triplets(store, run))  # type: ignore[misc]
             read.append(reading)
             same = check_kept(triplets, found, kept)
+    bare = statistics.median(unwritten[1:]) / statistics.median(ours[1:])
     return harness.Record(
         name=name,
         claim=claim,
-        reference="pandas from CSV, the same rule, kept triplets written to CSV",
+        reference=f"pandas from CSV, the same rule, kept triplets written to CSV ({bare:.2f}× without writing them)",
         at_least=at_least,
         unit="premises",
         count=made.written["premises"].rows,
@@ -101,7 +102,7 @@ def race(
         sizes={"csv_bytes": rows.stat().st_size, "store_bytes": made.path.stat().st_size},
         extra={
             "reference_seconds_without_its_file": [round(one, 4) for one in unwritten[1:]],
-            "ratio_without_its_file": round(statistics.median(unwritten[1:]) / statistics.median(ours[1:]), 3),
+            "ratio_without_its_file": round(bare, 3),
             "our_seconds_to_read_the_kept_triplets": [round(one, 4) for one in read[1:]],
         },
     )

@@ -12,12 +12,13 @@ from __future__ import annotations
 import statistics
 from dataclasses import replace
 
+import torch
+
 from benchmarks import generation, gpu, harness, writing
 from benchmarks.gpu_gen_encoder_decoder import shape
 from benchmarks.harness import Limit, Record, Settings
 from benchmarks.writing import Work
 from stages import prompts as prompt_sets
-from stages.models import device as devices
 from stages.models.language import LanguageModel
 
 PREMISES, PREMISES_QUICK = 128, 4
@@ -30,7 +31,7 @@ EQUAL_ROUNDED = 0.4  # in bfloat16 random weights have many close choices
 
 def measure(settings: Settings) -> Record:
     """Race both sides in bfloat16; compare their texts, and in float32 on a few premises."""
-    where = devices.device(settings.device)
+    where = torch.device(settings.device)
     part = writing.premises(settings, PREMISES_QUICK if settings.quick else PREMISES)
     prompts = replace(prompt_sets.load("flan-t5"), one_sentence=False)
     small = shape(vocabulary=32128, layers=8, width=512, head=64, heads=6, forward=1024)

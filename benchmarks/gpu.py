@@ -114,7 +114,7 @@ def measure(claim: Claim, settings: Settings) -> Record:
 def device(settings: Settings) -> torch.device:
     """The device asked for. Ends the program in one line where it is not there, or could only give empty figures."""
     try:
-        where = devices.device(settings.device)
+        where = torch.device(devices.device(settings.device))
     except Unusable as problem:
         raise SystemExit(
             f"error: {problem.what}; the GPU's benchmarks can be tried with --device cpu --quick"

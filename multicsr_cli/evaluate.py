@@ -142,7 +142,7 @@ def make(
         return loading.encoder(found, where, pooler)
 
     parent = trained.id if trained else None
-    ticks = stage.run(store, config, parent, tasks, load, batch, str(where), notes_of(data=data))
+    ticks = stage.run(store, config, parent, tasks, load, batch, where, notes_of(data=data))
     screen.drive(ticks, title or f"eval {config.model}", "tasks", announce=title is None)
     return store.begin("eval", stage.VERSION, config, parent)
 

@@ -102,7 +102,7 @@ class Plan:
     config: Any
     prompts: Any
     load: Callable[[], Any]
-    device: Any
+    device: str
     notes: dict[str, str]
 
 
@@ -177,7 +177,7 @@ def make(
         repeated = premises.duplicates(store, source.name)
         if repeated or source.blank:
             screen.say(f"{source.path.name}: {repeated:,} repeated and {source.blank:,} blank lines left out")
-    ticks = gen.run(store, made.config, made.prompts, made.load, batch, str(made.device), made.notes)
+    ticks = gen.run(store, made.config, made.prompts, made.load, batch, made.device, made.notes)
     work = screen.drive(ticks, title or f"gen ω {made.config.omega:g}", "premises", announce=title is None)
     return store.begin("gen", gen.VERSION, made.config, None), work
 
@@ -195,8 +195,8 @@ def summary(run: Run, work: screen.Work) -> dict[str, Any]:
     }
 
 
-def resolve(device: str, dtype: str) -> tuple[Any, str]:
-    """(torch device, number format) behind --device and --dtype."""
+def resolve(device: str, dtype: str) -> tuple[str, str]:
+    """(device, number format) behind --device and --dtype."""
     if dtype not in ("auto", "float32", "bfloat16"):
         raise Problem(f"--dtype {dtype!r} is not known", "give auto, float32 or bfloat16")
     from stages.models import device as devices
@@ -205,7 +205,7 @@ def resolve(device: str, dtype: str) -> tuple[Any, str]:
     return where, devices.dtype(dtype, where)
 
 
-def language_model(found: Located, where: Any, dtype: str) -> Callable[[], Any]:
+def language_model(found: Located, where: str, dtype: str) -> Callable[[], Any]:
     """A function that loads the LLM when it is first needed."""
 
     def load() -> Any:

@@ -129,7 +129,7 @@ def make(store: Store, parent: Run, made: Plan, batch: int | None, title: str | 
         made.prompts,
         made.load,
         batch,
-        str(made.device),
+        made.device,
         made.notes,
     )
     work = screen.drive(ticks, title or f"score by {made.config.by}", "premises", announce=title is None)

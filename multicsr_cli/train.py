@@ -205,7 +205,7 @@ def make(
 
     notes = notes_of(dev=dev, data=data)
     loaders = stage.Loaders(load_base, load_guide if guide else None)
-    ticks = stage.run(store, config, parent, dev_task, loaders, batch, str(where), notes=notes)
+    ticks = stage.run(store, config, parent, dev_task, loaders, batch, where, notes=notes)
     work = screen.drive(ticks, title or f"train seed {seed}", "steps", announce=title is None)
     return store.begin("train", stage.VERSION, config, parent.id), work
 

@@ -64,6 +64,8 @@ def writing(
     others begin. Greedy unless `sampling` is given. With omega = 0 (or no noise) a line is ordinary decoding; if no line has
     more, each costs one stream.
     """
+    if not lines:
+        return
     waiting = deque(range(len(lines)))
     size = min(at_once or len(lines), len(lines))
     desks = _Desks(llm, prompts, lines, sampling, size)

@@ -1,16 +1,31 @@
-"""Devices and number formats: what --device and --dtype mean on this machine. Loads torch, but no model library."""
+"""Devices and number formats: what --device and --dtype mean on this machine.
+
+Loads torch only where the answer needs it: a command with nothing left to do must say so at once, and loading torch takes
+about a second.
+"""
 
 from __future__ import annotations
 
-import torch
+import sys
+from pathlib import Path
 
 from stages.models.problem import Unusable
 
+# What a graphics driver puts there: NVIDIA's, that of Windows' Linux, AMD's.
+DRIVERS = ("nvidia*", "dxg", "kfd")
 
-def device(name: str) -> torch.device:
-    """The device called `name`: auto, cpu, cuda or cuda:N. Raises Unusable where it is not there."""
+# How Linux names the instructions that multiply bfloat16 faster than float32.
+FAST_BFLOAT16 = frozenset({"amx_bf16", "avx512_bf16"})
+
+
+def device(name: str) -> str:
+    """The device called `name` (auto, cpu, cuda or cuda:N), as torch calls it. Raises Unusable where it is not there."""
+    if name == "cpu" or (name == "auto" and not may_have_gpu()):
+        return "cpu"
+    import torch
+
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         wanted = torch.device(name)
     except RuntimeError:
@@ -23,16 +38,32 @@ def device(name: str) -> torch.device:
             f"--device {name} was asked for, and this machine has {count or 'no'} CUDA device{'s' * (count != 1)}",
             "use --device auto or --device cpu",
         )
-    return wanted
+    return str(wanted)
 
 
-def dtype(name: str, where: torch.device) -> str:
-    """`name`, with auto resolved: bfloat16 where the processor multiplies it faster than float32, else float32."""
+def may_have_gpu(devices: Path = Path("/dev")) -> bool:
+    """False only where there is certainly none: on Linux, without a driver's files. Elsewhere only torch can tell."""
+    return sys.platform != "linux" or any(True for driver in DRIVERS for _ in devices.glob(driver))
+
+
+def dtype(name: str, where: str) -> str:
+    """`name`, with auto resolved: bfloat16 where the device multiplies it faster than float32, else float32."""
     if name != "auto":
         return name
-    if where.type == "cuda":
+    if where.startswith("cuda"):
+        import torch
+
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        has = torch.cpu.get_capabilities()
-        fast = bool(has.get("amx_bf16") or has.get("avx512_bf16"))
+        fast = bool(processor_flags() & FAST_BFLOAT16)
     return "bfloat16" if fast else "float32"
+
+
+def processor_flags(listing: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """What the processor can do, in the words of Linux; on another system asked of torch."""
+    if not listing.is_file():
+        import torch
+
+        return frozenset(name for name, has in torch.cpu.get_capabilities().items() if has is True)
+    lines = listing.read_text(encoding="ascii", errors="replace").splitlines()
+    return frozenset(flag for line in lines if line.startswith("flags") for flag in line.partition(":")[2].split())

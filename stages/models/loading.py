@@ -36,7 +36,7 @@ logging.disable_progress_bar()
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def language_model(found: Located, where: torch.device, dtype: str) -> LanguageModel:
+def language_model(found: Located, where: torch.device | str, dtype: str) -> LanguageModel:
     """Load an LLM for generation. The embedded one is converted into the user's cache on first use."""
     folder = _converted(found) if found.gguf else found.folder
     config = _config(found.name, folder)
@@ -47,7 +47,7 @@ def language_model(found: Located, where: torch.device, dtype: str) -> LanguageM
     return LanguageModel(moved(model, where, found.name), tokenizer, found.name)
 
 
-def encoder(found: Located, where: torch.device, pooler: str | None = None) -> Encoder:
+def encoder(found: Located, where: torch.device | str, pooler: str | None = None) -> Encoder:
     """Load a sentence encoder in float32. `pooler` overrides what the folder records.
 
     Raises Unusable where neither says how to pool, or where the pooler's MLP would have to be made up.
@@ -72,7 +72,7 @@ def encoder(found: Located, where: torch.device, pooler: str | None = None) -> E
     return moved(made, where, found.name).eval()
 
 
-def moved(model: Module, where: torch.device, name: str) -> Module:
+def moved(model: Module, where: torch.device | str, name: str) -> Module:
     """`model` on the device `where`. Raises Unusable if its weights do not fit there."""
     try:
         return nn.Module.to(model, where)
@@ -86,7 +86,7 @@ def moved(model: Module, where: torch.device, name: str) -> Module:
         ) from error
 
 
-def trainable(found: Located, where: torch.device, pooler: str, seed: int) -> Encoder:
+def trainable(found: Located, where: torch.device | str, pooler: str, seed: int) -> Encoder:
     """Load a base to train with `pooler`; the `cls` pooler starts from a fresh MLP drawn by `seed`, as SimCSE does."""
     base = encoder(found, where, "cls_before_pooler" if pooler == "cls" else pooler)
     if pooler == "cls":
