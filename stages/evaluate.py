@@ -11,7 +11,7 @@ from functools import partial
 from stages.batches import Batches, SentenceEncoder
 from stages.config import EvalConfig
 from stages.stage import COMPLETE, Notes, Tick, Ticks
-from stages.tasks import sts
+from stages.tasks.task import Figure, Task
 from store import training
 from store.database import Store
 from store.records import Problem
@@ -24,7 +24,7 @@ def run(
     store: Store,
     config: EvalConfig,
     parent: str | None,
-    tasks: Sequence[sts.Task],
+    tasks: Sequence[Task],
     load: Callable[[], SentenceEncoder],
     batch: int | None,
     device: str,
@@ -46,7 +46,7 @@ def run(
             if model is None:
                 model = load()
             try:
-                figures = sts.evaluate(task, partial(batches.encode, model))
+                figures = task.evaluate(partial(batches.encode, model))
             except ValueError as error:
                 raise Problem(f"{task.name} cannot be evaluated: {error}", "check its data") from None
             training.add_metrics(store, run, [_row(task.name, figure) for figure in figures])
@@ -55,5 +55,5 @@ def run(
         store.finish(run, {"tasks": len(tasks)})
 
 
-def _row(task: str, figure: sts.Figure, step: int = 0) -> MetricRow:
+def _row(task: str, figure: Figure, step: int = 0) -> MetricRow:
     return MetricRow(task, figure.subset, figure.name, step, figure.value, figure.n, figure.error)

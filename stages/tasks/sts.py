@@ -7,18 +7,15 @@ each, their mean, and their mean weighted by size. A task knows nothing of model
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from stages.tasks.files import Unreadable, fields, lines, number, senteval_root
 from stages.tasks.metrics import cosine, spearman
-
-Encode = Callable[[Sequence[str]], np.ndarray]
+from stages.tasks.task import Encode, Figure
 
 YEARS = {
     "sts12": ("MSRpar", "MSRvid", "SMTeuroparl", "surprise.OnWN", "surprise.SMTnews"),
@@ -61,18 +58,12 @@ class Task:
         """Every sentence once, in order of appearance."""
         return list(dict.fromkeys(text for subset in self.subsets for text in subset.first + subset.second))
 
+    def evaluate(self, encode: Encode) -> list[Figure]:
+        """The headline, and where the task has subsets, means over them and each of them."""
+        return evaluate(self, encode)
+
 
 FEWEST_PAIRS = 4  # below that the standard error of a rank correlation is not defined
-
-
-class Figure(NamedTuple):
-    """A metric of a task or of one of its subsets: times 100, over n pairs, with its standard error where it has one."""
-
-    subset: str
-    name: str
-    value: float
-    n: int
-    error: float | None
 
 
 def load(name: str, data: Path | None, split: str = "test") -> Task:
