@@ -43,7 +43,7 @@ def run(
         return
     drafts.keep_prompt_set(store, prompts.digest, prompts.name, prompts.toml)
     last = premises.last_position(store, config.premises, config.limit)
-    total = premises.count(store, config.premises, last)
+    total = premises.count(store, config.premises, config.limit)
     batches = Batches(batch, "premises", device)
     with store.only_writer(run):
         done, fresh, after, writer = drafts.done(store, run), 0, 0, None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from store.database import Store
-from store.records import DraftRow, Premise, Run
+from store.records import ROLES, DraftRow, Premise, Run
 
 
 def keep_prompt_set(store: Store, digest: str, name: str, toml: str) -> None:
@@ -38,9 +38,9 @@ def missing(store: Store, run: Run, source: str, last: int, after: int, limit: i
 
 
 def done(store: Store, run: Run) -> int:
-    """How many premises have both their hypotheses."""
-    (count,) = store.one("SELECT count(*) FROM drafts WHERE run = ? AND role = 'entailment'", [run.id])
-    return int(count)
+    """How many premises have both their hypotheses: they are stored together."""
+    (count,) = store.one("SELECT count(*) FROM drafts WHERE run = ?", [run.id])
+    return int(count) // len(ROLES)
 
 
 def add(store: Store, run: Run, rows: Sequence[DraftRow]) -> None:

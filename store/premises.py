@@ -69,7 +69,7 @@ def last_position(store: Store, source: str, limit: int | None) -> int:
     return int(last)
 
 
-def count(store: Store, source: str, last: int) -> int:
-    """How many premises of `source` lie at or before position `last`."""
-    (number,) = store.one("SELECT count(*) FROM premises WHERE source = ? AND position <= ?", [source, last])
-    return int(number)
+def count(store: Store, source: str, limit: int | None) -> int:
+    """How many premises a run with this `limit` has: those of an imported source are counted when it is imported."""
+    (distinct,) = store.one("SELECT rows - duplicates FROM sources WHERE name = ?", [source])
+    return int(distinct if limit is None else min(limit, distinct))

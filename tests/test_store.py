@@ -109,7 +109,7 @@ def test_premises_are_stored_once_a_source_with_their_first_position(store: Stor
     assert store.rows("SELECT position, text FROM premises ORDER BY position") == [(1, "one"), (2, "two"), (5, "three")]
     assert premises.duplicates(store, "s") == 2
     assert [premises.last_position(store, "s", limit) for limit in (1, 2, 3, 9, None)] == [1, 2, 5, 5, 5]
-    assert [premises.count(store, "s", last) for last in (0, 1, 4, 5)] == [0, 1, 2, 3]
+    assert [premises.count(store, "s", limit) for limit in (1, 2, 3, 9, None)] == [1, 2, 3, 3, 3]
     list(premises.add(store, "other", "o.txt", "e", 1, [(1, "one")]))
     assert store.one("SELECT count(*) FROM premises WHERE text = 'one'") == (2,)
 
