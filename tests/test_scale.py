@@ -114,7 +114,7 @@ def test_a_window_of_missing_premises_is_read_from_where_the_last_one_ended(stor
 TOKENS, WIDTH = 8, 384
 
 # Of a triplet: three rows of ids with where they end, and the digest of the premise. Arrays grow by a sixteenth ahead of
-# their need, which may be an eighth of the difference between one size and its double; a text kept would add as much again.
+# their need: an eighth of the difference between one size and its double, either way. A text kept would add half of it.
 ROWS_BYTES = 3 * (4 * TOKENS + 8) + 8
 
 
@@ -163,5 +163,5 @@ def test_training_holds_token_ids_of_its_triplets_and_nothing_else(tiny_encoder:
         found.append(prepared(store, store.run(gen.id), tiny_encoder))
         store.close()
     held, most = ((more - less) / (many - few) for less, more in zip(found[1], found[2], strict=True))
-    assert ROWS_BYTES <= held < 1.25 * ROWS_BYTES
+    assert 0.75 * ROWS_BYTES < held < 1.25 * ROWS_BYTES
     assert most < 1.25 * ROWS_BYTES
