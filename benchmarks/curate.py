@@ -86,7 +86,7 @@ def race(
             unwritten.append(harness.timed(lambda alpha=alpha: read_and_decide(rows, alpha, None))[0])  # type: ignore[misc]
             if counted != wanted:
                 raise AssertionError(f"other reasons: {counted}, {wanted}")
-            reading, triplets = harness.timed(lambda store=store, run=found: training.triplets(store, run))  # type: ignore[misc]
+            reading, triplets = harness.timed(lambda store=store, run=found: list(training.triplets(store, run)))  # type: ignore[misc]
             read.append(reading)
             same = check_kept(triplets, found, kept)
     bare = statistics.median(unwritten[1:]) / statistics.median(ours[1:])

@@ -13,27 +13,32 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stages.batches import Batches
-from stages.card import model_card
+from stages.card import EXAMPLES, model_card
 from stages.config import TrainConfig
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.tasks import sts
 from stages.tasks.files import Unreadable
 from store import training, vectors
 from store.database import Store
-from store.records import Problem, Run, Triplet
+from store.records import Problem, Run
 from store.training import MetricRow, StepRow
+
+if TYPE_CHECKING:
+    from stages.models.fit import MaskVectors
 
 VERSION = 2
 
-# How many texts go to the mask model at once, to be sorted by length; their vectors are one transaction.
+# How many texts go to the mask model at once, to be sorted by length; their vectors are one transaction and one write.
 WINDOW = 1024
 
 # Seconds of training that a kill may cost.
@@ -77,11 +82,12 @@ def run(
         steps = run.counts["steps"]
         yield Tick(steps, steps, COMPLETE)
         return
-    triplets = training.triplets(store, parent)
-    if not triplets:
+    count = training.count_triplets(store, parent)
+    if not count:
         raise _nothing_kept(parent)
     with store.only_writer(run):
-        yield from _train(store, run, config, triplets, dev, loaders, Batches(batch, "texts", device), resume_seconds)
+        batches = Batches(batch, "texts", device)
+        yield from _train(store, run, config, parent, count, dev, loaders, batches, resume_seconds)
 
 
 def _nothing_kept(parent: Run) -> Problem:
@@ -95,7 +101,8 @@ def _train(
     store: Store,
     run: Run,
     config: TrainConfig,
-    triplets: list[Triplet],
+    parent: Run,
+    count: int,
     dev: sts.Task,
     loaders: Loaders,
     batches: Batches,
@@ -106,13 +113,8 @@ def _train(
     mask = None
     if loaders.mask is not None:
         assert config.mask_model_fingerprint is not None
-        yield from _encode_once(store, config.mask_model_fingerprint, triplets, loaders.mask, batches)
-        mask = fit.MaskVectors(
-            *(
-                _read_vectors(store, config.mask_model_fingerprint, list(column))
-                for column in zip(*triplets, strict=True)
-            )
-        )
+        fingerprint = config.mask_model_fingerprint
+        mask = yield from _mask_vectors(store, parent, count, fingerprint, loaders.mask, batches)
     recipe = fit.Recipe(
         config.tau,
         config.sigma,
@@ -123,10 +125,10 @@ def _train(
         config.seed,
         config.dtype,
     )
-    total = fit.steps_in(len(triplets), config.train_batch, config.epochs)
+    total = fit.steps_in(count, config.train_batch, config.epochs)
     yield Tick(0, total, "loading the encoder")
     encoder = loaders.base()
-    going = fit.Training(encoder, triplets, mask, recipe)
+    going = fit.Training(encoder, training.triplets(store, parent), mask, recipe)
     best: dict[str, Any] = {}
     resume = training.checkpoint(store, run, "resume")
     if resume is not None:
@@ -171,7 +173,7 @@ def _train(
     top = training.best_step(store, run, dev.name, "spearman")
     assert top is not None
     counts = {
-        "triplets": len(triplets),
+        "triplets": count,
         "steps": total,
         "masked_share": training.masked_share(store, run),
         "best_step": top.step,
@@ -179,7 +181,8 @@ def _train(
     }
     yield Tick(total, total, "writing the model")
     folder = store.files / "models" / run.id
-    checkpoint.save(encoder, folder, model_card(run, counts, training.recipe(store, run), triplets))
+    examples = list(islice(training.triplets(store, parent), EXAMPLES))
+    checkpoint.save(encoder, folder, model_card(run, counts, training.recipe(store, run), examples))
     training.add_checkpoint(store, run, "model", top.step, folder)
     store.finish(run, counts)
     _remove(training.forget_resume_points(store, run))
@@ -207,10 +210,17 @@ def _best_before(store: Store, run: Run, dev: sts.Task, step: int) -> float:
     return max(before, default=-np.inf)
 
 
-def _encode_once(
-    store: Store, model: str, triplets: Sequence[Triplet], load: Callable[[], Any], batches: Batches
-) -> Iterator[Tick]:
-    """Make sure the mask model's vector of every text is in the cache, loading the model only if one is not."""
+def _mask_vectors(
+    store: Store, parent: Run, count: int, model: str, load: Callable[[], Any], batches: Batches
+) -> Generator[Tick, None, MaskVectors]:
+    """The mask model's vectors of all `count` triplets; it is loaded only if one is not in the cache.
+
+    They are too many for memory, so they lie in a file that batches read their rows from. It has no name and goes with
+    the process, however that ends; a training that is resumed writes it again from the cache.
+    """
+    from stages.models.encoder import normalised
+    from stages.models.fit import MaskVectors
+
     loaded: list[Any] = []
 
     def encode(texts: list[str]) -> list[bytes]:
@@ -218,16 +228,18 @@ def _encode_once(
             loaded.append(load())
         return [row.astype("<f4").tobytes() for row in batches.encode(loaded[0], texts)]
 
-    texts = [text for triplet in triplets for text in triplet]
-    for done, total in vectors.cached(store, model, texts, encode, WINDOW):
-        yield Tick(done, total, "mask model", warning=batches.warning())
-
-
-def _read_vectors(store: Store, model: str, texts: list[str]) -> np.ndarray:
-    """Cached vectors (n, w), scaled to length 1."""
-    from stages.models.encoder import normalised
-
-    return normalised(np.stack([np.frombuffer(row, dtype="<f4") for row in vectors.read(store, model, texts)]))
+    texts = (text for triplet in training.triplets(store, parent) for text in triplet)
+    windows = iter(lambda: list(islice(texts, WINDOW)), [])
+    done, total = 0, 3 * count
+    yield Tick(done, total, "mask model")
+    with TemporaryFile(dir=store.files) as file:
+        for rows in vectors.cached(store, model, windows, encode):
+            file.write(normalised(np.stack([np.frombuffer(row, dtype="<f4") for row in rows])).tobytes())
+            done += len(rows)
+            yield Tick(done, total, "mask model", warning=batches.warning())
+        file.flush()
+        every = np.memmap(file, dtype=np.float32, mode="r").reshape(count, 3, -1)
+    return MaskVectors(every[:, 0], every[:, 1], every[:, 2])
 
 
 def _fields(step: Any) -> tuple[int, int, float, float, float]:

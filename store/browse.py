@@ -167,19 +167,15 @@ def written(store: Store, gen: Run) -> Written:
     """How often hypotheses copy their premise (case, punctuation and spacing aside), and how varied contradictions are."""
     from store.decisions import plain
 
-    texts = store.rows(
-        "SELECT premises.text, e.text, c.text FROM drafts AS e"
+    store.connection.create_function("plain", 1, plain, deterministic=True)
+    count, *found = store.one(
+        "SELECT count(*), count(*) FILTER (WHERE plain(premises.text) = plain(e.text)),"
+        " count(*) FILTER (WHERE plain(premises.text) = plain(c.text)), count(DISTINCT plain(c.text)) FROM drafts AS e"
         " JOIN drafts AS c ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'"
         " JOIN premises ON premises.id = e.premise WHERE e.run = ? AND e.role = 'entailment'",
         [gen.id],
     )
-    count = max(len(texts), 1)
-    return Written(
-        len(texts),
-        sum(plain(x) == plain(e) for x, e, _ in texts) / count,
-        sum(plain(x) == plain(c) for x, _, c in texts) / count,
-        len({plain(c) for _, _, c in texts}) / count,
-    )
+    return Written(count, *(number / max(count, 1) for number in found))
 
 
 def ordered_share(store: Store, score: Run) -> float:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from store.database import Store, now
 from store.records import Run, Triplet
+
+# Premises whose triplets are read at once.
+PREMISES_AT_ONCE = 4096
 
 
 class StepRow(NamedTuple):
@@ -33,14 +36,30 @@ class MetricRow(NamedTuple):
     error: float | None
 
 
-def triplets(store: Store, run: Run) -> list[Triplet]:
-    """The triplets of a curate run (kept) or a gen run (all), in the order of their premises."""
-    return [
-        Triplet(*row)
+def triplets(store: Store, run: Run) -> Iterator[Triplet]:
+    """The triplets of a curate run (kept) or a gen run (all), in the order of their premises.
+
+    Streams: memory does not grow with the run, and no cursor is open between two of them.
+    """
+    gen = run if run.stage == "gen" else store.parent(store.parent(run))
+    # Windows of ids, not of rows: to find its next rows in order, the view would read all that are left.
+    before, last = store.one(
+        "SELECT (SELECT min(premise) FROM drafts WHERE run = :gen) - 1, (SELECT max(premise) FROM drafts WHERE run = :gen)",
+        {"gen": gen.id},
+    )
+    for start in range(before or 0, last or 0, PREMISES_AT_ONCE):
         for row in store.rows(
-            "SELECT premise, entailment, contradiction FROM triplets WHERE run = ? ORDER BY premise_id", [run.id]
-        )
-    ]
+            "SELECT premise, entailment, contradiction FROM triplets"
+            " WHERE run = ? AND premise_id > ? AND premise_id <= ? ORDER BY premise_id",
+            [run.id, start, start + PREMISES_AT_ONCE],
+        ):
+            yield Triplet(*row)
+
+
+def count_triplets(store: Store, run: Run) -> int:
+    """How many `triplets` there are."""
+    (count,) = store.one("SELECT count(*) FROM triplets WHERE run = ?", [run.id])
+    return int(count)
 
 
 def add_progress(store: Store, run: Run, steps: Sequence[StepRow], metrics: Sequence[MetricRow] = ()) -> None:

@@ -13,43 +13,32 @@ from contextlib import contextmanager
 
 from store.database import BUSY_SECONDS, Store, explain
 
-# Rows read or written at once; below SQLite's limit on parameters in every build.
+# Rows read at once; below SQLite's limit on parameters in every build.
 ROWS_AT_ONCE = 500
 
 
 def cached(
-    store: Store, model: str, texts: Sequence[str], encode: Callable[[list[str]], Iterable[bytes]], batch: int
-) -> Iterator[tuple[int, int]]:
-    """Compute the vectors of `texts` that are missing for `model` (a fingerprint), yielding (done, total)."""
-    unique = list(dict.fromkeys(texts))
-    with _open(store) as connection:
-        missing = [
-            text for text, vector in zip(unique, _read(connection, model, unique), strict=True) if vector is None
-        ]
-        done = len(unique) - len(missing)
-        if missing:
-            yield done, len(unique)
-        for start in range(0, len(missing), batch):
-            part = missing[start : start + batch]
-            vectors = encode(part)
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(
-                "INSERT OR IGNORE INTO vectors (model, text, vector) VALUES (?, ?, ?)",
-                [(model, _key(text), vector) for text, vector in zip(part, vectors, strict=True)],
-            )
-            connection.execute("COMMIT")
-            done += len(part)
-            yield done, len(unique)
+    store: Store, model: str, windows: Iterable[Sequence[str]], encode: Callable[[list[str]], Iterable[bytes]]
+) -> Iterator[list[bytes]]:
+    """The vectors of each window's texts for `model` (a fingerprint), in their order, a window at a time.
 
-
-def read(store: Store, model: str, texts: Sequence[str]) -> list[bytes]:
-    """The cached vectors of `texts`, in their order. Raises KeyError for a text that was never encoded."""
+    Those that are not in the cache are computed and stored, in one transaction a window.
+    """
     with _open(store) as connection:
-        found = _read(connection, model, texts)
-    vectors = [vector for vector in found if vector is not None]
-    if len(vectors) < len(texts):
-        raise KeyError(f"{len(texts) - len(vectors)} texts have no vector of {model}")
-    return vectors
+        for texts in windows:
+            keys = [_key(text) for text in texts]
+            found = _read(connection, model, keys)
+            missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
+            if missing:
+                computed = dict(zip(missing, encode(list(missing.values())), strict=True))
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany(
+                    "INSERT OR IGNORE INTO vectors (model, text, vector) VALUES (?, ?, ?)",
+                    ((model, key, vector) for key, vector in computed.items()),
+                )
+                connection.execute("COMMIT")
+                found |= computed
+            yield [found[key] for key in keys]
 
 
 @contextmanager
@@ -70,8 +59,8 @@ def _open(store: Store) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
-def _read(connection: sqlite3.Connection, model: str, texts: Sequence[str]) -> list[bytes | None]:
-    keys = [_key(text) for text in texts]
+def _read(connection: sqlite3.Connection, model: str, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+    """The vectors there are, by key."""
     found: dict[bytes, bytes] = {}
     for start in range(0, len(keys), ROWS_AT_ONCE):
         part = keys[start : start + ROWS_AT_ONCE]
@@ -81,7 +70,7 @@ def _read(connection: sqlite3.Connection, model: str, texts: Sequence[str]) -> l
                 f"SELECT text, vector FROM vectors WHERE model = ? AND text IN ({marks})", [model, *part]
             ).fetchall()
         )
-    return [found.get(key) for key in keys]
+    return found
 
 
 def _key(text: str) -> bytes:

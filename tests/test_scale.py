@@ -5,13 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rows import GEN
+import numpy as np
+import torch
+from rows import GEN, Made, add_drafts, add_premises
 
+from stages import train
+from stages.config import TrainConfig
+from stages.models import catalog, loading
+from stages.tasks.sts import Subset, Task
 from store import drafts, premises
 from store.database import Store
+from store.records import Run
 
 TESTS = Path(__file__).resolve().parent
 
@@ -52,6 +61,7 @@ for config in (CURATE, replace(CURATE, alpha=1.0)):
     for _ in curate.run(store, config, store.run(score.id)):
         pass
     run = store.begin("curate", curate.VERSION, config, score.id)
+browse.written(store, gen)
 browse.rows(store, browse.view(store, run), rejected=True, limit=20, offset=count // 2)
 browse.runs(store)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
@@ -98,3 +108,60 @@ def test_a_window_of_missing_premises_is_read_from_where_the_last_one_ended(stor
         return taken
 
     assert steps(4_000) <= 1.1 * steps(1_000)
+
+
+# Tokens a text, of which training holds the ids, 4 bytes each. Its mask vector takes 1536 bytes: one held would show.
+TOKENS, WIDTH = 8, 384
+
+# Of a triplet: three rows of ids with where they end, and the digest of the premise. Arrays grow by a sixteenth ahead of
+# their need: an eighth of the difference between one size and its double, either way. A text kept would add half of it.
+ROWS_BYTES = 3 * (4 * TOKENS + 8) + 8
+
+
+class Drawn:
+    """A mask model that draws its vectors, in no time."""
+
+    def fits(self, texts: Sequence[str]) -> int:
+        return len(texts)
+
+    def encode(self, texts: Sequence[str], batch: int) -> np.ndarray:
+        return np.random.default_rng(len(texts)).standard_normal((len(texts), WIDTH), dtype=np.float32)
+
+
+def prepared(store: Store, gen: Run, encoder: Path) -> tuple[int, int]:
+    """The bytes that Python and numpy hold when training takes its first step, and the most they held before."""
+    dev = Task("dev", [Subset("", [*"abcde"], [*"bcdef"], [0.5, 1.0, 4.0, 2.0, 5.0])])
+    config = TrainConfig(
+        base="bert", base_fingerprint="b" * 12, mask_model="drawn", mask_model_fingerprint="m" * 12, sigma=0.9, tau=0.05,
+        train_batch=4, epochs=1, lr=1e-3, max_length=TOKENS, pooler="mean", seed=0, dev="dev", dev_digest=dev.digest,
+        eval_every=1000, dtype="float32",
+    )  # fmt: skip
+    found = catalog.locate(str(encoder), "encoder")
+    loaders = train.Loaders(lambda: loading.trainable(found, torch.device("cpu"), "mean", 0), Drawn)
+    tracemalloc.start()
+    try:
+        ticks = train.run(store, config, gen, dev, loaders, None, "cpu")
+        notes = [next(ticks).note]
+        while notes[-1] != "training":
+            notes.append(next(ticks).note)
+        assert set(notes) == {"mask model", "loading the encoder", "training"}
+        return tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+
+def test_training_holds_token_ids_of_its_triplets_and_nothing_else(tiny_encoder: Path, tmp_path: Path) -> None:
+    """No text, no vector: twice the triplets take more by what their ids take."""
+    few, many = 3_000, 6_000
+    found = []
+    for count in (few, few, many):  # the first time, imports are counted too
+        store = Store.open(tmp_path / f"{len(found)}.db")
+        texts = [f"The bus with number {n} stops here late in the evening." for n in range(count)]
+        gen = store.begin("gen", 1, GEN, None)
+        made = (Made(text, f"A bus, {text}", f"No bus, {text}") for text in texts)
+        add_drafts(store, gen, zip(add_premises(store, texts), made, strict=True))
+        found.append(prepared(store, store.run(gen.id), tiny_encoder))
+        store.close()
+    held, most = ((more - less) / (many - few) for less, more in zip(found[1], found[2], strict=True))
+    assert 0.75 * ROWS_BYTES < held < 1.25 * ROWS_BYTES
+    assert most < 1.25 * ROWS_BYTES

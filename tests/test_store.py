@@ -17,7 +17,8 @@ from rows import CURATE, GEN, SCORE, Made, add_drafts, add_premises, content, sc
 from stages import curate
 from store import browse, drafts, premises, scores, training
 from store.database import Store
-from store.records import DraftRow, Problem, ScoreRow, canonical, run_id
+from store.decisions import plain
+from store.records import DraftRow, Premise, Problem, ScoreRow, canonical, run_id
 from store.training import MetricRow
 
 MADE = [
@@ -232,6 +233,43 @@ def test_triplets_are_the_kept_of_a_curate_run_and_all_with_text_of_a_gen_run(st
     assert sorted(store.rows(f"SELECT {columns} FROM triplets WHERE run = ?", [gen.id])) == uncurated
     assert [tuple(triplet) for triplet in training.triplets(store, kept)] == [both[0][2:5], both[4][2:5]]
     assert len(store.rows("SELECT * FROM triplets")) == 2 + 4
+
+
+def test_triplets_are_read_in_windows_as_they_are_at_once(store: Store) -> None:
+    """Over windows that are full, have gaps or are empty, for the run alone: another source lies between its premises."""
+    add_premises(store, [f"before {n}" for n in range(10)], "other")
+    first = [f"text {n}" for n in range(5_000)]
+    list(premises.add(store, "made", "made.txt", "d", 5_001, enumerate(first, start=1)))
+    add_premises(store, [f"between {n}" for n in range(9_000)], "another")
+    list(premises.add(store, "made", "made.txt", "d", 5_001, [(5_001, "last")]))
+    there = [Premise(*row) for row in store.rows("SELECT id, text FROM premises WHERE source = 'made' ORDER BY id")]
+    gen = store.begin("gen", 1, GEN, None)
+    made = (Made(premise.text, f"+{premise.id}", "-" if premise.id % 3 else "") for premise in there)
+    add_drafts(store, gen, zip(there, made, strict=True))
+    found = [tuple(triplet) for triplet in training.triplets(store, gen)]
+    assert found == [(text, f"+{id}", "-") for id, text in there if id % 3]
+    assert len(found) == training.count_triplets(store, gen)
+
+
+def test_a_run_without_drafts_has_no_triplets(store: Store) -> None:
+    gen = store.begin("gen", 1, GEN, None)
+    assert list(training.triplets(store, gen)) == []
+    assert training.count_triplets(store, gen) == 0
+
+
+def test_what_a_run_wrote_is_counted_as_its_texts_read(store: Store) -> None:
+    made = [
+        Made("A dog runs.", "a dog runs", "No dog runs!"),
+        Made("He sings.", "Somebody sings.", "HE SINGS"),
+        Made("It rains, today.", "It rains today", "no dog  runs"),
+        Made("Straße", "STRASSE", "Nobody."),
+    ]
+    gen, _, _ = scored(store, made)
+    copies = [sum(plain(one.x) == plain(getattr(one, side)) for one in made) / 4 for side in ("x_plus", "x_minus")]
+    expected = (4, *copies, len({plain(one.x_minus) for one in made}) / 4)
+    assert browse.written(store, gen) == expected == (4, 0.75, 0.25, 0.75)
+    empty = store.begin("gen", 1, replace(GEN, seed=1), None)
+    assert browse.written(store, empty) == (0, 0.0, 0.0, 0.0)
 
 
 def test_the_funnel_counts_every_premise_once(store: Store) -> None:

@@ -283,31 +283,31 @@ def test_vectors_are_computed_once_a_model_and_text(file_store: Store) -> None:
         asked.append(texts)
         return [text.encode() for text in texts]
 
-    def compute(model: str, texts: list[str]) -> list[tuple[int, int]]:
-        return list(vectors.cached(file_store, model, texts, encode, batch=2))
+    def compute(model: str, *windows: list[str]) -> None:
+        found = vectors.cached(file_store, model, windows, encode)
+        assert list(found) == [[text.encode() for text in texts] for texts in windows]
 
-    assert compute("m", ["a", "b", "a", "c"]) == [(0, 3), (2, 3), (3, 3)]
-    assert compute("m", ["c", "a"]) == []
-    assert compute("m", ["c", "d"]) == [(1, 2), (2, 2)]
-    assert compute("other", ["a"]) == [(0, 1), (1, 1)]
+    compute("m", ["a", "b", "a"], ["c", "b"])
+    compute("m", ["c", "a"])
+    compute("m", ["c", "d"], ["d"])
+    compute("other", ["a"])
     assert asked == [["a", "b"], ["c"], ["d"], ["a"]]
     many = [f"text {number}" for number in range(1200)]
-    list(vectors.cached(file_store, "m", many, encode, batch=1000))
-    assert vectors.read(file_store, "m", [*many[::-1], "a"]) == [text.encode() for text in [*many[::-1], "a"]]
-    with pytest.raises(KeyError, match="1 texts"):
-        vectors.read(file_store, "m", ["a", "never"])
+    compute("m", many)
+    compute("m", [*many[::-1], "a"])
+    assert asked[4:] == [many]
 
 
 def test_vectors_computed_before_a_break_are_kept(file_store: Store) -> None:
     def encode(texts: list[str]) -> list[bytes]:
         return [b"first"] * len(texts)
 
-    def fail(texts: list[str]) -> list[bytes]:
+    def go_on(texts: list[str]) -> list[bytes]:
         assert texts == ["c", "d"]
         return [b"second"] * len(texts)
 
-    going = vectors.cached(file_store, "m", ["a", "b", "c", "d"], encode, batch=2)
-    assert [next(going), next(going)] == [(0, 4), (2, 4)]
+    windows = [["a", "b"], ["c", "d"]]
+    going = vectors.cached(file_store, "m", windows, encode)
+    assert next(going) == [b"first"] * 2
     going.close()  # type: ignore[attr-defined]
-    list(vectors.cached(file_store, "m", ["a", "b", "c", "d"], fail, batch=2))
-    assert vectors.read(file_store, "m", ["a", "c"]) == [b"first", b"second"]
+    assert list(vectors.cached(file_store, "m", windows, go_on)) == [[b"first"] * 2, [b"second"] * 2]

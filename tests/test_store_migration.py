@@ -114,5 +114,5 @@ def test_an_upgraded_store_goes_on(old: Store) -> None:
         run = old.begin("curate", curate.VERSION, config, "s" * 12)
         found = old.rows("SELECT reason, swapped FROM decisions WHERE run = ? ORDER BY premise", [run.id])
         assert found == made
-        assert len(training.triplets(old, run)) == run.counts["kept"] == sum(reason is None for reason, _ in made)
+        assert len(list(training.triplets(old, run))) == run.counts["kept"] == sum(reason is None for reason, _ in made)
     assert [row.premise for row in browse.rows(old, browse.view(old, old.run("c0")), search="awake")] == ["She sleeps."]

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,9 +22,13 @@ from torch import Tensor
 
 from stages.models.encoder import Encoder
 from stages.models.loss import false_negatives, masked_contrastive_loss
+from stages.models.token_rows import TokenRows
 
 # Gradients longer than this are scaled down; the value of the field's trainers.
 GRADIENT_NORM = 1.0
+
+# Triplets tokenised at once: enough to keep the tokenizer's threads busy, few enough not to matter beside a batch.
+TOKENISED_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,8 @@ class Step:
 
 @dataclass(frozen=True)
 class MaskVectors:
-    """The mask model's vectors of all triplets, each (n, w), scaled to length 1."""
+    """The mask model's vectors of all triplets, each (n, w), scaled to length 1. In memory or mapped from a file: a batch
+    reads its own rows."""
 
     premise: np.ndarray
     entailment: np.ndarray
@@ -66,26 +73,36 @@ def steps_in(triplets: int, train_batch: int, epochs: int) -> int:
 
 
 class Training:
-    """An encoder on its way: `steps()` goes on from `step`; `state()` and `restore()` are all it takes to resume."""
+    """An encoder on its way: `steps()` goes on from `step`; `state()` and `restore()` are all it takes to resume.
+
+    `triplets` (x, x+, x-) are read once. Kept are their token ids and a digest of each premise, not the texts.
+    """
 
     def __init__(
-        self, encoder: Encoder, triplets: Sequence[tuple[str, str, str]], mask: MaskVectors | None, recipe: Recipe
+        self, encoder: Encoder, triplets: Iterable[tuple[str, str, str]], mask: MaskVectors | None, recipe: Recipe
     ) -> None:
         self.encoder = encoder
         self.recipe = recipe
         self.mask = mask
         self.step = 0
-        self.total = steps_in(len(triplets), recipe.train_batch, recipe.epochs)
-        texts = list(zip(*triplets, strict=True))
-        self.rows = [encoder.ids(column, recipe.max_length) for column in texts]  # 3 columns of n token-id rows
-        numbers = {text: place for place, text in enumerate(dict.fromkeys(texts[0]))}
-        self.premise_number = torch.tensor([numbers[text] for text in texts[0]])  # equal where premises are equal
+        self.rows = [TokenRows() for _ in range(3)]  # a column each of x, x+, x-, all of n rows
+        self.premise_number = self._read(triplets)
+        self.total = steps_in(len(self.premise_number), recipe.train_batch, recipe.epochs)
         self.used = self._used_words()
         table = encoder.words.weight
         self.words = table if self.used is None else table.detach()[self.used].requires_grad_()
         self.trained = [self.words, *(weight for weight in encoder.parameters() if weight is not table)]
         # Fused: one pass over the weights.
         self.optimiser = torch.optim.AdamW(self.trained, lr=recipe.lr, weight_decay=0.0, fused=True)
+
+    def _read(self, triplets: Iterable[tuple[str, str, str]]) -> Tensor:
+        """Fill `rows`, and return a number for each premise, (n,), equal where premises are equal."""
+        digests, pending = array("q"), iter(triplets)
+        while window := list(islice(pending, TOKENISED_AT_ONCE)):
+            for column, texts in zip(self.rows, zip(*window, strict=True), strict=True):
+                column.extend(self.encoder.ids(texts, self.recipe.max_length))
+            digests.extend(_digest(premise) for premise, _, _ in window)
+        return torch.from_numpy(np.frombuffer(digests, dtype=np.int64))
 
     def _used_words(self) -> Tensor | None:
         """The token ids that occur, (V,), and from here on each row's ids count from 0 within them.
@@ -96,10 +113,13 @@ class Training:
         """
         if self.encoder.first_position is None:
             return None
-        used = sorted({word for column in self.rows for row in column for word in row})
-        number = {word: place for place, word in enumerate(used)}
-        self.rows = [[[number[word] for word in row] for row in column] for column in self.rows]
-        return torch.tensor(used, device=self.encoder.device)
+        seen = np.zeros(self.encoder.words.num_embeddings, dtype=bool)
+        for column in self.rows:
+            column.mark(seen)
+        number = np.cumsum(seen, dtype=np.intc) - 1
+        for column in self.rows:
+            column.renumber(number)
+        return torch.from_numpy(np.flatnonzero(seen)).to(self.encoder.device)
 
     def state(self) -> dict[str, Any]:
         """Weights, optimiser and step number."""
@@ -154,6 +174,11 @@ class Training:
         masked = false_negatives(premise, hypotheses, number[:, None] == number[None, :], self.recipe.sigma)
         share = float(masked.sum()) / (masked.numel() - len(chosen))
         return masked.to(self.encoder.device), share
+
+
+def _digest(text: str) -> int:
+    """64 bits that tell texts apart: two of a million differing ones share theirs with a probability of 3e-8."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
 
 
 def _order(seed: int, epoch: int, count: int) -> Tensor:
