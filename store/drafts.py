@@ -27,11 +27,13 @@ def missing(store: Store, run: Run, source: str, last: int, after: int, limit: i
     return [
         Premise(*row)
         for row in store.rows(
-            # By id from where the last window ended: through the index of positions each window would read the whole source.
-            "SELECT id, text FROM premises NOT INDEXED"
-            " WHERE source = :source AND position <= :last AND id > :after"
-            " AND NOT EXISTS (SELECT 1 FROM drafts WHERE run = :run AND premise = premises.id)"
-            " ORDER BY id LIMIT :limit",
+            # By id from where the last window ended: through the index of positions each window would read the whole
+            # source. EXCEPT walks premises and drafts side by side; a look-up for each premise takes twice as long.
+            "SELECT premises.id, premises.text FROM ("
+            " SELECT id FROM premises NOT INDEXED WHERE source = :source AND position <= :last AND id > :after"
+            " EXCEPT SELECT premise FROM drafts WHERE run = :run AND premise > :after"
+            " ORDER BY 1 LIMIT :limit) AS unwritten"
+            " JOIN premises ON premises.id = unwritten.id ORDER BY premises.id",
             {"source": source, "last": last, "after": after, "run": run.id, "limit": limit},
         )
     ]
