@@ -63,7 +63,9 @@ def into_readme(folder: Path) -> None:
 def section(records: Sequence[Document]) -> str:
     """The table with where and when it was measured."""
     days = sorted({record["date"] for record in records})
-    places = {_machine(record["machine"]) for record in records}
+    # A benchmark that never loads torch does not know the processor's features; another one of the same machine does.
+    named = {_machine(record["machine"]) for record in records}
+    places = {name for name in named if not any(other != name and other.startswith(name) for other in named)}
     libraries = {name: found for record in records for name, found in record["versions"].items()}
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     stack = ", ".join(f"{name} {found}" for name, found in sorted(libraries.items()))
