@@ -43,8 +43,9 @@ class PlainWriter:
         self.ends = [*sorted(llm.eos), *newlines]
 
     def wrap(self, message: str) -> str:
-        """`message` in the model's chat format; the prompts of this benchmark use none."""
-        raise NotImplementedError
+        """`message` in the model's chat format."""
+        turn = [{"role": "user", "content": message}]
+        return str(self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
 
     def write(
         self,

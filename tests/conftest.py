@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sqlite3
 
 # Read when torch is first loaded, so they stand above every import that could load it.
@@ -11,6 +12,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# A shell starts what it puts into the background with interrupts ignored, and processes hand that on to those they start:
+# the tests of Ctrl-C would then interrupt nobody.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
