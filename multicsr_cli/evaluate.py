@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +14,9 @@ from multicsr_cli.options import DEFAULT_DB, Batch, Data, Db, Device, Json
 from store.records import Problem, Run
 
 if TYPE_CHECKING:
-    from stages.tasks.sts import Task
+    from stages.tasks.task import Task
     from store.database import Store
+    from store.training import MetricRow
 
 
 def command(
@@ -22,9 +24,12 @@ def command(
     tasks: Annotated[
         str | None,
         typer.Option(
-            metavar="LIST", help="Names joined by commas, or sts, mini.", show_default="mini; with --data what is there"
+            metavar="LIST",
+            help="Names joined by commas, or the group sts.",
+            show_default="mini; with --data what is there",
         ),
     ] = None,
+    split: Annotated[str, typer.Option(metavar="NAME", help="test or dev.")] = "test",
     pooler: Annotated[
         str | None,
         typer.Option(
@@ -42,21 +47,21 @@ def command(
     from store import training
     from store.database import Store
 
-    chosen = choose_tasks(tasks, data)
+    chosen = choose_tasks(tasks, data, split)
     resolve(device, "float32")
     if not db.exists():
         from stages.models import catalog
 
         catalog.locate(model, "encoder")  # an unknown model must not leave an empty store behind
     store = Store.open(db)
-    done = make(store, model, chosen, pooler=pooler, device=device, batch=size, data=data)
+    done = make(store, model, chosen, split=split, pooler=pooler, device=device, batch=size, data=data)
     rows = training.metrics(store, done)
     results = [
         {"task": row.task, "metric": row.name, "value": row.value, "n": row.n, "error": row.error}
         | ({"subset": row.subset} if row.subset else {})
         for row in rows
     ]
-    average = averages(rows)
+    average = averages(rows, split)
     if json:
         screen.document({"model": model, "run": done.id, "results": results, "average": average})
         return
@@ -68,34 +73,18 @@ def command(
     )
 
 
-def choose_tasks(names: str | None, data: Path | None) -> list[Task]:
-    """The tasks of `--tasks`, loaded. Raises Problem for a name that is none."""
-    from stages.tasks import sts
-    from stages.tasks.files import Unreadable, senteval_root
+def choose_tasks(listed: str | None, data: Path | None, split: str) -> list[Task]:
+    """The tasks of `--tasks`, loaded; without it those that `data` holds, or the bundled one."""
+    from stages.tasks import registry
 
-    if names is None and data is None:
-        names = "mini"
-    if names is None and data is not None:
-        found = []
-        for name in sts.GROUP:
-            try:
-                found.append(sts.load(name, data))
-            except Unreadable:
-                continue
-        if not found:
-            raise Problem(f"no STS task lies under {senteval_root(data)}", "give the folder of the SentEval layout")
-        screen.say(f"found under {data}: {', '.join(task.name for task in found)}")
-        return found
-    wanted: list[str] = []
-    for name in (names or "").split(","):
-        name = name.strip()
-        if name == "sts":
-            wanted += sts.GROUP
-        elif name in sts.TASKS:
-            wanted.append(name)
-        else:
-            raise Problem(f"unknown task {name!r}", f"give sts, or names among {', '.join(sts.TASKS)}")
-    return [sts.load(name, data) for name in dict.fromkeys(wanted)]
+    if listed is not None or data is None:
+        return registry.chosen("mini" if listed is None else listed, data, split)
+    found, absent = registry.found(data, split)
+    if not found:
+        raise Problem(f"no task lies under {data}", "give the folder of the SentEval layout")
+    others = f"; not there: {', '.join(absent)}" if absent else ""
+    screen.say(f"found under {data}: {', '.join(task.name for task in found)}{others}")
+    return found
 
 
 def make(
@@ -103,6 +92,7 @@ def make(
     model: str,
     tasks: list[Task],
     *,
+    split: str = "test",
     pooler: str | None = None,
     device: str,
     batch: int | None = None,
@@ -134,6 +124,7 @@ def make(
         model_fingerprint=found.fingerprint,
         pooler=chosen,
         tasks={task.name: task.digest for task in tasks},
+        split=split,
     )
 
     def load() -> Any:
@@ -163,11 +154,15 @@ def _train_run(store: Store, model: str) -> Run | None:
     return run
 
 
-def averages(rows: Any) -> dict[str, float]:
-    """The mean of the seven STS tasks, only where all seven were measured: a mean of fewer is another number."""
-    from stages.tasks import sts
+def averages(rows: Iterable[MetricRow], split: str) -> dict[str, float]:
+    """The mean of each group of tasks of which all were measured."""
+    from stages.tasks import registry
 
-    heads = {row.task: row.value for row in rows if row.name == "spearman" and not row.subset}
-    if not all(task in heads for task in sts.GROUP):
-        return {}
-    return {"sts": sum(heads[task] for task in sts.GROUP) / len(sts.GROUP)}
+    return registry.averages({row.task: row.value for row in rows if is_headline(row)}, split)
+
+
+def is_headline(row: MetricRow) -> bool:
+    """Whether this is the figure that a whole task is known by."""
+    from stages.tasks.task import HEADLINES
+
+    return row.name in HEADLINES and not row.subset

@@ -128,12 +128,13 @@ def command(
     chosen = SCALES[scale]
     if scale == "paper":
         _refuse_without_means(chosen, data)
+    from stages.tasks import registry
     from store.database import Store
 
     source = _source(chosen)
     tasks = ["mini", *(["stsb"] if data else [])]
     # The test data is read before hours are spent on what it is to measure.
-    loaded = evaluate.choose_tasks(",".join(tasks), data)
+    loaded = registry.chosen(",".join(tasks), data)
     store = Store.open(db)
     job = Ablation(store, chosen, source, limit or chosen.limit, seeds, data, device, dtype, size, loaded)
     rows = job.run()

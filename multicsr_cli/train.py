@@ -214,7 +214,7 @@ def dev_pairs(name: str, data: Path | None) -> Task:
     """The dev task: a known name (its dev split), or a file of pairs."""
     from stages.tasks import sts
 
-    if name in sts.TASKS:
+    if name in sts.NAMES:
         return sts.load(name, data, "dev")
     if Path(name).is_file():
         return sts.pairs_file(Path(name))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from stages.tasks.files import SPLITS
 from store.records import Problem
 
 POOLERS = ("cls", "cls_before_pooler", "mean", "first_last_mean")
@@ -164,3 +165,7 @@ class EvalConfig:
     model_fingerprint: str
     pooler: str
     tasks: dict[str, str]
+    split: str = "test"
+
+    def __post_init__(self) -> None:
+        _one_of("--split", self.split, SPLITS)

@@ -1,17 +1,19 @@
 """Evaluation. Arrow: checkpoint -> metric ± error.
 
-One row a figure, one transaction a task: an evaluation that was stopped goes on with the tasks it has no figures for.
+One row a figure, one transaction a task: an evaluation that was stopped goes on with the tasks it has no figures for, and
+with the texts it has no vectors of. Vectors are kept (`stages/vectors.py`), so another task on the same sentences costs
+nothing, and a model is loaded only where one is missing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from stages.batches import Batches, SentenceEncoder
 from stages.config import EvalConfig
 from stages.stage import COMPLETE, Notes, Tick, Ticks
-from stages.tasks.task import Figure, Task
+from stages.tasks.task import Figure, Foreseen, Task
+from stages.vectors import Vectors
 from store import training
 from store.database import Store
 from store.records import Problem
@@ -40,19 +42,28 @@ def run(
     with store.only_writer(run):
         have = {row.task for row in training.metrics(store, run)}
         missing = [task for task in tasks if task.name not in have]
-        done, model = len(tasks) - len(missing), None
+        done = len(tasks) - len(missing)
+        vectors = Vectors(store, vectors_key(config), load, batches)
         for task in missing:
             yield Tick(done, len(tasks), task.name)
-            if model is None:
-                model = load()
+            if isinstance(task, Foreseen) and store.path is not None:  # a store in memory keeps no vectors
+                encoded = 0
+                for window in vectors.windows(task.texts):
+                    encoded += len(window)
+                    yield Tick(done, len(tasks), f"{task.name}: {encoded:,} texts", warning=batches.warning())
             try:
-                figures = task.evaluate(partial(batches.encode, model))
+                figures = task.evaluate(vectors.encode)
             except ValueError as error:
                 raise Problem(f"{task.name} cannot be evaluated: {error}", "check its data") from None
             training.add_metrics(store, run, [_row(task.name, figure) for figure in figures])
             done += 1
             yield Tick(done, len(tasks), task.name, warning=batches.warning())
         store.finish(run, {"tasks": len(tasks)})
+
+
+def vectors_key(config: EvalConfig) -> str:
+    """The name under which the vectors of an evaluated model are kept: its content and how it is pooled."""
+    return f"{config.model_fingerprint} {config.pooler}"
 
 
 def _row(task: str, figure: Figure, step: int = 0) -> MetricRow:

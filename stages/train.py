@@ -28,7 +28,8 @@ from stages.config import TrainConfig
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.tasks import sts
 from stages.tasks.files import Unreadable
-from store import training, vectors
+from stages.vectors import Vectors
+from store import training
 from store.database import Store
 from store.records import Problem, Run
 from store.training import MetricRow, StepRow
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from stages.models.fit import MaskVectors
 
 VERSION = 2
-
-# How many texts go to the mask model at once, to be sorted by length; their vectors are one transaction and one write.
-WINDOW = 1024
 
 # Seconds of training that a kill may cost.
 RESUME_SECONDS = 60.0
@@ -221,20 +219,12 @@ def _mask_vectors(
     from stages.models.encoder import normalised
     from stages.models.fit import MaskVectors
 
-    loaded: list[Any] = []
-
-    def encode(texts: list[str]) -> list[bytes]:
-        if not loaded:
-            loaded.append(load())
-        return [row.astype("<f4").tobytes() for row in batches.encode(loaded[0], texts)]
-
     texts = (text for triplet in training.triplets(store, parent) for text in triplet)
-    windows = iter(lambda: list(islice(texts, WINDOW)), [])
     done, total = 0, 3 * count
     yield Tick(done, total, "mask model")
     with TemporaryFile(dir=store.files) as file:
-        for rows in vectors.cached(store, model, windows, encode):
-            file.write(normalised(np.stack([np.frombuffer(row, dtype="<f4") for row in rows])).tobytes())
+        for rows in Vectors(store, model, load, batches).windows(texts):
+            file.write(normalised(rows).tobytes())
             done += len(rows)
             yield Tick(done, total, "mask model", warning=batches.warning())
         file.flush()

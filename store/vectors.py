@@ -22,7 +22,8 @@ def cached(
 ) -> Iterator[list[bytes]]:
     """The vectors of each window's texts for `model` (a fingerprint), in their order, a window at a time.
 
-    Those that are not in the cache are computed and stored, in one transaction a window.
+    Those that are not in the cache are computed and stored, in one transaction a window. A store in memory keeps none
+    beyond the call.
     """
     with _open(store) as connection:
         for texts in windows:
@@ -43,8 +44,8 @@ def cached(
 
 @contextmanager
 def _open(store: Store) -> Iterator[sqlite3.Connection]:
-    path = store.files / "vectors.db"
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    path = store.files / "vectors.db" if store.path is not None else None
+    connection = sqlite3.connect(path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")

@@ -13,7 +13,7 @@ import pytest
 from conftest import PREMISES
 from rows import content
 
-from stages import evaluate
+from stages import evaluate, vectors
 from stages.config import EvalConfig
 from stages.models.encoder import Encoder
 from stages.tasks import sts
@@ -124,3 +124,67 @@ def test_a_task_that_cannot_be_judged_is_a_problem_and_keeps_the_others(
         evaluated(store, encoder, [TASKS[0], bad, TASKS[2]])
     assert store.rows("SELECT DISTINCT task FROM metrics") == [("one",)]
     assert store.one("SELECT finished FROM runs") == (None,)
+
+
+class Counting:
+    """An encoder that notes what it is asked for."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self.asked: list[str] = []
+
+    def fits(self, texts: Sequence[str]) -> int:
+        return self.encoder.fits(texts)
+
+    def encode(self, texts: Sequence[str], batch: int) -> np.ndarray:
+        self.asked.extend(texts)
+        return self.encoder.encode(texts, batch)
+
+
+def test_a_store_in_a_file_gives_the_figures_of_one_in_memory(
+    store: Store, file_store: Store, encoder: Encoder
+) -> None:
+    """Vectors that went through the cache are the same to the last bit; every text is encoded once for all tasks."""
+    counting = Counting(encoder)
+    one, two = evaluated(store, encoder), evaluated(file_store, counting)
+    assert training.metrics(store, one) == training.metrics(file_store, two)
+    assert sorted(counting.asked) == sorted(set(PREMISES))
+
+
+def test_a_task_on_known_sentences_never_loads_the_model(file_store: Store, encoder: Encoder) -> None:
+    evaluated(file_store, encoder)
+    other = Task("other", [Subset("", PREMISES[4:], PREMISES[:6], GOLD[:6])])
+    ticks = list(evaluate.run(file_store, config([other]), None, [other], never, 4, "cpu"))
+    assert (ticks[-1].done, ticks[-1].total) == (1, 1)
+    run = file_store.begin("eval", evaluate.VERSION, config([other]), None)
+    assert training.metrics(file_store, run)[0].value == other.evaluate(lambda texts: encoder.encode(texts, 4))[0].value
+
+
+@pytest.mark.parametrize("change", [{"model_fingerprint": "c" * 12}, {"pooler": "cls"}])
+def test_another_model_or_pooler_reads_none_of_these_vectors(
+    file_store: Store, encoder: Encoder, change: dict[str, str]
+) -> None:
+    evaluated(file_store, encoder)
+    counting = Counting(encoder)
+    list(evaluate.run(file_store, replace(config(), **change), None, TASKS, lambda: counting, 4, "cpu"))
+    assert sorted(counting.asked) == sorted(set(PREMISES))
+
+
+def test_a_break_between_two_windows_costs_no_vector(file_store: Store, encoder: Encoder) -> None:
+    """Ticks show how far the encoding of a task is, and what was encoded is not encoded again."""
+    texts = [f"The number {place} bus." for place in range(vectors.WINDOW + 3)]
+    big = Task("big", [Subset("", texts, texts[::-1], [float(place) for place in range(len(texts))])])
+    going = evaluate.run(file_store, config([big]), None, [big], lambda: encoder, 64, "cpu")
+    notes = [tick.note for tick in itertools.islice(going, 2)]
+    going.close()  # type: ignore[attr-defined]
+    assert notes[-1] == f"big: {vectors.WINDOW:,} texts"
+    counting = Counting(encoder)
+    evaluated(file_store, counting, [big])
+    assert counting.asked == texts[-3:]
+
+
+def test_the_other_split_is_another_evaluation(file_store: Store) -> None:
+    one, two = (file_store.begin("eval", 1, replace(config(), split=split), None) for split in ("test", "dev"))
+    assert one.id != two.id
+    with pytest.raises(Problem, match="--split 'train'"):
+        replace(config(), split="train")

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from multicsr_cli import gen, report
-from multicsr_cli.evaluate import choose_tasks
 from multicsr_cli.reproduce import Ablation, Row, Scale, Setting, _grid
 from stages.models import catalog, checkpoint, loading
+from stages.tasks import registry
 from store.database import Store
 from store.records import Problem, Run
 
@@ -41,7 +41,7 @@ def scale(tiny_llm: Path, tiny_encoder: Path, tmp_path_factory: pytest.TempPathF
 
 def rows_of(store: Store, scale: Scale) -> tuple[list[Row], list[Run]]:
     source = gen.read_source(scale.premises)
-    job = Ablation(store, scale, source, scale.limit, 2, None, "cpu", "float32", 8, choose_tasks("mini", None))
+    job = Ablation(store, scale, source, scale.limit, 2, None, "cpu", "float32", 8, registry.chosen("mini", None))
     return job.run(), job.runs
 
 

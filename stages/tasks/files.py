@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+# The parts of a benchmark that are measured on; what a model learns from is none of them.
+SPLITS = ("test", "dev")
+
 
 class Unreadable(Exception):
     """`what` is wrong with an evaluation file, and `remedy`, what to do about it. One line each."""
@@ -13,6 +16,10 @@ class Unreadable(Exception):
         super().__init__(what)
         self.what = what
         self.remedy = remedy
+
+
+class Absent(Unreadable):
+    """A task whose files are not in the data folder, or that has no such split."""
 
 
 def senteval_root(data: Path) -> Path:
@@ -33,7 +40,7 @@ def lines(path: Path) -> list[str]:
     except IsADirectoryError:
         raise Unreadable(f"{path} is a folder, not a file", "give the file") from None
     except FileNotFoundError:
-        raise Unreadable(f"there is no {path}", "give --data a folder that holds this task") from None
+        raise Absent(f"there is no {path}", "give --data a folder that holds this task") from None
     except UnicodeDecodeError as error:
         raise Unreadable(f"{path} is not UTF-8 (byte {error.start})", "restore the file") from None
     found = [line.removesuffix("\r") for line in text.split("\n")]

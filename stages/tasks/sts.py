@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.tasks.files import Unreadable, fields, lines, number, senteval_root
+from stages.tasks.files import Absent, Unreadable, fields, lines, number, senteval_root
 from stages.tasks.metrics import cosine, spearman
 from stages.tasks.task import Encode, Figure
 
@@ -24,8 +24,8 @@ YEARS = {
     "sts15": ("answers-forums", "answers-students", "belief", "headlines", "images"),
     "sts16": ("answer-answer", "headlines", "plagiarism", "postediting", "question-question"),
 }
-TASKS = (*YEARS, "stsb", "sickr", "mini")
 GROUP = (*YEARS, "stsb", "sickr")  # the seven whose mean is the field's average
+NAMES = (*GROUP, "mini")
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ FEWEST_PAIRS = 4  # below that the standard error of a rank correlation is not d
 
 
 def load(name: str, data: Path | None, split: str = "test") -> Task:
-    """The task called `name`. Raises Unreadable where its files are not under `data`, or are damaged."""
+    """The task called `name`. Raises Absent where its files are not under `data`, Unreadable where they are damaged."""
     return judged(_load(name, data, split))
 
 
@@ -75,14 +75,14 @@ def _load(name: str, data: Path | None, split: str) -> Task:
     if name == "mini":
         return mini(split)
     if data is None:
-        raise Unreadable(f"the task {name} needs data", "give --data DIR, the folder of the SentEval layout")
+        raise Absent(f"the task {name} needs data", "give --data DIR, the folder of the SentEval layout")
     root = senteval_root(data)
     if name == "stsb":
         return _stsb(root, split)
     if name == "sickr":
         return _sick(root, split)
     if split != "test":
-        raise Unreadable(f"{name} has no {split} split", "use stsb, sickr or mini as a dev task")
+        raise Absent(f"{name} has no {split} split", "use stsb, sickr or mini as a dev task")
     return _year(root, name)
 
 

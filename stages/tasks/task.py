@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 Encode = Callable[[Sequence[str]], np.ndarray]  # texts (n) -> vectors (n, d): all that a task knows of a model
+
+
+# The metric that a task is known by; its others stand beside it. A task's first figure is its headline.
+HEADLINES = ("spearman", "accuracy", "ndcg@10")
 
 
 class Figure(NamedTuple):
@@ -35,4 +39,14 @@ class Task(Protocol):
 
     def evaluate(self, encode: Encode) -> list[Figure]:
         """The task's figures, the headline first. Raises ValueError where the vectors allow none."""
+        ...
+
+
+@runtime_checkable
+class Foreseen(Protocol):
+    """A task that can tell beforehand what it will encode, so that the way there is shown."""
+
+    @property
+    def texts(self) -> Iterable[str]:
+        """Every text that `evaluate` encodes, each once as far as that is known; may be a stream, made anew each time."""
         ...
