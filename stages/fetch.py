@@ -27,7 +27,6 @@ from store.records import Problem
 RETRIES = 5  # in a row, without one new byte
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a retry; doubled each time, or what the hub asks for
 ANSWER, SILENCE = 10.0, 30.0  # seconds without an answer, without a byte, after which a connection counts as lost
-WRITTEN_AT_ONCE = 1 << 16  # bytes
 
 PASSING = (408, 429, 500, 502, 503, 504)  # statuses that another try may mend
 
@@ -172,6 +171,7 @@ def _asked(
 
 def _download(remote: Remote, part: Path, retries: int) -> Iterator[tuple[int, str]]:
     """Append to `part` until it is whole: (bytes there, news) after each block. Gives up when retries bring nothing new."""
+    part.touch()
     most, tried = _there(part), 0
     yield most, ""
     while _there(part) < remote.bytes:
@@ -214,7 +214,7 @@ def _stream(remote: Remote, part: Path) -> Iterator[int]:
         hf_raise_for_status(response)
         goes_on = response.status_code == 206 and _first_byte(response.headers.get("Content-Range")) == start
         with part.open("ab" if goes_on else "wb") as file:
-            for block in response.iter_bytes(WRITTEN_AT_ONCE):
+            for block in response.iter_bytes():  # as they come: gathering them would lose some when a connection breaks
                 file.write(block)
                 if file.tell() > remote.bytes:
                     return  # more than the hub said; the sums will tell

@@ -96,6 +96,9 @@ class Hub:
         return None
 
     def answer(self, to: BaseHTTPRequestHandler) -> None:
+        if "/datasets/" not in to.path:  # what else the library asks a hub for
+            self.say(to, 404, {})
+            return
         self.asked.append((to.command, to.path, {name.lower(): value for name, value in to.headers.items()}))
         resolved = to.path.removeprefix("/cdn").removeprefix("/datasets/").split("/resolve/")
         revision, _, path = resolved[-1].partition("/")
