@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,7 +48,7 @@ def list_(data: Folder = HERE, sets: Sets = None, db: Db = DEFAULT_DB, json: Jso
     screen.table(
         "where from",
         ("name", "layout", "place", "dataset on the hub", "terms"),
-        [(row["name"], row["layout"], row["place"], row["source"], row["terms"]) for row in rows],
+        [(row["name"], row["layout"], row["place"], _short(row["source"]), row["terms"]) for row in rows],
     )
 
 
@@ -133,7 +135,7 @@ def _row(dataset: Any, folder: Path) -> dict[str, Any]:
         "layout": dataset.layout,
         "terms": dataset.terms,
         "source": f"{first.repo}{f' and {repos - 1} more' if repos > 1 else ''}@{first.revision}",
-        "place": dataset.unpack or str(Path(first.to).parent),
+        "place": dataset.unpack or os.path.commonpath([Path(wanted.to).parent for wanted in dataset.files]),
         "bytes": size,
         "state": there,
         "sums": "pinned" if dataset.pinned else sums,
@@ -142,3 +144,8 @@ def _row(dataset: Any, folder: Path) -> dict[str, Any]:
 
 def _megabytes(size: int | None) -> float | None:
     return None if size is None else size / 1e6
+
+
+def _short(source: str) -> str:
+    """A source with its commit cut to twelve digits."""
+    return re.sub(r"(@[0-9a-f]{12})[0-9a-f]{28}$", r"\1", source)

@@ -250,7 +250,8 @@ def _refusal(error: Exception, wanted: Wanted, endpoint: str, folder: Path) -> E
         RepositoryNotFoundError,
     )
 
-    hub, by_hand = _shown(endpoint), f"or lay the file by hand under {folder}: `multicsr data list` says where"
+    hub = _shown(endpoint)
+    by_hand = f"or lay it by hand at {folder / wanted.to}" if wanted.to else f"or unpack it by hand into {folder}"
     if isinstance(error, OfflineModeIsEnabled):
         return Problem("HF_HUB_OFFLINE is set, so nothing can be fetched", f"unset it, {by_hand}")
     if isinstance(error, GatedRepoError):

@@ -316,7 +316,8 @@ def test_without_a_network_one_line_says_so_and_what_to_do(place: Place) -> None
         nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
     said = place.refused("notes", HF_ENDPOINT=nobody)
     assert "could not be fetched" in said
-    assert "by hand" in said
+    assert f"by hand at {place.data / 'notes/notes.bin'}" in said
+    assert f"unpack it by hand into {place.data}" in place.refused("pack", HF_ENDPOINT=nobody)
     assert "HF_HUB_OFFLINE is set" in place.refused("notes", HF_HUB_OFFLINE="1")
     assert "is no URL" in place.refused("notes", HF_ENDPOINT="huggingface.co")
     assert place.files == {}
@@ -434,4 +435,8 @@ def test_the_list_is_shown_without_a_folder_or_a_network(place: Place) -> None:
     ended = multicsr("data", "list", "--data", place.data)
     assert ended.code == 0
     assert all(name in ended.out for name in ("senteval", "scifact", "pinned"))
+    rows = {row["name"]: row for row in multicsr("data", "list", "--data", place.data, "--json").json["sets"]}
+    assert rows["scifact"]["bytes"] == 8023638 + 129085 + 5389
+    assert rows["cqadupstack"]["place"] == "cqadupstack"
+    assert (rows["senteval"]["bytes"], rows["senteval"]["sums"], rows["senteval"]["state"]) == (None, None, "no")
     assert not place.data.exists()
