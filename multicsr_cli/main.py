@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from multicsr_cli import curate, evaluate, gen, inspect, models, reproduce, runs, score, screen, train
+from multicsr_cli import curate, data, evaluate, gen, inspect, models, reproduce, runs, score, screen, train
 from stages.models.problem import Unusable
 from stages.tasks.files import Unreadable
 from store.records import Problem
@@ -69,6 +69,7 @@ app.command("inspect")(inspect.command)
 app.command("runs")(runs.command)
 app.command("models")(models.command)
 app.command("reproduce")(reproduce.command)
+app.add_typer(data.app, name="data")
 
 
 def main() -> None:
