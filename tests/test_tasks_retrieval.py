@@ -107,6 +107,15 @@ def test_figures_beyond_a_window_and_beyond_a_thousand_results_are_those_of_trec
     assert 0 < statistics.fmean(wanted["recall_100"]) < 0.9
 
 
+def test_a_querys_own_document_takes_no_place_among_the_thousand(tmp_path: Path) -> None:
+    """All tie; behind the query's own, the largest id, the thousandth counts and the one after it does not."""
+    corpus = [(f"{number:04}", "", "same") for number in range(1002)]
+    for relevant, value in [("0001", 0.1), ("0000", 0.0)]:
+        folder = write(tmp_path / relevant, corpus, {"1001": "same"}, {"1001": {relevant: 1}})
+        figure = retrieval.load(relevant, folder).evaluate(encode)[2]
+        assert (figure.name, figure.value) == ("map", pytest.approx(value))
+
+
 def test_no_more_than_a_window_is_encoded_at_once(tmp_path: Path) -> None:
     """And every document once, after the judged queries."""
     calls: list[list[str]] = []

@@ -74,7 +74,7 @@ def _keys(cosines: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     The bits of a float32 order like the number itself, but for the negative ones, whose order is turned round.
     """
-    bits = (cosines + np.float32(0)).view(np.int32).astype(np.int64)  # + 0: there is one zero only
+    bits = cosines.view(np.int32).astype(np.int64)
     return np.where(bits < 0, bits ^ 0x7FFFFFFF, bits) * LABELS + (LABELS - 1 - labels.astype(np.int64))
 
 
