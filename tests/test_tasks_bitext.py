@@ -55,7 +55,7 @@ def test_accuracies_are_those_of_every_pair_by_hand(
     first, second = [one for one, _ in rows], [two for _, two in rows]
     task = bitext.pair(*write(tmp_path_factory.mktemp("bitext"), first, second))
     there, back = by_hand(first, second), by_hand(second, first)
-    assert task.outcomes(encode).T.tolist() == [there, back]
+    assert task.correct(encode).T.tolist() == [there, back]
     figures = task.evaluate(encode)
     assert [(figure.subset, figure.name) for figure in figures] == [
         ("", "accuracy"),
@@ -63,6 +63,7 @@ def test_accuracies_are_those_of_every_pair_by_hand(
         ("bbb-aaa", "accuracy"),
     ]
     both = [(a + b) / 2 for a, b in zip(there, back, strict=True)]
+    assert task.items(encode).tolist() == both
     n = len(rows)
     assert [figure.n for figure in figures] == [n] * 3
     for figure, right in zip(figures, (both, there, back), strict=True):
@@ -75,7 +76,7 @@ def test_accuracies_are_those_of_every_pair_by_hand(
 def test_a_copy_of_the_translation_is_right_and_of_two_that_tie_the_earlier_is_found(tmp_path: Path) -> None:
     """Lines 1 and 3 have the same translation; lines 2 and 4 have two that no vector tells apart."""
     first, second = ["1,0,0", "0,1,0", "2,0,0", "0,2,0"], ["1,0,0", "0,1,0", "1,0,0", "0,3,0"]
-    assert bitext.pair(*write(tmp_path, first, second)).outcomes(encode)[:, 0].tolist() == [1, 1, 1, 0]
+    assert bitext.pair(*write(tmp_path, first, second)).correct(encode)[:, 0].tolist() == [1, 1, 1, 0]
 
 
 def test_every_sentence_is_encoded_once(tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_files_that_are_not_aligned_are_refused_with_file_and_line(tmp_path: Pat
         (b"1,0\n \n", r"bbb, line 2: the line is empty"),
         (b"\n1,0\n", r"bbb, line 1: the line is empty"),
         (b"1,0\n0,1\n\n", r"bbb, line 3: the line is empty"),
-        ("1,0\nFluß\n".encode("latin-1"), r"bbb is not UTF-8 \(line 2\)"),
+        ("1,0\nFluß\n".encode("latin-1"), r"bbb, line 2 is not UTF-8"),
     ]:
         second.write_bytes(content)
         for load in (lambda: bitext.pair(*files), lambda: bitext.load("tatoeba.aaa-bbb", tmp_path)):

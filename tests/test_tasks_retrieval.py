@@ -53,8 +53,9 @@ def trec_eval(corpus: Rows, queries: dict[str, str], judged: Judged) -> dict[str
 
 def check(task: retrieval.Task, wanted: dict[str, list[float]]) -> None:
     """Mean and standard error of each metric, and the figures of each query."""
-    (outcomes,) = task.outcomes(encode)
-    assert outcomes.T.tolist() == [pytest.approx(values, abs=1e-9) for values in wanted.values()]
+    (found,) = task.per_query(encode)
+    assert found.T.tolist() == [pytest.approx(values, abs=1e-9) for values in wanted.values()]
+    assert task.items(encode).tolist() == found[:, 0].tolist()
     figures = task.evaluate(encode)
     assert [(figure.subset, figure.name) for figure in figures] == [("", "ndcg@10"), ("", "recall@100"), ("", "map")]
     for figure, values in zip(figures, wanted.values(), strict=True):
@@ -193,7 +194,9 @@ def test_documents_that_no_model_can_find_are_counted(tmp_path: Path) -> None:
     """Relevant, and not in the corpus."""
     judged = {"p": {"a": 1, "gone": 1, "lost": 0}, "q": {"gone": 2}}
     folder = write(tmp_path / "toy", [("a", "", "x")], {"p": "x", "q": "y"}, judged)
-    assert retrieval.load("toy", folder).missing == 2
+    assert retrieval.load("toy", folder).note == "toy: 2 relevant documents that the corpus lacks count as not found"
+    whole = write(tmp_path / "whole", [("a", "", "x")], {"p": "x"}, {"p": {"a": 1, "gone": 0}})
+    assert retrieval.load("whole", whole).note == ""
 
 
 def test_cqadupstack_is_the_mean_over_its_forums(tmp_path: Path) -> None:
@@ -202,7 +205,8 @@ def test_cqadupstack_is_the_mean_over_its_forums(tmp_path: Path) -> None:
     for forum, content in forums.items():
         write(tmp_path / "cqadupstack" / forum, *content)
     assert retrieval.found(tmp_path) == retrieval.found(tmp_path / "cqadupstack") == ("cqadupstack",)
-    figures = retrieval.load("cqadupstack", tmp_path).evaluate(encode)
+    task = retrieval.load("cqadupstack", tmp_path)
+    figures = task.evaluate(encode)
     each = [trec_eval(*content) for content in forums.values()]
     assert [figure.subset for figure in figures] == [""] * 3 + [forum for forum in forums for _ in range(3)]
     for place, name in enumerate(["ndcg_cut_10", "recall_100", "map"]):
@@ -215,6 +219,8 @@ def test_cqadupstack_is_the_mean_over_its_forums(tmp_path: Path) -> None:
         assert head.value == pytest.approx(statistics.fmean(means))
         assert head.error == pytest.approx(sum(error**2 for error in errors) ** 0.5 / 12)
         assert head.n == sum(range(2, 14))
+    assert len(task.items(encode)) == figures[0].n
+    assert 100 * task.items(encode).mean() == pytest.approx(figures[0].value)
     (tmp_path / "cqadupstack" / "unix").rename(tmp_path / "cqadupstack" / "linux")
     with pytest.raises(Unreadable, match="lacks the forums unix"):
         retrieval.load("cqadupstack", tmp_path)

@@ -8,7 +8,7 @@ import pytest
 from test_tasks_retrieval import drawn, encode, write
 
 from stages.tasks import retrieval
-from stages.tasks.files import Unreadable
+from stages.tasks.files import Absent, Unreadable
 
 HEADER = "query-id\tcorpus-id\tscore\n"
 
@@ -20,18 +20,21 @@ def folder(tmp_path: Path) -> Path:
     return write(tmp_path / "toy", corpus, {"p": "x", "q": "y"}, {"p": {"a": 1, "b": 0}, "q": {"b": 2}})
 
 
-@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv"])
+@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl"])
 def test_a_file_that_is_not_there_is_named(folder: Path, name: str) -> None:
-    """The folder is still found: a part of it is missing, not the task."""
+    """The folder is still found: it is damaged, not absent."""
     (folder / name).unlink()
     assert retrieval.found(folder.parent) == ("toy",)
-    with pytest.raises(Unreadable, match=f"there is no .*{name}"):
+    with pytest.raises(Unreadable, match=f"there is no .*{name}") as refused:
         retrieval.load("toy", folder.parent)
+    assert not isinstance(refused.value, Absent)
 
 
-def test_a_split_that_is_not_there_is_named(folder: Path) -> None:
-    with pytest.raises(Unreadable, match=r"there is no .*qrels/dev\.tsv"):
-        retrieval.load("toy", folder.parent, "dev")
+@pytest.mark.parametrize("split", ["test", "dev"])
+def test_a_split_that_is_not_there_is_absent(folder: Path, split: str) -> None:
+    (folder / "qrels" / "test.tsv").unlink()
+    with pytest.raises(Absent, match=rf"there is no .*qrels/{split}\.tsv"):
+        retrieval.load("toy", folder.parent, split)
 
 
 @pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl"])
@@ -99,10 +102,10 @@ def test_judgements_that_are_none_are_named(folder: Path, content: str, words: s
 def test_an_empty_corpus_and_another_encoding_are_refused(folder: Path) -> None:
     for content, words in [
         (b"", "is empty"),
-        ('{"_id": "a", "text": "z"}\n{"_id": "b", "text": "Fluß"}\n'.encode("latin-1"), r"not UTF-8 \(line 2\)"),
+        ('{"_id": "a", "text": "z"}\n{"_id": "b", "text": "Fluß"}\n'.encode("latin-1"), "line 2 is not UTF-8"),
     ]:
         (folder / "corpus.jsonl").write_bytes(content)
-        with pytest.raises(Unreadable, match=rf"corpus\.jsonl.* {words}"):
+        with pytest.raises(Unreadable, match=rf"corpus\.jsonl,? {words}"):
             retrieval.load("toy", folder)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.tasks import search
-from stages.tasks.files import Unreadable, lines
+from stages.tasks.files import Absent, Unreadable, lines
 from stages.tasks.task import Encode, Figure
 
 PROTOCOL = "bitext 1: nearest by cosine, ties to the earlier line, equal sentences are equally right"
@@ -42,16 +42,21 @@ class Task:
         """Every sentence once, in order of appearance."""
         return list(dict.fromkeys(self.first + self.second))
 
-    def outcomes(self, encode: Encode) -> np.ndarray:
+    def correct(self, encode: Encode) -> np.ndarray:
         """Whether each sentence's nearest is its translation, 1.0 or 0.0: (n, 2), there and back."""
         place = {text: row for row, text in enumerate(self.texts)}
         vectors = encode(self.texts)
         first, second = ([place[text] for text in side] for side in (self.first, self.second))
         return np.stack([_right(vectors, first, second), _right(vectors, second, first)], axis=1)
 
+    def items(self, encode: Encode) -> np.ndarray:
+        """The share of directions in which each pair is found, (n,): what the headline is the mean of."""
+        both: np.ndarray = self.correct(encode).mean(1)
+        return both
+
     def evaluate(self, encode: Encode) -> list[Figure]:
         """The accuracy of both directions together, then of each, with binomial standard errors."""
-        right = self.outcomes(encode)
+        right = self.correct(encode)
         n, both = len(right), right.mean(1)  # the directions of a pair are not independent: its mean is one observation
         one, two = self.sides
         return [
@@ -69,14 +74,14 @@ def found(data: Path) -> tuple[str, ...]:
 
 
 def load(name: str, data: Path | None, split: str = "test") -> Task:
-    """The task called `name`. Raises Unreadable where its files are not in `data`, or do not match."""
+    """The task called `name`. Raises Absent where neither of its files is in `data`, Unreadable where they do not match."""
     if data is None:
-        raise Unreadable(f"the task {name} needs data", "give --data DIR, a folder with two aligned text files")
+        raise Absent(f"the task {name} needs data", "give --data DIR, a folder with two aligned text files")
     if split != "test":
-        raise Unreadable(f"{name} has no {split} split", "use it as a test")
+        raise Absent(f"{name} has no {split} split", "use it as a test")
     files = _pairs(data).get(name)
     if files is None:
-        raise Unreadable(f"there are no aligned files {name} in {data}", "give --data the folder that holds them")
+        raise Absent(f"there are no aligned files {name} in {data}", "give --data the folder that holds them")
     return pair(*files)
 
 
@@ -95,6 +100,8 @@ def pair(first: Path, second: Path) -> Task:
 
 
 def _sentences(path: Path) -> list[str]:
+    if not path.exists():
+        raise Unreadable(f"there is no {path}", "give both files, aligned line by line")
     found = lines(path)
     if not found:
         raise Unreadable(f"{path} is empty", "give a file with one sentence a line")

@@ -46,7 +46,9 @@ def stream(path: Path) -> Iterator[str]:
                 try:
                     text = line.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError:
-                    raise Unreadable(f"{path} is not UTF-8 (line {number})", "restore the file") from None
+                    raise Unreadable(
+                        f"{path}, line {number} is not UTF-8", "save the file as UTF-8, or restore it"
+                    ) from None
                 yield text.removesuffix("\n").removesuffix("\r")
     except IsADirectoryError:
         raise Unreadable(f"{path} is a folder, not a file", "give the file") from None

@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.tasks import ranking, search
-from stages.tasks.files import Unreadable, stream
+from stages.tasks.files import Absent, Unreadable, stream
 from stages.tasks.task import Encode, Figure
 
 METRICS = ("ndcg@10", "recall@100", "map")
@@ -53,17 +53,8 @@ class Collection:
     ids: list[str]  # in the order of the file
     queries: dict[str, str]
     judgements: Judgements
+    missing: int  # relevant documents, query by query, that are not in the corpus
     digest: str
-
-    @property
-    def missing(self) -> int:
-        """Relevant documents, query by query, that are not in the corpus: no model can find them."""
-        there = set(self.ids)
-        return sum(
-            relevance > 0 and document not in there
-            for judged in self.judgements.values()
-            for document, relevance in judged.items()
-        )
 
     @property
     def texts(self) -> Iterator[str]:
@@ -71,7 +62,7 @@ class Collection:
         yield from self.queries.values()
         yield from (text for _, text in documents(self.corpus))
 
-    def outcomes(self, encode: Encode) -> np.ndarray:
+    def per_query(self, encode: Encode) -> np.ndarray:
         """nDCG@10, recall@100 and average precision of each query in [0, 1], (queries, 3)."""
         return np.array([self._judge(query, found) for query, found in self._results(encode)])
 
@@ -118,9 +109,10 @@ class Task:
         return hashlib.blake2b(repr((PROTOCOL, parts)).encode(), digest_size=6).hexdigest()
 
     @property
-    def missing(self) -> int:
-        """Relevant documents that are not in their corpus."""
-        return sum(collection.missing for collection in self.collections)
+    def note(self) -> str:
+        """What a reader of the figures must know, or ''."""
+        missing = sum(collection.missing for collection in self.collections)
+        return f"{self.name}: {missing} relevant documents that the corpus lacks count as not found" if missing else ""
 
     @property
     def texts(self) -> Iterator[str]:
@@ -128,13 +120,19 @@ class Task:
         for collection in self.collections:
             yield from collection.texts
 
-    def outcomes(self, encode: Encode) -> list[np.ndarray]:
+    def per_query(self, encode: Encode) -> list[np.ndarray]:
         """The METRICS of each query of each collection in [0, 1], (queries, 3) each."""
-        return [collection.outcomes(encode) for collection in self.collections]
+        return [collection.per_query(encode) for collection in self.collections]
+
+    def items(self, encode: Encode) -> np.ndarray:
+        """nDCG@10 of each query, (n,), weighted so that its mean is the headline, in which every forum counts the same."""
+        parts = [part[:, 0] for part in self.per_query(encode)]
+        even = sum(map(len, parts)) / len(parts)
+        return np.concatenate([part * (even / len(part)) for part in parts])
 
     def evaluate(self, encode: Encode) -> list[Figure]:
         """nDCG@10, recall@100 and map: the mean over queries, or over forums; then those of each forum."""
-        outcomes = self.outcomes(encode)
+        outcomes = self.per_query(encode)
         means = [100 * part.mean(0) for part in outcomes]
         errors = [100 * part.std(0, ddof=1) / np.sqrt(len(part)) if len(part) > 1 else None for part in outcomes]
         total = sum(map(len, outcomes))
@@ -151,12 +149,13 @@ def found(data: Path) -> tuple[str, ...]:
 
 
 def load(name: str, data: Path | None, split: str = "test") -> Task:
-    """The task called `name`. Raises Unreadable where its folder is not under `data`, or is damaged."""
+    """The task called `name`. Raises Absent where `data` does not hold it or it has no such split, Unreadable where it is
+    damaged."""
     if data is None:
-        raise Unreadable(f"the task {name} needs data", "give --data DIR, a folder that holds BEIR folders")
+        raise Absent(f"the task {name} needs data", "give --data DIR, a folder that holds BEIR folders")
     folder = _folders(data).get(name)
     if folder is None:
-        raise Unreadable(f"there is no BEIR folder {name} in {data}", "give --data the folder that holds it")
+        raise Absent(f"there is no BEIR folder {name} in {data}", "give --data the folder that holds it")
     if name != CQADUPSTACK:
         return Task(name, [collection("", folder, split)])
     missing = [forum for forum in FORUMS if not (folder / forum).is_dir()]
@@ -166,8 +165,11 @@ def load(name: str, data: Path | None, split: str = "test") -> Task:
 
 
 def collection(name: str, folder: Path, split: str) -> Collection:
-    """Read one folder. Raises Unreadable with file and line for what is missing or damaged."""
-    path = folder / "qrels" / f"{split}.tsv"
+    """Read one folder. Raises Absent for a split it does not have, Unreadable with file and line for what is damaged."""
+    path, corpus = folder / "qrels" / f"{split}.tsv", folder / "corpus.jsonl"
+    for needed in (corpus, folder / "queries.jsonl"):
+        if not needed.exists():  # the folder is here, so this is no absent task
+            raise Unreadable(f"there is no {needed}", "restore the file")
     judgements, first = _judgements(path)
     queries = _queries(folder / "queries.jsonl", judgements)
     for query, line in first.items():
@@ -177,15 +179,16 @@ def collection(name: str, folder: Path, split: str) -> Collection:
             )
     content = hashlib.blake2b(repr((list(queries.items()), judgements)).encode(), digest_size=6)
     places: dict[str, int] = {}
-    for line, (identity, text) in enumerate(documents(folder / "corpus.jsonl"), start=1):
-        _new(identity, places, folder / "corpus.jsonl", line)
+    for line, (identity, text) in enumerate(documents(corpus), start=1):
+        _new(identity, places, corpus, line)
         content.update(repr((identity, text)).encode())
     if not places:
-        raise Unreadable(f"{folder / 'corpus.jsonl'} is empty", "restore the file")
-    found = Collection(name, folder / "corpus.jsonl", list(places), queries, judgements, content.hexdigest())
-    if not any(document in places for judged in judgements.values() for document in judged):
-        raise Unreadable(f"{path}: none of its documents is in {found.corpus}", "use files that belong together")
-    return found
+        raise Unreadable(f"{corpus} is empty", "restore the file")
+    judged = [(document, relevance) for row in judgements.values() for document, relevance in row.items()]
+    if not any(document in places for document, _ in judged):
+        raise Unreadable(f"{path}: none of its documents is in {corpus}", "use files that belong together")
+    missing = sum(relevance > 0 and document not in places for document, relevance in judged)
+    return Collection(name, corpus, list(places), queries, judgements, missing, content.hexdigest())
 
 
 def documents(path: Path) -> Iterator[tuple[str, str]]:
