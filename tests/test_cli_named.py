@@ -62,7 +62,7 @@ def test_figures_of_named_tasks_are_those_of_the_model(evaluate: Any, tiny_encod
     rows = ended.json["results"]
     assert {(r["task"], r.get("subset", ""), r["metric"]): (r["value"], r["n"], r["error"]) for r in rows} == wanted
     assert "found under" in ended.err
-    assert ended.err.count("toy: 1 relevant documents that the corpus lacks") == 1
+    assert ended.err.count("toy: the corpus lacks 1 of the relevant documents") == 1
     assert ended.json["average"] == {}
     named = evaluate("--tasks", "retrieval,own.aa-bb")
     assert named.json == ended.json

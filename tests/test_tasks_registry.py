@@ -75,7 +75,7 @@ def test_tasks_called_what_their_files_are_called_are_found_and_chosen(named: Pa
     there, absent = registry.found(named, "dev")
     assert [task.name for task in there] == ["sickr", "scifact"]
     assert {"nfcorpus", "pairs.aa-bb"} <= set(absent)
-    assert registry.notes(there) == ["scifact: 1 relevant documents that the corpus lacks count as not found"]
+    assert registry.notes(there) == ["scifact: the corpus lacks 1 of the relevant documents; they count as not found"]
     assert registry.averages({"nfcorpus": 1.0, "scifact": 2.0}) == {}
     with pytest.raises(Unreadable, match="unknown task 'arguana'") as refused:
         registry.chosen("arguana", named)

@@ -194,7 +194,10 @@ def test_documents_that_no_model_can_find_are_counted(tmp_path: Path) -> None:
     """Relevant, and not in the corpus."""
     judged = {"p": {"a": 1, "gone": 1, "lost": 0}, "q": {"gone": 2}}
     folder = write(tmp_path / "toy", [("a", "", "x")], {"p": "x", "q": "y"}, judged)
-    assert retrieval.load("toy", folder).note == "toy: 2 relevant documents that the corpus lacks count as not found"
+    assert (
+        retrieval.load("toy", folder).note
+        == "toy: the corpus lacks 2 of the relevant documents; they count as not found"
+    )
     whole = write(tmp_path / "whole", [("a", "", "x")], {"p": "x"}, {"p": {"a": 1, "gone": 0}})
     assert retrieval.load("whole", whole).note == ""
 

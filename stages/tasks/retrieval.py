@@ -112,7 +112,11 @@ class Task:
     def note(self) -> str:
         """What a reader of the figures must know, or ''."""
         missing = sum(collection.missing for collection in self.collections)
-        return f"{self.name}: {missing} relevant documents that the corpus lacks count as not found" if missing else ""
+        return (
+            f"{self.name}: the corpus lacks {missing} of the relevant documents; they count as not found"
+            if missing
+            else ""
+        )
 
     @property
     def texts(self) -> Iterator[str]:
