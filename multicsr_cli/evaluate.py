@@ -25,7 +25,7 @@ def command(
         str | None,
         typer.Option(
             metavar="LIST",
-            help="Names joined by commas, or the group sts.",
+            help="Names joined by commas, or the groups sts, retrieval, bitext.",
             show_default="mini; with --data what is there",
         ),
     ] = None,
@@ -48,6 +48,8 @@ def command(
     from store.database import Store
 
     chosen = choose_tasks(tasks, data, split)
+    for note in notes(chosen):
+        screen.say(note)
     resolve(device, "float32")
     if not db.exists():
         from stages.models import catalog
@@ -85,6 +87,13 @@ def choose_tasks(listed: str | None, data: Path | None, split: str) -> list[Task
     others = f"; not there: {', '.join(absent)}" if absent else ""
     screen.say(f"found under {data}: {', '.join(task.name for task in found)}{others}")
     return found
+
+
+def notes(tasks: list[Task]) -> list[str]:
+    """What a reader of the figures of `tasks` must know."""
+    from stages.tasks import registry
+
+    return registry.notes(tasks)
 
 
 def make(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from test_tasks_retrieval import write
 from test_tasks_sts import pairs, sick, stsb, write_year, year
 
 from stages.tasks import registry, sts
@@ -50,10 +51,64 @@ def test_what_a_folder_holds_depends_on_the_split(data: Path) -> None:
     assert there[0].digest == registry.load("sickr", data, "dev").digest
 
 
+@pytest.fixture
+def named(data: Path) -> Path:
+    """Two BEIR folders and a pair of aligned files beside the tasks of `data`."""
+    for name in ("NFCorpus", "beir/scifact"):
+        write(data / name, [("a", "", "x"), ("b", "", "y")], {"q": "x"}, {"q": {"a": 1}})
+    (data / "beir" / "scifact" / "qrels" / "dev.tsv").write_text("query-id\tcorpus-id\tscore\nq\tgone\t1\nq\tb\t1\n")
+    for language in ("aa", "bb"):
+        (data / f"pairs.aa-bb.{language}").write_text("one\ntwo\n")
+    return data
+
+
+def test_tasks_called_what_their_files_are_called_are_found_and_chosen(named: Path) -> None:
+    """One by one, by the name of all there are, and by what the folder holds."""
+    for listed, wanted in [
+        ("retrieval", ["nfcorpus", "scifact"]),
+        ("bitext,stsb", ["pairs.aa-bb", "stsb"]),
+        ("scifact, retrieval", ["scifact", "nfcorpus"]),
+    ]:
+        assert [task.name for task in registry.chosen(listed, named)] == wanted
+    there, _ = registry.found(named)
+    assert [task.name for task in there] == ["sts13", "stsb", "nfcorpus", "scifact", "pairs.aa-bb"]
+    there, absent = registry.found(named, "dev")
+    assert [task.name for task in there] == ["sickr", "scifact"]
+    assert {"nfcorpus", "pairs.aa-bb"} <= set(absent)
+    assert registry.notes(there) == ["scifact: the corpus lacks 1 of the relevant documents; they count as not found"]
+    assert registry.averages({"nfcorpus": 1.0, "scifact": 2.0}) == {}
+    with pytest.raises(Unreadable, match="unknown task 'arguana'") as refused:
+        registry.chosen("arguana", named)
+    assert {"retrieval", "bitext", "scifact", "pairs.aa-bb"} <= set(refused.value.remedy.replace(",", "").split())
+
+
+@pytest.mark.parametrize("group", ["retrieval", "bitext"])
+def test_a_group_of_which_nothing_is_there_is_refused(data: Path, group: str) -> None:
+    for folder, words in [(None, "need data"), (data, f"no task of {group}"), (data / "nowhere", "does not exist")]:
+        with pytest.raises(Unreadable, match=words):
+            registry.chosen(group, folder)
+
+
+@pytest.mark.parametrize("name", ["STSB", "mini", "sts", "retrieval"])
+def test_a_folder_with_the_name_of_another_task_is_refused(named: Path, name: str) -> None:
+    """It would be measured as something else, or never."""
+    (named / "NFCorpus").rename(named / name)
+    for choose in (lambda: registry.found(named), lambda: registry.chosen("retrieval", named)):
+        with pytest.raises(Unreadable, match=f"have the name {name.lower()}, which is taken"):
+            choose()
+
+
 def test_a_damaged_file_is_never_taken_for_an_absent_task(data: Path) -> None:
     (data / "STS" / "STSBenchmark" / "sts-test.csv").write_text("main\tcaptions\n")
     with pytest.raises(Unreadable, match=r"sts-test\.csv, line 1"):
         registry.found(data)
+
+
+@pytest.mark.parametrize("lost", ["NFCorpus/corpus.jsonl", "beir/scifact/queries.jsonl", "pairs.aa-bb.aa"])
+def test_a_task_of_which_a_file_is_lost_is_never_taken_for_an_absent_one(named: Path, lost: str) -> None:
+    (named / lost).unlink()
+    with pytest.raises(Unreadable, match=f"there is no .*{lost}"):
+        registry.found(named)
 
 
 @pytest.mark.parametrize("name", ["mini", "stsb"])

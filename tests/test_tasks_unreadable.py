@@ -83,7 +83,7 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     """Latin-1 is not guessed at."""
     own = tmp_path / "own.tsv"
     own.write_bytes("Fluß\tCafé\t1\n".encode("latin-1"))
-    with pytest.raises(Unreadable, match=r"own\.tsv is not UTF-8"):
+    with pytest.raises(Unreadable, match=r"own\.tsv, line 1 is not UTF-8"):
         sts.pairs_file(own)
 
 

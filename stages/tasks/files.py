@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 # The parts of a benchmark that are measured on; what a model learns from is none of them.
@@ -34,17 +35,25 @@ def senteval_root(data: Path) -> Path:
 
 def lines(path: Path) -> list[str]:
     """The lines of a UTF-8 file without their ends (Windows ones too); only a line feed ends a line."""
+    return list(stream(path))
+
+
+def stream(path: Path) -> Iterator[str]:
+    """As `lines`, one after the other: for files larger than memory."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            text = file.read()
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                except UnicodeDecodeError:
+                    raise Unreadable(
+                        f"{path}, line {number} is not UTF-8", "save the file as UTF-8, or restore it"
+                    ) from None
+                yield text.removesuffix("\n").removesuffix("\r")
     except IsADirectoryError:
         raise Unreadable(f"{path} is a folder, not a file", "give the file") from None
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise Absent(f"there is no {path}", "give --data a folder that holds this task") from None
-    except UnicodeDecodeError as error:
-        raise Unreadable(f"{path} is not UTF-8 (byte {error.start})", "restore the file") from None
-    found = [line.removesuffix("\r") for line in text.split("\n")]
-    return found[:-1] if found and found[-1] == "" else found
 
 
 def fields(path: Path, needed: int, header: bool = False) -> list[list[str]]:

@@ -1,7 +1,8 @@
 """The tasks there are: their names, and the groups of them. Arrow: checkpoint -> metric ± error.
 
-A kind of task is a module of this folder that exports `NAMES` and `load`, and stands in KINDS. Such a module imports
-what is heavy only where it is used.
+A kind of task is a module of this folder that exports `NAMES` and `load`, and stands in KINDS. Where the data folder
+gives the names, it exports `found` in place of NAMES, and stands in OPEN. Such a module imports what is heavy only where
+it is used.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from stages.tasks import sts
+from stages.tasks import bitext, retrieval, sts
 from stages.tasks.files import SPLITS, Absent, Unreadable
-from stages.tasks.task import Task
+from stages.tasks.task import Noted, Task
 
 
 class Kind(Protocol):
@@ -25,7 +26,22 @@ class Kind(Protocol):
         ...
 
 
+class OpenKind(Protocol):
+    """A module of tasks that are called what their files are called."""
+
+    def found(self, data: Path) -> tuple[str, ...]:
+        """The names of those that `data` holds."""
+        ...
+
+    def load(self, name: str, data: Path | None, split: str) -> Task:
+        """As for Kind."""
+        ...
+
+
 KINDS: tuple[Kind, ...] = (sts,)
+
+# By the name that stands for all there are.
+OPEN: dict[str, OpenKind] = {"retrieval": retrieval, "bitext": bitext}
 
 # What one name stands for many tasks, and whose mean is a figure of the field.
 GROUPS: dict[str, tuple[str, ...]] = {"sts": sts.GROUP}
@@ -35,8 +51,21 @@ BUNDLED = ("mini",)
 
 
 def names() -> tuple[str, ...]:
-    """Every task, in the order in which the field lists them."""
+    """Every task whose name is known beforehand, in the order in which the field lists them."""
     return tuple(name for kind in KINDS for name in kind.NAMES)
+
+
+def opened(data: Path | None) -> dict[str, OpenKind]:
+    """The tasks that are called what their files in `data` are called. Raises Unreadable where a name is taken."""
+    there: dict[str, OpenKind] = {}
+    if data is None:
+        return there
+    for kind in OPEN.values():
+        for name in kind.found(data):
+            if name in there or name in (*names(), *GROUPS, *OPEN):
+                raise Unreadable(f"files under {data} have the name {name}, which is taken", "give them another name")
+            there[name] = kind
+    return there
 
 
 def load(name: str, data: Path | None, split: str = "test") -> Task:
@@ -46,22 +75,35 @@ def load(name: str, data: Path | None, split: str = "test") -> Task:
     for kind in KINDS:
         if name in kind.NAMES:
             return kind.load(name, data, split)
-    raise Unreadable(f"unknown task {name!r}", f"give names among {', '.join((*GROUPS, *names()))}")
+    there = opened(data)
+    if name in there:
+        return there[name].load(name, data, split)
+    raise Unreadable(f"unknown task {name!r}", f"give names among {', '.join((*GROUPS, *OPEN, *names(), *there))}")
 
 
 def chosen(listed: str, data: Path | None, split: str = "test") -> list[Task]:
     """The tasks of a list of names and groups joined by commas, each once."""
     asked = [part.strip() for part in listed.split(",")]
-    return [
-        load(name, data, split) for name in dict.fromkeys(one for part in asked for one in GROUPS.get(part, (part,)))
-    ]
+    return [load(name, data, split) for name in dict.fromkeys(one for part in asked for one in members(part, data))]
+
+
+def members(name: str, data: Path | None) -> tuple[str, ...]:
+    """The tasks that a name stands for: itself, or those of its group. Raises Absent for an empty group."""
+    if name not in OPEN:
+        return GROUPS.get(name, (name,))
+    if data is None:
+        raise Absent(f"the tasks of {name} need data", "give --data DIR, the folder that holds them")
+    there = tuple(task for task, kind in opened(data).items() if kind is OPEN[name])
+    if not there:
+        raise Absent(f"no task of {name} lies in {data}", "give --data the folder that holds them")
+    return there
 
 
 def found(data: Path, split: str = "test") -> tuple[list[Task], list[str]]:
     """The tasks that `data` holds, and the names of those it does not. Raises Unreadable for one that is damaged."""
     there: list[Task] = []
     absent: list[str] = []
-    for name in names():
+    for name in (*names(), *opened(data)):
         if name in BUNDLED:
             continue
         try:
@@ -69,6 +111,11 @@ def found(data: Path, split: str = "test") -> tuple[list[Task], list[str]]:
         except Absent:
             absent.append(name)
     return there, absent
+
+
+def notes(tasks: Sequence[Task]) -> list[str]:
+    """What a reader of the figures of `tasks` must know."""
+    return [task.note for task in tasks if isinstance(task, Noted) and task.note]
 
 
 def averages(headlines: Mapping[str, float], split: str = "test") -> dict[str, float]:

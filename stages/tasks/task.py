@@ -43,6 +43,16 @@ class Task(Protocol):
 
 
 @runtime_checkable
+class Noted(Protocol):
+    """A task whose figures are not to be read without a word beside them."""
+
+    @property
+    def note(self) -> str:
+        """One line, or ''."""
+        ...
+
+
+@runtime_checkable
 class Foreseen(Protocol):
     """A task that can tell beforehand what it will encode, so that the way there is shown."""
 

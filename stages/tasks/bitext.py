@@ -1,0 +1,143 @@
+"""Bitext: is the nearest sentence in the other language the translation? (The paper's table 5; LASER's Tatoeba test.)
+
+Two aligned text files, line by line. Each sentence of one is looked for among all of the other, by cosine (a tie goes to
+the earlier line), and the share found is the accuracy. A sentence equal to the right translation is the right one, on
+whichever line it stands. The headline is the mean of both directions, as Artetxe and Schwenk (2019) give it; each
+direction is a subset: `swh-eng` looks for the English translation of each Swahili sentence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from stages.tasks import search
+from stages.tasks.files import Absent, Unreadable, lines
+from stages.tasks.task import Encode, Figure
+
+PROTOCOL = "bitext 1: nearest by cosine, ties to the earlier line, equal sentences are equally right"
+
+
+@dataclass(frozen=True)
+class Task:
+    """Sentences and their translations, line by line, and the names of the two sides."""
+
+    name: str
+    sides: tuple[str, str]
+    first: list[str]
+    second: list[str]
+
+    @cached_property
+    def digest(self) -> str:
+        content = repr((PROTOCOL, self.sides, self.first, self.second))
+        return hashlib.blake2b(content.encode(), digest_size=6).hexdigest()
+
+    @property
+    def texts(self) -> list[str]:
+        """Every sentence once, in order of appearance."""
+        return list(dict.fromkeys(self.first + self.second))
+
+    def correct(self, encode: Encode) -> np.ndarray:
+        """Whether each sentence's nearest is its translation, 1.0 or 0.0: (n, 2), there and back."""
+        place = {text: row for row, text in enumerate(self.texts)}
+        vectors = encode(self.texts)
+        first, second = ([place[text] for text in side] for side in (self.first, self.second))
+        return np.stack([_right(vectors, first, second), _right(vectors, second, first)], axis=1)
+
+    def items(self, encode: Encode) -> np.ndarray:
+        """The share of directions in which each pair is found, (n,): what the headline is the mean of."""
+        both: np.ndarray = self.correct(encode).mean(1)
+        return both
+
+    def evaluate(self, encode: Encode) -> list[Figure]:
+        """The accuracy of both directions together, then of each, with binomial standard errors."""
+        right = self.correct(encode)
+        n, both = len(right), right.mean(1)  # the directions of a pair are not independent: its mean is one observation
+        one, two = self.sides
+        return [
+            Figure("", "accuracy", 100 * float(both.mean()), n, 100 * float(both.std() / np.sqrt(n))),
+            *(
+                Figure(subset, "accuracy", 100 * share, n, 100 * float(np.sqrt(share * (1 - share) / n)))
+                for subset, share in zip((f"{one}-{two}", f"{two}-{one}"), map(float, right.mean(0)), strict=True)
+            ),
+        ]
+
+
+def found(data: Path) -> tuple[str, ...]:
+    """The names of the aligned files in `data` or its `tatoeba`: `tatoeba.swh-eng` for `tatoeba.swh-eng.swh` and `.eng`."""
+    return tuple(sorted(_pairs(data)))
+
+
+def load(name: str, data: Path | None, split: str = "test") -> Task:
+    """The task called `name`. Raises Absent where neither of its files is in `data`, Unreadable where they do not match."""
+    if data is None:
+        raise Absent(f"the task {name} needs data", "give --data DIR, a folder with two aligned text files")
+    if split != "test":
+        raise Absent(f"{name} has no {split} split", "use it as a test")
+    files = _pairs(data).get(name)
+    if files is None:
+        raise Absent(f"there are no aligned files {name} in {data}", "give --data the folder that holds them")
+    return pair(*files)
+
+
+def pair(first: Path, second: Path) -> Task:
+    """Two aligned text files. Raises Unreadable for empty lines, and where one has more lines than the other."""
+    sentences, translations = _sentences(first), _sentences(second)
+    if len(sentences) != len(translations):
+        raise Unreadable(
+            f"{first} has {len(sentences)} lines and {second} {len(translations)}", "give two files that are aligned"
+        )
+    one, two = _split(first), _split(second)
+    if one is not None and two is not None and one[0] == two[0] and one[1] != two[1]:
+        return Task(one[0].lower(), (one[1], two[1]), sentences, translations)
+    sides = (first.name, second.name) if first.name != second.name else ("first", "second")
+    return Task(f"{first.name}+{second.name}".lower(), sides, sentences, translations)
+
+
+def _sentences(path: Path) -> list[str]:
+    if not path.exists():
+        raise Unreadable(f"there is no {path}", "give both files, aligned line by line")
+    found = lines(path)
+    if not found:
+        raise Unreadable(f"{path} is empty", "give a file with one sentence a line")
+    for line, text in enumerate(found, start=1):
+        if not text.strip():
+            raise Unreadable(f"{path}, line {line}: the line is empty", "remove it from both files, or fill it")
+    return found
+
+
+def _pairs(data: Path) -> dict[str, tuple[Path, Path]]:
+    """The two files of each name. Where one is not there it is named too, so that reading it is refused."""
+    if not data.is_dir():
+        raise Unreadable(f"the data folder {data} does not exist", "give --data a folder with two aligned text files")
+    pairs: dict[str, tuple[Path, Path]] = {}
+    for folder in (data, data / "tatoeba"):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            parts = _split(path)
+            if parts is None or not path.is_file():
+                continue
+            stem, _ = parts
+            one, two = stem.rsplit(".", 1)[-1].split("-")
+            files = (folder / f"{stem}.{one}", folder / f"{stem}.{two}")
+            if pairs.setdefault(stem.lower(), files) != files:
+                raise Unreadable(f"{pairs[stem.lower()][0]} and {files[0]} have the same name", "rename one of them")
+    return pairs
+
+
+def _split(path: Path) -> tuple[str, str] | None:
+    """`tatoeba.swh-eng.swh` -> (`tatoeba.swh-eng`, `swh`); None for a file that is not named like that."""
+    match = re.fullmatch(r"(.+\.(\w+)-(\w+))\.(\w+)", path.name)
+    return (match[1], match[4]) if match and match[4] in (match[2], match[3]) else None
+
+
+def _right(vectors: np.ndarray, asked: list[int], answers: list[int]) -> np.ndarray:
+    """Whether the nearest of `answers` to each of `asked` is its own; both name rows of `vectors`, one for each text."""
+    rows = np.array(answers)
+    _, nearest = search.nearest(vectors[asked], [(np.arange(len(rows)), vectors[rows])], 1)
+    right: np.ndarray = rows[nearest[:, 0]] == rows
+    return right.astype(float)
