@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from multicsr_cli import (
     curate,
+    describe,
     evaluate,
     export,
     gen,
@@ -81,6 +82,7 @@ app.command("eval")(evaluate.command)
 app.command("inspect")(inspect.command)
 app.command("export")(export.command)
 app.command("import")(imports.command)
+app.command("store")(describe.command)
 app.command("runs")(runs.command)
 app.command("models")(models.command)
 app.command("reproduce")(reproduce.command)

@@ -12,7 +12,21 @@ import pytest
 from shell import multicsr
 
 GOLDEN = Path(__file__).with_name("golden")
-COMMANDS = ("", "gen", "score", "curate", "train", "eval", "inspect", "export", "import", "runs", "models", "reproduce")
+COMMANDS = (
+    "",
+    "gen",
+    "score",
+    "curate",
+    "train",
+    "eval",
+    "inspect",
+    "export",
+    "import",
+    "store",
+    "runs",
+    "models",
+    "reproduce",
+)
 EVERYWHERE = ("--db PATH", "--json")
 
 

@@ -14,6 +14,7 @@ import pytest
 from conftest import Piped
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyarrow.parquet import read_table
 from rows import Made, drafted, scored
 from shell import multicsr
 
@@ -205,12 +206,11 @@ def test_every_format_holds_the_same_rows(copied: Piped, tmp_path: Path) -> None
 
 
 def test_parquet_holds_them_too(copied: Piped, tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
     out = tmp_path / "t.parquet"
     multicsr("export", "--format", "parquet", "--scores", "--out", out, "--db", copied.db)
     multicsr("export", "--format", "jsonl", "--scores", "--out", tmp_path / "t.jsonl", "--db", copied.db)
     lines = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text().splitlines()]
-    assert parquet.read_table(out).to_pylist() == lines
+    assert read_table(out).to_pylist() == lines
 
 
 def test_an_export_that_fails_leaves_no_file(tmp_path: Path) -> None:
