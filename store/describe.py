@@ -330,7 +330,7 @@ def markdown() -> str:
 
 def datasette(database: str) -> dict[str, Any]:
     """Metadata with which Datasette shows the store called `database` (its file's name without ending)."""
-    tables = {
+    tables: dict[str, dict[str, Any]] = {
         name: {"description": described.about, "columns": described.columns}
         for name, described in (VIEWS | TABLES).items()
     }
