@@ -10,7 +10,22 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from multicsr_cli import curate, data, evaluate, gen, inspect, models, reproduce, runs, score, screen, train
+from multicsr_cli import (
+    curate,
+    data,
+    describe,
+    evaluate,
+    export,
+    gen,
+    imports,
+    inspect,
+    models,
+    reproduce,
+    runs,
+    score,
+    screen,
+    train,
+)
 from stages.models.problem import Unusable
 from stages.tasks.files import Unreadable
 from store.records import Problem
@@ -66,6 +81,9 @@ app.command("curate")(curate.command)
 app.command("train")(train.command)
 app.command("eval")(evaluate.command)
 app.command("inspect")(inspect.command)
+app.command("export")(export.command)
+app.command("import")(imports.command)
+app.command("store")(describe.command)
 app.command("runs")(runs.command)
 app.command("models")(models.command)
 app.command("reproduce")(reproduce.command)

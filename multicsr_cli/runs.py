@@ -6,7 +6,7 @@ import inspect
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from multicsr_cli import curate, evaluate, gen, score, screen, train
+from multicsr_cli import curate, evaluate, gen, imports, score, screen, train
 from multicsr_cli.options import DEFAULT_DB, Db, Json
 from store.records import Run
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, Any] = {
     "gen": gen.command,
+    "import": imports.command,
     "score": score.command,
     "curate": curate.command,
     "train": train.command,
@@ -77,13 +78,18 @@ def command_line(store: Store, run: Run) -> str:
     settings = {**run.config, **{flag: noted[flag] for flag in NOTED if flag in noted}}
     if "prompts" in settings:
         settings["prompts"] = noted.get("prompts")  # a set that was not named follows from the LLM, or the parent run
-    words: list[str] = ["multicsr", run.stage]
-    if run.stage == "eval":
+    name = settings.pop("method", run.stage)
+    if name == "import":
+        settings = {flag: noted[flag] for flag in ("file", "columns") if flag in noted}
+    words: list[str] = ["multicsr", name]
+    if name == "import":
+        words.append(settings.pop("file"))
+    elif run.stage == "eval":
         words.append(settings.pop("model"))
         settings["tasks"] = ",".join(settings["tasks"])
     elif run.parent:
         words.append(run.parent)
-    defaults = inspect.signature(COMMANDS[run.stage]).parameters
+    defaults = inspect.signature(COMMANDS[name]).parameters
     for name, value in settings.items():
         default = defaults[name].default if name in defaults else inspect.Parameter.empty
         if value != default and value is not None and value is not False and not name.endswith(DERIVED):

@@ -24,7 +24,7 @@ def command(
         ),
     ] = None,
     llm: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The LLM that scores.", show_default="the run's")
+        str | None, typer.Option(metavar="NAME", help="The LLM that scores.", show_default="the run's, or smollm2")
     ] = None,
     prompts: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Prompt set.", show_default="the one that suits the LLM")
@@ -94,9 +94,10 @@ def plan(
     from stages.models import catalog
     from store import drafts
 
-    name = llm or parent.config["llm"]
+    writer = parent.config.get("llm")  # imported triplets have none
+    name = llm or writer or catalog.EMBEDDED["llm"]
     suits, usual = catalog.prompts_for(name)
-    inherits = prompts is None and name == parent.config["llm"]
+    inherits = prompts is None and name == writer
     written_with = drafts.prompt_set(store, parent.config["prompts_digest"]) if inherits else None
     if written_with is not None:
         chosen = prompt_sets.parse(written_with[1], written_with[0])

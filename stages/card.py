@@ -50,14 +50,8 @@ def model_card(
         "",
         "## Recipe",
         "",
-        "| stage | run | settings | counts |",
-        "|---|---|---|---|",
+        *_recipe([*recipe[:-1], (*recipe[-1][:3], {"triplets": counts["triplets"], "steps": counts["steps"]})]),
     ]
-    for stage, id, settings, found in recipe:
-        if id == run.id:
-            found = {"triplets": counts["triplets"], "steps": counts["steps"]}
-        shown = {key: value for key, value in found.items() if isinstance(value, int)}
-        lines.append(f"| {stage} | `{id}` | {_settings(settings)} | {_settings(shown)} |")
     lines += ["", "## Examples", "", "| premise | entailment | contradiction |", "|---|---|---|"]
     lines += [f"| {' | '.join(text.replace('|', '/') for text in triplet)} |" for triplet in triplets[:EXAMPLES]]
     packages = ("multicsr", "torch", "transformers")
@@ -68,3 +62,47 @@ def model_card(
 def _settings(values: Mapping[str, object]) -> str:
     shown = {key: value for key, value in values.items() if value is not None and not key.endswith(UNSHOWN)}
     return ", ".join(f"{key} {value}" for key, value in shown.items())
+
+
+def data_card(
+    run: Run, recipe: Sequence[tuple[str, str, dict[str, object], dict[str, object]]], names: Mapping[str, str]
+) -> str:
+    """The card of an exported data set as Markdown, with the front matter that data hubs read."""
+    what = {
+        "premise": "an unlabeled sentence",
+        "entailment": "a sentence that follows from the premise",
+        "contradiction": "a sentence that cannot hold together with it: a hard negative",
+        "a": "similarity of premise and entailment, 0 to 5",
+        "b": "similarity of premise and contradiction, 0 to 5",
+        "verdict": "keep or drop",
+        "reason": "the first reason for which it was dropped",
+    }
+    lines = [
+        "---",
+        "tags: [sentence-similarity, multicsr]",
+        "configs:",
+        "- config_name: default",
+        "  data_files: train.jsonl",
+        "---",
+        "",
+        f"# Triplets of `multicsr` run `{run.id}`",
+        "",
+        "| column | what it is |",
+        "|---|---|",
+        *(f"| `{name}` | {what[field]} |" for field, name in names.items()),
+        "",
+        "## Recipe",
+        "",
+        *_recipe(recipe),
+        "",
+        f"Made with multicsr {version('multicsr')}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _recipe(recipe: Sequence[tuple[str, str, dict[str, object], dict[str, object]]]) -> list[str]:
+    lines = ["| stage | run | settings | counts |", "|---|---|---|---|"]
+    for stage, id, settings, found in recipe:
+        shown = {key: value for key, value in found.items() if isinstance(value, int)}
+        lines.append(f"| {stage} | `{id}` | {_settings(settings)} | {_settings(shown)} |")
+    return lines

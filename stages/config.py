@@ -80,6 +80,14 @@ class GenConfig:
 
 
 @dataclass(frozen=True)
+class ImportConfig:
+    """Triplets made elsewhere. `premises` names their source in the store, which names the file's content."""
+
+    premises: str
+    method: str = "import"
+
+
+@dataclass(frozen=True)
 class ScoreConfig:
     """Stage 2, the scores. `by`: asked for in a prompt, or read off the likelihood."""
 

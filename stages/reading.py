@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from itertools import islice
@@ -27,6 +27,9 @@ from store.records import Problem
 LONGEST = 2000
 
 ROWS_AT_ONCE = 4096  # digested at once: a call for each would take longer than the digest
+
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+TABLES = (*_DELIMITERS, ".jsonl")  # files whose columns have names
 
 COLUMNS = ("premise", "text", "sentence", "sentence1", "sent0")  # tried in this order where no --column is given
 
@@ -92,21 +95,35 @@ def source(path: Path, column: str | None = None, name: str | None = None) -> So
     return Source(f"{name or path.name}@{digest}", path, column, digest, rows, blank, str(path), column is not None)
 
 
+# Chooses columns among those there are; the second argument says where in the file, for the message of a refusal.
+Choose = Callable[[list[str], str], Sequence[str]]
+
+
+def records(path: Path, choose: Choose) -> Iterator[tuple[int, list[str]]]:
+    """(line number, the texts of the chosen columns) of each row of a CSV, TSV or JSONL file; stripped, checked, and all
+    empty for a blank row. Streams. Raises Problem, naming the line, for what is no row or no sentence."""
+    suffix = path.suffix.lower()
+    with path.open("rb") as raw:
+        rows = _jsonl(raw, path, choose) if suffix == ".jsonl" else _table(raw, path, choose, _DELIMITERS[suffix])
+        for number, texts in rows:
+            stripped = [text.strip() for text in texts]
+            for text in stripped:
+                _refuse_unusable(path, number, text)
+            yield number, stripped
+
+
 def _rows(path: Path, column: str | None) -> Iterator[tuple[int, str]]:
     """(line or row number, stripped and checked text) of every row, blank ones as ''."""
-    suffix = path.suffix.lower()
+    if path.suffix.lower() in TABLES:
+        for number, (text,) in records(path, lambda there, where: [_column(path, column, there, where)]):
+            yield number, text
+        return
+    if column is not None:
+        raise Problem(f"--column {column} goes with {', '.join(TABLES)}, not {path.name}", "leave it out")
     # Line ends are only line feeds: a form feed or U+2028 inside a sentence must not cut it.
     with path.open("rb") as raw:
-        if suffix == ".jsonl":
-            rows = _jsonl(raw, path, column)
-        elif suffix in (".csv", ".tsv"):
-            rows = _table(raw, path, column, "," if suffix == ".csv" else "\t")
-        else:
-            if column is not None:
-                raise Problem(f"--column {column} goes with .csv, .tsv and .jsonl, not {path.name}", "leave it out")
-            rows = _lines(raw, path)
-        for number, text in rows:
-            text = text.strip()
+        for number, line in _lines(raw, path):
+            text = line.strip()
             _refuse_unusable(path, number, text)
             yield number, text
 
@@ -122,10 +139,10 @@ def _lines(raw: IO[bytes], path: Path) -> Iterator[tuple[int, str]]:
             ) from None
 
 
-def _jsonl(raw: IO[bytes], path: Path, column: str | None) -> Iterator[tuple[int, str]]:
+def _jsonl(raw: IO[bytes], path: Path, choose: Choose) -> Iterator[tuple[int, list[str]]]:
     for number, line in _lines(raw, path):
         if not line.strip():
-            yield number, ""
+            yield number, [""]
             continue
         try:
             row = json.loads(line)
@@ -133,13 +150,14 @@ def _jsonl(raw: IO[bytes], path: Path, column: str | None) -> Iterator[tuple[int
             raise Problem(f"{path}, line {number} is not JSON: {error.msg}", "give one object a line") from None
         if not isinstance(row, dict):
             raise Problem(f"{path}, line {number} is not a JSON object", "give one object a line")
-        text = row.get(_column(path, column, list(row), f", line {number}"))
-        if not isinstance(text, str):
-            raise Problem(f"{path}, line {number}: the column is {text!r}, not a text", "give a column of texts")
-        yield number, text
+        texts = [row[name] for name in choose(list(row), f", line {number}")]
+        for text in texts:
+            if not isinstance(text, str):
+                raise Problem(f"{path}, line {number}: the column is {text!r}, not a text", "give a column of texts")
+        yield number, texts
 
 
-def _table(raw: IO[bytes], path: Path, column: str | None, delimiter: str) -> Iterator[tuple[int, str]]:
+def _table(raw: IO[bytes], path: Path, choose: Choose, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     texts = (line for _, line in _lines(raw, path))
     # In a TSV a quote is a character like any other; in a CSV it encloses fields.
     if delimiter == ",":
@@ -148,11 +166,11 @@ def _table(raw: IO[bytes], path: Path, column: str | None, delimiter: str) -> It
         reader = csv.reader(texts, delimiter=delimiter, quoting=csv.QUOTE_NONE)
     try:
         header = next(reader, [])
-        place = header.index(_column(path, column, header, ""))
+        places = [header.index(name) for name in choose(header, "")]
         for row in reader:
-            if row and len(row) <= place:
+            if row and len(row) <= max(places):
                 raise Problem(f"{path}, line {reader.line_num}: {len(row)} fields, not {len(header)}", "mend that line")
-            yield reader.line_num, row[place] if row else ""
+            yield reader.line_num, [row[place] for place in places] if row else [""]
     except csv.Error as error:
         raise Problem(f"{path}, line {reader.line_num}: {error}", "mend that line") from None
 
@@ -171,7 +189,7 @@ def _column(path: Path, column: str | None, there: list[str], where: str) -> str
 def _refuse_unusable(path: Path, number: int, text: str) -> None:
     if len(text) > LONGEST:
         raise Problem(
-            f"{path}, line {number} has {len(text):,} characters; a premise has at most {LONGEST:,}",
+            f"{path}, line {number} has {len(text):,} characters; a sentence has at most {LONGEST:,}",
             "split it into sentences, or leave it out",
         )
     if text.isprintable():

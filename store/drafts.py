@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 
 from store.database import Store
@@ -48,20 +49,24 @@ def done(store: Store, run: Run) -> int:
 def add(store: Store, run: Run, rows: Sequence[DraftRow]) -> None:
     """Store the drafts of one batch, both roles of each of its premises, in one transaction."""
     with store.writing() as connection:
-        prompts: dict[str, int] = {}
-        for text in {row.prompt for row in rows}:
-            connection.execute("INSERT OR IGNORE INTO prompts (text) VALUES (?)", [text])
-            (prompts[text],) = connection.execute("SELECT id FROM prompts WHERE text = ?", [text]).fetchone()
-        (before,) = connection.execute("SELECT coalesce(max(id), 0) FROM drafts").fetchone()
-        connection.executemany(
-            "INSERT INTO drafts (run, premise, role, text, raw, problem, prompt, tokens)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (run.id, row.premise, row.role, row.text, row.raw, row.problem, prompts[row.prompt], row.tokens)
-                for row in rows
-            ),
-        )
-        connection.execute("INSERT INTO drafts_fts (rowid, text) SELECT id, text FROM drafts WHERE id > ?", [before])
+        insert(connection, run, rows)
+
+
+def insert(connection: sqlite3.Connection, run: Run, rows: Sequence[DraftRow]) -> None:
+    """The same within a transaction of the caller's."""
+    prompts: dict[str, int] = {}
+    for text in {row.prompt for row in rows}:
+        connection.execute("INSERT OR IGNORE INTO prompts (text) VALUES (?)", [text])
+        (prompts[text],) = connection.execute("SELECT id FROM prompts WHERE text = ?", [text]).fetchone()
+    (before,) = connection.execute("SELECT coalesce(max(id), 0) FROM drafts").fetchone()
+    connection.executemany(
+        "INSERT INTO drafts (run, premise, role, text, raw, problem, prompt, tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (run.id, row.premise, row.role, row.text, row.raw, row.problem, prompts[row.prompt], row.tokens)
+            for row in rows
+        ),
+    )
+    connection.execute("INSERT INTO drafts_fts (rowid, text) SELECT id, text FROM drafts WHERE id > ?", [before])
 
 
 def counts(store: Store, run: Run) -> dict[str, int]:

@@ -13,10 +13,6 @@ os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-# A shell starts what it puts into the background with interrupts ignored, and processes hand that on to those they start:
-# the tests of Ctrl-C would then interrupt nobody.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -32,6 +28,10 @@ if TYPE_CHECKING:
     from shell import Ended
 
     from stages.models.language import LanguageModel
+
+# A shell starts what it puts into the background with interrupts ignored, and processes hand that on to those they start:
+# the tests of Ctrl-C would then interrupt nobody.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow machine is no failure, and every run of the suite tries the same examples.
 settings.register_profile("house", deadline=None, derandomize=True, print_blob=True)

@@ -12,8 +12,24 @@ import pytest
 from shell import multicsr
 
 GOLDEN = Path(__file__).with_name("golden")
-COMMANDS = ("", "gen", "score", "curate", "train", "eval", "inspect", "runs", "models", "reproduce")
-COMMANDS += ("data list", "data fetch", "data verify")
+COMMANDS = (
+    "",
+    "gen",
+    "score",
+    "curate",
+    "train",
+    "eval",
+    "inspect",
+    "export",
+    "import",
+    "store",
+    "runs",
+    "models",
+    "reproduce",
+    "data list",
+    "data fetch",
+    "data verify",
+)
 GROUPS = ("data",)
 EVERYWHERE = ("--db PATH", "--json")
 
