@@ -132,7 +132,6 @@ def test_several_models_have_a_mean_and_a_deviation(
 
 def test_models_that_are_named_wrongly(evaluated: Callable[..., Ended], tiny_encoder: Path) -> None:
     for wrong, says in [
-        ((), "no MODEL"),
         ((tiny_encoder, "--runs", f"{tiny_encoder},minilm"), "--runs"),
         (("--runs", f"{tiny_encoder},minilm", "--against", "minilm"), "--runs"),
         (("--runs", tiny_encoder), "two models"),
