@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,13 +15,60 @@ from multicsr_cli.options import DEFAULT_DB, Batch, Data, Db, Device, Json
 from store.records import Problem, Run
 
 if TYPE_CHECKING:
+    from stages.config import EvalConfig
     from stages.tasks.task import Task
     from store.database import Store
     from store.training import MetricRow
 
 
+@dataclass(frozen=True)
+class Subject:
+    """A model to be measured on some tasks: found, not loaded. `parent` is the train run it comes from, if any."""
+
+    name: str
+    config: EvalConfig
+    parent: str | None
+    tasks: list[Task]
+    device: str
+    load: Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A model with its figures."""
+
+    model: str
+    run: Run
+    rows: list[MetricRow]
+    average: dict[str, float]
+
+    def headline(self, task: str) -> MetricRow:
+        return next(row for row in self.rows if row.task == task and is_headline(row))
+
+    def document(self) -> dict[str, Any]:
+        """The JSON document of the contract."""
+        results = [
+            {"task": row.task, "metric": row.name, "value": row.value, "n": row.n, "error": row.error}
+            | ({"subset": row.subset} if row.subset else {})
+            for row in self.rows
+        ]
+        return {"model": self.model, "run": self.run.id, "results": results, "average": self.average}
+
+    def show(self) -> None:
+        """A table on stdout."""
+        screen.table(
+            f"{self.model}, eval {self.run.id}",
+            ("task", "subset", "metric", "x 100", "± error", "items"),
+            [(row.task, row.subset, row.name, row.value, row.error, row.n) for row in self.rows],
+            caption=", ".join(f"average of {group} {value:.2f}" for group, value in self.average.items()) or None,
+        )
+
+
 def command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A train run, an alias, a hub id or a folder.")],
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="MODEL", help="A train run, an alias, a hub id or a folder.", show_default=False),
+    ] = None,
     tasks: Annotated[
         str | None,
         typer.Option(
@@ -29,7 +77,20 @@ def command(
             show_default="mini; with --data what is there",
         ),
     ] = None,
+    task: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Your own pairs: two sentences and a score, CSV, TSV or JSONL.", show_default=False
+        ),
+    ] = None,
     split: Annotated[str, typer.Option(metavar="NAME", help="test or dev.")] = "test",
+    against: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Compare with this one: paired bootstrap.", show_default=False)
+    ] = None,
+    runs: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="In place of MODEL: several, mean ± standard deviation.", show_default=False),
+    ] = None,
     pooler: Annotated[
         str | None,
         typer.Option(
@@ -42,51 +103,72 @@ def command(
     batch: Batch = "auto",
     json: Json = False,
 ) -> None:
-    """Measure an encoder: Spearman x 100 on sentence pairs, with its standard error."""
+    """Measure an encoder: figures x 100, with their standard errors."""
     size = options.batch_size(batch)
-    from store import training
+    named = _named(model, against, runs)
+    from multicsr_cli import compare
     from store.database import Store
 
-    chosen = choose_tasks(tasks, data, split)
+    chosen = choose_tasks(tasks, task, data, split)
     for note in notes(chosen):
         screen.say(note)
     resolve(device, "float32")
     if not db.exists():
         from stages.models import catalog
 
-        catalog.locate(model, "encoder")  # an unknown model must not leave an empty store behind
+        for name in named:
+            catalog.locate(name, "encoder")  # an unknown model must not leave an empty store behind
     store = Store.open(db)
-    done = make(store, model, chosen, split=split, pooler=pooler, device=device, batch=size, data=data)
-    rows = training.metrics(store, done)
-    results = [
-        {"task": row.task, "metric": row.name, "value": row.value, "n": row.n, "error": row.error}
-        | ({"subset": row.subset} if row.subset else {})
-        for row in rows
-    ]
-    average = averages(rows, split)
-    if json:
-        screen.document({"model": model, "run": done.id, "results": results, "average": average})
-        return
-    screen.table(
-        f"{model}, eval {done.id}",
-        ("task", "subset", "metric", "x 100", "± error", "pairs"),
-        [(row.task, row.subset, row.name, row.value, row.error, row.n) for row in rows],
-        caption=", ".join(f"average of the seven STS tasks {value:.2f}" for value in average.values()) or None,
-    )
+    subjects = [find(store, name, chosen, split=split, pooler=pooler, device=device) for name in named]
+    if runs is not None:
+        compare.refuse_twins(subjects)
+    typed = notes_of(data=data, task=task)
+    measured = [measure(store, subject, batch=size, notes=typed) for subject in subjects]
+    if runs is not None:
+        compare.seeds(runs, [task.name for task in chosen], measured, json)
+    elif against is not None:
+        compare.against(store, subjects, measured, size, json)
+    elif json:
+        screen.document(measured[0].document())
+    else:
+        measured[0].show()
 
 
-def choose_tasks(listed: str | None, data: Path | None, split: str) -> list[Task]:
-    """The tasks of `--tasks`, loaded; without it those that `data` holds, or the bundled one."""
-    from stages.tasks import registry
+def _named(model: str | None, against: str | None, runs: str | None) -> list[str]:
+    """The models to measure. Raises Problem for none, and for options that exclude each other."""
+    if runs is None:
+        if model is None:
+            raise typer.BadParameter("give MODEL, or several by --runs")
+        return [model] if against is None else [model, against]
+    if model is not None or against is not None:
+        raise Problem(
+            f"--runs {runs!r} names the models to measure", f"leave out {'MODEL' if against is None else '--against'}"
+        )
+    names = [name.strip() for name in runs.split(",")]
+    if len(names) < 2 or not all(names):
+        raise Problem(f"--runs {runs!r} does not name two models or more", "join their names by commas")
+    return names
 
-    if listed is not None or data is None:
-        return registry.chosen("mini" if listed is None else listed, data, split)
+
+def choose_tasks(listed: str | None, file: Path | None, data: Path | None, split: str) -> list[Task]:
+    """The tasks of `--tasks` and `--task`, loaded; with neither those that `data` holds, or the bundled one."""
+    from stages.tasks import own, registry
+
+    mine: list[Task] = [] if file is None else [own.load(file)]
+    if mine and mine[0].name in (*registry.names(), *registry.opened(data)):
+        raise Problem(
+            f"{file} has the name of the task {mine[0].name}", "give the file another name, such as pairs.tsv"
+        )
+    if listed is not None:
+        return registry.chosen(listed, data, split) + mine
+    if data is None:
+        return mine or registry.chosen("mini", None, split)
     found, absent = registry.found(data, split)
     if not found:
         raise Problem(f"no task lies under {data}", "give the folder of the SentEval layout")
     others = f"; not there: {', '.join(absent)}" if absent else ""
     screen.say(f"found under {data}: {', '.join(task.name for task in found)}{others}")
-    return found
+    return found + mine
 
 
 def notes(tasks: list[Task]) -> list[str]:
@@ -96,20 +178,10 @@ def notes(tasks: list[Task]) -> list[str]:
     return registry.notes(tasks)
 
 
-def make(
-    store: Store,
-    model: str,
-    tasks: list[Task],
-    *,
-    split: str = "test",
-    pooler: str | None = None,
-    device: str,
-    batch: int | None = None,
-    data: Path | None = None,
-    title: str | None = None,
-) -> Run:
-    """Evaluate what is missing."""
-    from stages import evaluate as stage
+def find(
+    store: Store, model: str, tasks: list[Task], *, split: str = "test", pooler: str | None = None, device: str
+) -> Subject:
+    """The model called `model`, and what its evaluation is. Raises Problem or Unusable where it cannot be measured."""
     from stages.config import POOLERS, EvalConfig
     from stages.models import catalog, pooling
 
@@ -141,10 +213,27 @@ def make(
 
         return loading.encoder(found, where, pooler)
 
-    parent = trained.id if trained else None
-    ticks = stage.run(store, config, parent, tasks, load, batch, where, notes_of(data=data))
+    return Subject(model, config, trained.id if trained else None, tasks, where, load)
+
+
+def measure(
+    store: Store,
+    subject: Subject,
+    *,
+    batch: int | None = None,
+    notes: Mapping[str, str] | None = None,
+    title: str | None = None,
+) -> Measured:
+    """Evaluate what is missing. A caller of many gives each a `title`; one that is complete then passes in silence."""
+    from stages import evaluate as stage
+    from store import training
+
+    config, parent = subject.config, subject.parent
+    ticks = stage.run(store, config, parent, subject.tasks, subject.load, batch, subject.device, notes)
     screen.drive(ticks, title or f"eval {config.model}", "tasks", announce=title is None)
-    return store.begin("eval", stage.VERSION, config, parent)
+    run = store.begin("eval", stage.VERSION, config, parent)
+    rows = training.metrics(store, run)
+    return Measured(subject.name, run, rows, averages(rows, config.split))
 
 
 def _train_run(store: Store, model: str) -> Run | None:

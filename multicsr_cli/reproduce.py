@@ -277,7 +277,8 @@ class Ablation:
 
     def _measure(self, model: str, name: str) -> Run:
         title = self._title(f"eval {name}")
-        run = evaluate.make(self.store, model, self.tasks, device=self.device, data=self.data, title=title)
+        subject = evaluate.find(self.store, model, self.tasks, device=self.device)
+        run = evaluate.measure(self.store, subject, notes=gen.notes_of(data=self.data), title=title).run
         self.runs.append(run)
         return run
 

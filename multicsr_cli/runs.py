@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 import shlex
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from multicsr_cli import curate, evaluate, gen, imports, score, screen, train
 from multicsr_cli.options import DEFAULT_DB, Db, Json
-from store.records import Run
+from store.records import Problem, Run
 
 if TYPE_CHECKING:
     from store.database import Store
@@ -23,18 +26,30 @@ COMMANDS: dict[str, Any] = {
 }
 
 # Flags whose value is a file or a name in it: noted with the run, since the config holds the content instead.
-NOTED = ("premises", "column", "prompts", "dev", "data")
+NOTED = ("premises", "column", "prompts", "dev", "task", "data")
 
 # Config fields that no flag sets: they name the content behind a flag's value.
 DERIVED = ("_fingerprint", "_digest")
 
 
-def command(db: Db = DEFAULT_DB, json: Json = False) -> None:
+def command(
+    leaderboard: Annotated[bool, typer.Option("--leaderboard", help="Models against tasks instead.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The leaderboard as Markdown.")] = False,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
     """List every run: its stage, parent, state, counts, and the command that makes it."""
+    if markdown and (json or not leaderboard):
+        raise Problem("--markdown goes with --leaderboard, and without --json", "leave one of them out")
     from store import browse
     from store.database import Store
 
     store = Store.open(db, create=False, write=False)
+    if leaderboard:
+        from multicsr_cli import leaderboard as board
+
+        board.show(board.read(store), json=json, markdown=markdown)
+        return
     listed = browse.runs(store)
     if json:
         screen.document(
@@ -86,7 +101,8 @@ def command_line(store: Store, run: Run) -> str:
         words.append(settings.pop("file"))
     elif run.stage == "eval":
         words.append(settings.pop("model"))
-        settings["tasks"] = ",".join(settings["tasks"])
+        own = Path(settings.get("task", "")).name
+        settings["tasks"] = ",".join(task for task in settings["tasks"] if task != own) or None
     elif run.parent:
         words.append(run.parent)
     defaults = inspect.signature(COMMANDS[name]).parameters

@@ -23,6 +23,10 @@ from stages.stage import COMPLETE, Tick
 SECONDS_BETWEEN_LINES = 15.0
 
 
+# Two blanks and a line between the cells of a table.
+BETWEEN_COLUMNS = 3
+
+
 class Stopped(Exception):
     """Interrupted by the user; the message says what is stored."""
 
@@ -137,10 +141,26 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], cap
     shown = Table(title=Text(title), caption=Text(caption) if caption else None, title_justify="left")
     for place, column in enumerate(columns):
         numeric = bool(body) and all(_numeric(row[place]) for row in body)
-        shown.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
+        # A heading breaks between its words only.
+        longest = max(map(len, column.split()), default=0)
+        shown.add_column(Text(column), justify="right" if numeric else "left", overflow="fold", min_width=longest)
     for row in body:
         shown.add_row(*(Text(cell) for cell in row))
     out().print(shown)
+
+
+def wide_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of many columns: those that the screen is too narrow for follow in further tables that repeat the first."""
+    widths = [max(map(len, column)) + BETWEEN_COLUMNS for column in zip(columns, *rows, strict=True)]
+    room = out().width - widths[0] - 1
+    parts: list[list[int]] = [[]]
+    for place, width in enumerate(widths[1:], start=1):
+        if parts[-1] and sum(widths[one] for one in parts[-1]) + width > room:
+            parts.append([])
+        parts[-1].append(place)
+    for part in parts:
+        places = [0, *part]
+        table(title, [columns[place] for place in places], [[row[place] for place in places] for row in rows])
 
 
 def facts(title: str, pairs: Sequence[tuple[str, Any]]) -> None:
@@ -162,4 +182,4 @@ def _cell(value: Any) -> str:
 
 
 def _numeric(cell: str) -> bool:
-    return cell == "-" or cell.replace(",", "").replace(".", "").lstrip("-").isdecimal()
+    return cell == "-" or cell.replace(",", "").replace(".", "").lstrip("-").rstrip("*").isdecimal()

@@ -58,7 +58,7 @@ def command(
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N")] = 0,
     dev: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="mini, stsb, sickr, or a TSV: sentence, sentence, score.")
+        str, typer.Option(metavar="NAME|FILE", help="mini, stsb, sickr, or a CSV, TSV or JSONL of your own pairs.")
     ] = "mini",
     eval_every: Annotated[
         int | None,
@@ -212,13 +212,16 @@ def make(
 
 def dev_pairs(name: str, data: Path | None) -> Task:
     """The dev task: a known name (its dev split), or a file of pairs."""
-    from stages.tasks import sts
+    from stages.tasks import own, sts
 
     if name in sts.NAMES:
         return sts.load(name, data, "dev")
     if Path(name).is_file():
-        return sts.pairs_file(Path(name))
-    raise Problem(f"--dev {name!r} is neither a task nor a file", "give mini, stsb, sickr, or the path of a TSV file")
+        return own.load(Path(name))
+    raise Problem(
+        f"--dev {name!r} is neither a task nor a file",
+        "give mini, stsb, sickr, or the path of a CSV, TSV or JSONL file",
+    )
 
 
 def model_folder(store: Store, run: Run) -> Path:

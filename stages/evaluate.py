@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from stages.batches import Batches, SentenceEncoder
 from stages.config import EvalConfig
 from stages.stage import COMPLETE, Notes, Tick, Ticks
+from stages.tasks.compare import Outcome
 from stages.tasks.task import Figure, Foreseen, Task
 from stages.vectors import Vectors
 from store import training
@@ -59,6 +60,19 @@ def run(
             done += 1
             yield Tick(done, len(tasks), task.name, warning=batches.warning())
         store.finish(run, {"tasks": len(tasks)})
+
+
+def outcomes(
+    store: Store,
+    config: EvalConfig,
+    tasks: Sequence[Task],
+    load: Callable[[], SentenceEncoder],
+    batch: int | None,
+    device: str,
+) -> list[Outcome]:
+    """What each task's headline is computed from. After `run` every vector is there, and no model is loaded."""
+    vectors = Vectors(store, vectors_key(config), load, Batches(batch, "texts", device))
+    return [task.outcome(vectors.encode) for task in tasks]
 
 
 def vectors_key(config: EvalConfig) -> str:

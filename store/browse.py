@@ -154,6 +154,32 @@ def runs(store: Store) -> list[Listed]:
     ]
 
 
+class Standing(NamedTuple):
+    """One figure of a whole task. `setting` is all that the evaluation was asked for save its tasks; `trained` is the train
+    run the model comes from, if any."""
+
+    model: str
+    setting: dict[str, Any]
+    trained: str | None
+    task: str
+    metric: str
+    value: float
+    error: float | None
+    n: int
+    run: str
+
+
+def leaderboard(store: Store) -> list[Standing]:
+    """The figures of finished evaluations, oldest first, so that the last of several is the newest."""
+    return [
+        Standing(row[0], json.loads(row[1]), *row[2:])
+        for row in store.rows(
+            "SELECT model, json_remove(runs.config, '$.tasks'), trained, task, metric, value, error, n, run"
+            " FROM leaderboard JOIN runs ON runs.id = run WHERE subset = '' ORDER BY runs.finished, runs.rowid"
+        )
+    ]
+
+
 class Written(NamedTuple):
     """What a gen run wrote, against its premises: shares of all premises."""
 

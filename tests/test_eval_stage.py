@@ -188,3 +188,15 @@ def test_the_other_split_is_another_evaluation(file_store: Store) -> None:
     assert one.id != two.id
     with pytest.raises(Problem, match="--split 'train'"):
         replace(config(), split="train")
+
+
+def test_what_was_evaluated_is_compared_without_loading_the_model(file_store: Store, encoder: Encoder) -> None:
+    """An outcome gives the headline again: of all items once, as of any draw of them."""
+    run = evaluated(file_store, encoder)
+    heads = {
+        row.task: row.value for row in training.metrics(file_store, run) if (row.subset, row.name) == ("", "spearman")
+    }
+    found = evaluate.outcomes(file_store, config(), TASKS, never, 4, "cpu")
+    for task, outcome in zip(TASKS, found, strict=True):
+        assert outcome.n == sum(len(part.gold) for part in task.subsets)
+        assert outcome.resampled(np.ones((1, outcome.n), dtype=int))[0] == pytest.approx(heads[task.name])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from test_tasks_sts import encode, pairs, sick, stsb, write_year, year
 
-from stages.tasks import sts
+from stages.tasks import own, sts
 from stages.tasks.files import Unreadable
 
 
@@ -56,13 +56,13 @@ def test_what_is_no_number_names_file_and_line(tmp_path: Path, value: str) -> No
     for file, content in [("STS/STSBenchmark/sts-dev.csv", stsb(rows)), ("SICK/SICK_trial.txt", sick(rows))]:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text(content)
-    own = tmp_path / "own.tsv"
-    own.write_text("".join("\t".join(row) + "\n" for row in rows))
+    path = tmp_path / "own.tsv"
+    path.write_text("".join("\t".join(row) + "\n" for row in rows))
     loads: list[tuple[str, int, Callable[[], object]]] = [
         ("STS.gs.OnWN.txt", 5, lambda: sts.load("sts13", tmp_path)),
         ("sts-dev.csv", 5, lambda: sts.load("stsb", tmp_path, "dev")),
         ("SICK_trial.txt", 6, lambda: sts.load("sickr", tmp_path, "dev")),
-        ("own.tsv", 5, lambda: sts.pairs_file(own)),
+        ("own.tsv", 5, lambda: own.load(path)),
     ]
     for name, line, load in loads:
         with pytest.raises(Unreadable) as refused:
@@ -73,33 +73,33 @@ def test_what_is_no_number_names_file_and_line(tmp_path: Path, value: str) -> No
 
 def test_a_line_with_too_few_fields_is_named(tmp_path: Path) -> None:
     """File, line, and how many there are."""
-    own = tmp_path / "own.tsv"
-    own.write_text("a\tb\t1\na b\t2\n")
+    path = tmp_path / "own.tsv"
+    path.write_text("a\tb\t1\na b\t2\n")
     with pytest.raises(Unreadable, match=r"own\.tsv, line 2: 2 fields, not 3"):
-        sts.pairs_file(own)
+        own.load(path)
 
 
 def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     """Latin-1 is not guessed at."""
-    own = tmp_path / "own.tsv"
-    own.write_bytes("Fluß\tCafé\t1\n".encode("latin-1"))
+    path = tmp_path / "own.tsv"
+    path.write_bytes("Fluß\tCafé\t1\n".encode("latin-1"))
     with pytest.raises(Unreadable, match=r"own\.tsv, line 1 is not UTF-8"):
-        sts.pairs_file(own)
+        own.load(path)
 
 
 def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
     """A path that is there but is no file."""
     with pytest.raises(Unreadable, match=tmp_path.name):
-        sts.pairs_file(tmp_path)
+        own.load(tmp_path)
 
 
 @pytest.mark.parametrize("rows", [[], pairs(3, 0), [("a", "b", "1"), ("c", "d", "1")] * 4])
 def test_pairs_that_have_no_correlation_are_refused(tmp_path: Path, rows: list[tuple[str, str, str]]) -> None:
     """None, too few, or all with the same score: refused when the file is read, before anything is encoded."""
-    own = tmp_path / "own.tsv"
-    own.write_text("".join("\t".join(row) + "\n" for row in rows))
+    path = tmp_path / "own.tsv"
+    path.write_text("".join("\t".join(row) + "\n" for row in rows))
     with pytest.raises(Unreadable, match=r"own\.tsv has \d pairs"):
-        sts.pairs_file(own)
+        own.load(path)
 
 
 def test_a_subset_without_a_correlation_is_left_out_of_the_means(tmp_path: Path) -> None:

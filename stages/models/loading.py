@@ -111,15 +111,16 @@ def _published_mlp(backbone: Any, found: Located) -> nn.Linear:
 
 
 def _has_pooler_weights(folder: Path) -> bool:
+    """Whether both parts of the pooler layer are in the weight files, which may be several."""
+    wanted, found = {"pooler.dense.weight", "pooler.dense.bias"}, set[str]()
     for path in catalog.weight_files(folder):
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:
                 names = list(file.keys())
         else:
             names = list(torch.load(path, map_location="meta", weights_only=True, mmap=True))
-        if any(name.endswith("pooler.dense.weight") for name in names):
-            return True
-    return False
+        found |= {end for end in wanted for name in names if name.endswith(end)}
+    return found == wanted
 
 
 def _max_length(found: Located, tokenizer: Any) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.tasks import search
+from stages.tasks.compare import Mean
 from stages.tasks.files import Absent, Unreadable, lines
 from stages.tasks.task import Encode, Figure
 
@@ -53,6 +54,10 @@ class Task:
         """The share of directions in which each pair is found, (n,): what the headline is the mean of."""
         both: np.ndarray = self.correct(encode).mean(1)
         return both
+
+    def outcome(self, encode: Encode) -> Mean:
+        """`items` again, for comparing two models."""
+        return Mean("accuracy", self.items(encode))
 
     def evaluate(self, encode: Encode) -> list[Figure]:
         """The accuracy of both directions together, then of each, with binomial standard errors."""

@@ -40,16 +40,20 @@ def lines(path: Path) -> list[str]:
 
 def stream(path: Path) -> Iterator[str]:
     """As `lines`, one after the other: for files larger than memory."""
+    return (line.removesuffix("\n").removesuffix("\r") for line in whole_lines(path))
+
+
+def whole_lines(path: Path) -> Iterator[str]:
+    """As `stream`, with their ends: for formats in which a line end may be part of a field."""
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 try:
-                    text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                    yield line.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError:
                     raise Unreadable(
                         f"{path}, line {number} is not UTF-8", "save the file as UTF-8, or restore it"
                     ) from None
-                yield text.removesuffix("\n").removesuffix("\r")
     except IsADirectoryError:
         raise Unreadable(f"{path} is a folder, not a file", "give the file") from None
     except (FileNotFoundError, NotADirectoryError):
@@ -69,12 +73,12 @@ def fields(path: Path, needed: int, header: bool = False) -> list[list[str]]:
     return rows
 
 
-def number(text: str, path: Path, line: int) -> float:
+def number(written: str, path: Path, line: int) -> float:
     """A gold score as a float."""
     try:
-        value = float(text) if "_" not in text else math.nan
+        value = float(written) if "_" not in written else math.nan
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise Unreadable(f"{path}, line {line}: {text!r} is not a number", "restore the file")
+        raise Unreadable(f"{path}, line {line}: {written!r} is not a number", "restore the file")
     return value

@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.tasks import ranking, search
+from stages.tasks.compare import Mean
 from stages.tasks.files import Absent, Unreadable, stream
 from stages.tasks.task import Encode, Figure
 
@@ -133,6 +134,10 @@ class Task:
         parts = [part[:, 0] for part in self.per_query(encode)]
         even = sum(map(len, parts)) / len(parts)
         return np.concatenate([part * (even / len(part)) for part in parts])
+
+    def outcome(self, encode: Encode) -> Mean:
+        """`items` again, for comparing two models."""
+        return Mean("ndcg@10", self.items(encode))
 
     def evaluate(self, encode: Encode) -> list[Figure]:
         """nDCG@10, recall@100 and map: the mean over queries, or over forums; then those of each forum."""

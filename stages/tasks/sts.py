@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stages.tasks.compare import Correlation
 from stages.tasks.files import Absent, Unreadable, fields, lines, number, senteval_root
 from stages.tasks.metrics import cosine, spearman
 from stages.tasks.task import Encode, Figure
@@ -62,6 +63,10 @@ class Task:
         """The headline, and where the task has subsets, means over them and each of them."""
         return evaluate(self, encode)
 
+    def outcome(self, encode: Encode) -> Correlation:
+        """The cosine and the gold score of every pair of all subsets."""
+        return Correlation(np.concatenate(_predicted(self, encode)), np.concatenate(_gold(self)))
+
 
 FEWEST_PAIRS = 4  # below that the standard error of a rank correlation is not defined
 
@@ -107,13 +112,6 @@ def judged(task: Task) -> Task:
     return task
 
 
-def pairs_file(path: Path) -> Task:
-    """Pairs of one's own: tab-separated sentence, sentence, score."""
-    rows = fields(path, 3)
-    gold = [number(row[2], path, line) for line, row in enumerate(rows, start=1)]
-    return judged(Task(path.name, [Subset("", [row[0] for row in rows], [row[1] for row in rows], gold)]))
-
-
 def _stsb(root: Path, split: str) -> Task:
     path = root / "STS" / "STSBenchmark" / f"sts-{split}.csv"
     rows = fields(path, 7)
@@ -149,14 +147,7 @@ def _year(root: Path, name: str) -> Task:
 
 def evaluate(task: Task, encode: Encode, subsets: bool = True) -> list[Figure]:
     """Encode every sentence once and correlate: the headline first, then means and subsets where the task has them."""
-    texts = task.texts
-    place = {text: row for row, text in enumerate(texts)}
-    vectors = encode(texts)
-    predicted = [
-        cosine(vectors[[place[text] for text in part.first]], vectors[[place[text] for text in part.second]])
-        for part in task.subsets
-    ]
-    gold = [np.array(part.gold) for part in task.subsets]
+    predicted, gold = _predicted(task, encode), _gold(task)
     value, error = spearman(np.concatenate(predicted), np.concatenate(gold))
     total = sum(len(part.gold) for part in task.subsets)
     figures = [Figure("", "spearman", value, total, error)]
@@ -171,6 +162,21 @@ def evaluate(task: Task, encode: Encode, subsets: bool = True) -> list[Figure]:
         figures.append(Figure("", "spearman_wmean", float((values * sizes).sum() / sizes.sum()), total, None))
         figures += parts
     return figures
+
+
+def _predicted(task: Task, encode: Encode) -> list[np.ndarray]:
+    """The cosine of every pair, an array (n,) a subset; each sentence is encoded once."""
+    texts = task.texts
+    place = {text: row for row, text in enumerate(texts)}
+    vectors = encode(texts)
+    return [
+        cosine(vectors[[place[text] for text in part.first]], vectors[[place[text] for text in part.second]])
+        for part in task.subsets
+    ]
+
+
+def _gold(task: Task) -> list[np.ndarray]:
+    return [np.array(part.gold) for part in task.subsets]
 
 
 def _figure(predicted: np.ndarray, gold: np.ndarray) -> tuple[float, int, float]:

@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from stages.tasks.compare import Outcome
+
 Encode = Callable[[Sequence[str]], np.ndarray]  # texts (n) -> vectors (n, d): all that a task knows of a model
 
 
@@ -39,6 +41,10 @@ class Task(Protocol):
 
     def evaluate(self, encode: Encode) -> list[Figure]:
         """The task's figures, the headline first. Raises ValueError where the vectors allow none."""
+        ...
+
+    def outcome(self, encode: Encode) -> Outcome:
+        """What the headline is computed from, item by item, so that two models can be compared on the same items."""
         ...
 
 
