@@ -28,7 +28,7 @@ def against(store: Store, subjects: list[Subject], measured: list[Measured], bat
         screen.document(first.document() | {"against": second.model, "comparison": comparison})
         return
     screen.table(
-        f"{first.model} (A) against {second.model} (B)",
+        f"{first.title or first.model} (A) against {second.title or second.model} (B)",
         ("task", "metric", "A", "B", "A - B", "from", "to", "p", "items"),
         [
             (
@@ -48,7 +48,9 @@ def _comparisons(store: Store, subjects: list[Subject], batch: int | None) -> di
     from stages import evaluate as stage
     from stages.tasks.compare import bootstrap
 
-    sides = [stage.outcomes(store, one.config, one.tasks, one.load, batch, one.device) for one in subjects]
+    sides = [
+        stage.outcomes(store, one.config, one.tasks, one.load, batch, one.device, one.learning) for one in subjects
+    ]
     found = {}
     for task, one, two in zip(subjects[0].tasks, *sides, strict=True):
         try:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from multicsr_cli import options, screen
-from multicsr_cli.gen import notes_of, resolve
+from multicsr_cli.gen import notes_of, read_source, resolve
 from multicsr_cli.options import DEFAULT_DB, Batch, Data, Db, Device, Json
 from store.records import Problem, Run
 
 if TYPE_CHECKING:
     from stages.config import EvalConfig
+    from stages.reading import Source
     from stages.tasks.task import Task
     from store.database import Store
     from store.training import MetricRow
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Subject:
-    """A model to be measured on some tasks: found, not loaded. `parent` is the train run it comes from, if any."""
+    """A model to be measured on some tasks: found, not loaded. `parent` is the train run it comes from, if any;
+    `sentences` are what whitening is learned from."""
 
     name: str
     config: EvalConfig
@@ -31,16 +33,33 @@ class Subject:
     tasks: list[Task]
     device: str
     load: Callable[[], Any]
+    sentences: Source | None = None
+
+    @property
+    def title(self) -> str:
+        """The model, and what is done to its vectors."""
+        if self.sentences is None:
+            return self.name
+        dim = self.config.whiten_dim
+        whitened = f"{self.name} whitened by {Path(self.sentences.shown).name}"
+        return f"{whitened} to {dim} dimensions" if dim else whitened
+
+    @property
+    def learning(self) -> Callable[[], Iterable[str]] | None:
+        """The texts of `sentences`, a stream made anew each time."""
+        source = self.sentences
+        return None if source is None else lambda: (text for _, text in source.texts())
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A model with its figures."""
+    """A model with its figures; `title` says more than its name, where there is more to say."""
 
     model: str
     run: Run
     rows: list[MetricRow]
     average: dict[str, float]
+    title: str = ""
 
     def headline(self, task: str) -> MetricRow:
         return next(row for row in self.rows if row.task == task and is_headline(row))
@@ -55,13 +74,34 @@ class Measured:
         return {"model": self.model, "run": self.run.id, "results": results, "average": self.average}
 
     def show(self) -> None:
-        """A table on stdout."""
+        """A table on stdout, and one more for what is not times 100."""
+        from stages.tasks.analysis import FIGURES
+
         screen.table(
-            f"{self.model}, eval {self.run.id}",
+            f"{self.title or self.model}, eval {self.run.id}",
             ("task", "subset", "metric", "x 100", "± error", "items"),
-            [(row.task, row.subset, row.name, row.value, row.error, row.n) for row in self.rows],
+            [
+                (row.task, row.subset, row.name, row.value, row.error, row.n)
+                for row in self.rows
+                if row.name not in FIGURES
+            ],
             caption=", ".join(f"average of {group} {value:.2f}" for group, value in self.average.items()) or None,
         )
+        analysed = [row for row in self.rows if row.name in FIGURES]
+        if analysed:
+            screen.table(
+                "on unit vectors, the lower the better; not x 100",
+                ("task", "metric", "value", "± error", "pairs"),
+                [
+                    (
+                        row.task,
+                        row.name,
+                        *("-" if one is None else f"{one:.4f}" for one in (row.value, row.error)),
+                        row.n,
+                    )
+                    for row in analysed
+                ],
+            )
 
 
 def command(
@@ -97,6 +137,24 @@ def command(
             metavar="NAME", help="mean, cls, cls_before_pooler or first_last_mean.", show_default="the model's own"
         ),
     ] = None,
+    whiten: Annotated[
+        str | None,
+        typer.Option(metavar="bundled|FILE", help="Whiten the vectors, as learned from these unlabeled sentences."),
+    ] = None,
+    whiten_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The column of sentences, in a CSV, TSV or JSONL file.")
+    ] = None,
+    whiten_dim: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Keep the first N dimensions.", show_default="all in which the sentences vary"),
+    ] = None,
+    analysis: Annotated[
+        bool, typer.Option("--analysis", help="Alignment and uniformity of sentence pairs too; these are not x 100.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw predicted against gold: .png or .svg.", show_default=False)
+    ] = None,
+    histogram: Annotated[bool, typer.Option("--histogram", help="Show how the cosines of pairs are spread.")] = False,
     data: Data = None,
     db: Db = DEFAULT_DB,
     device: Device = "auto",
@@ -107,11 +165,20 @@ def command(
     size = options.batch_size(batch)
     named = _named(model, against, runs)
     from multicsr_cli import compare
+    from multicsr_cli import plot as drawing
     from store.database import Store
 
+    if plot is not None or histogram:
+        drawing.check(plot, histogram, json, len(named))
+    sentences = _sentences(whiten, whiten_column, whiten_dim)
     chosen = choose_tasks(tasks, task, data, split)
     for note in notes(chosen):
         screen.say(note)
+    for flag, asked in (("--analysis", analysis), ("--plot", plot), ("--histogram", histogram)):
+        if asked:
+            _tell_what_is_no_pairs(flag, chosen)
+    if analysis:
+        chosen = _analysed(chosen)
     resolve(device, "float32")
     if not db.exists():
         from stages.models import catalog
@@ -119,10 +186,23 @@ def command(
         for name in named:
             catalog.locate(name, "encoder")  # an unknown model must not leave an empty store behind
     store = Store.open(db)
-    subjects = [find(store, name, chosen, split=split, pooler=pooler, device=device) for name in named]
+    subjects = [
+        find(
+            store,
+            name,
+            chosen,
+            split=split,
+            pooler=pooler,
+            device=device,
+            sentences=sentences,
+            whiten_dim=whiten_dim,
+            analysis=analysis,
+        )
+        for name in named
+    ]
     if runs is not None:
         compare.refuse_twins(subjects)
-    typed = notes_of(data=data, task=task)
+    typed = notes_of(data=data, task=task, whiten=whiten, whiten_column=whiten_column)
     measured = [measure(store, subject, batch=size, notes=typed) for subject in subjects]
     if runs is not None:
         compare.seeds(runs, [task.name for task in chosen], measured, json)
@@ -132,6 +212,8 @@ def command(
         screen.document(measured[0].document())
     else:
         measured[0].show()
+    if plot is not None or histogram:
+        drawing.show(store, subjects[0], measured[0], size, plot, histogram)
 
 
 def _named(model: str | None, against: str | None, runs: str | None) -> list[str]:
@@ -178,8 +260,52 @@ def notes(tasks: list[Task]) -> list[str]:
     return registry.notes(tasks)
 
 
+def _sentences(whiten: str | None, column: str | None, dim: int | None) -> Source | None:
+    """The checked sentences that whitening is learned from."""
+    if whiten is None:
+        for flag, value in (("--whiten-column", column), ("--whiten-dim", dim)):
+            if value is not None:
+                raise Problem(f"{flag} {value} goes with --whiten", "give the sentences to learn from: --whiten FILE")
+        return None
+    if whiten == "bundled" and column is not None:
+        raise Problem(f"--whiten-column {column} goes with a file, and --whiten is bundled", "leave it out")
+    if whiten != "bundled" and not Path(whiten).is_file():
+        raise Problem(f"--whiten: there is no file {whiten}", "give bundled, or a file with one sentence a line")
+    try:
+        return read_source(whiten, column)
+    except Problem as problem:
+        raise Problem(problem.what, problem.remedy.replace("--column", "--whiten-column")) from None
+
+
+def _tell_what_is_no_pairs(flag: str, tasks: list[Task]) -> None:
+    """Only sentence pairs with gold scores can be analysed and drawn. Raises Problem where there are none."""
+    from stages.tasks import sts
+
+    others = [task.name for task in tasks if not isinstance(task, sts.Task)]
+    if len(others) == len(tasks):
+        raise Problem(f"{flag} needs sentence pairs with gold scores", "choose such a task: --tasks stsb, say")
+    if others:
+        screen.say(f"{flag}: not for {', '.join(others)}, no sentence pairs with gold scores")
+
+
+def _analysed(tasks: list[Task]) -> list[Task]:
+    from stages.tasks import sts
+    from stages.tasks.analysis import Analysed
+
+    return [Analysed(task) if isinstance(task, sts.Task) else task for task in tasks]
+
+
 def find(
-    store: Store, model: str, tasks: list[Task], *, split: str = "test", pooler: str | None = None, device: str
+    store: Store,
+    model: str,
+    tasks: list[Task],
+    *,
+    split: str = "test",
+    pooler: str | None = None,
+    device: str,
+    sentences: Source | None = None,
+    whiten_dim: int | None = None,
+    analysis: bool = False,
 ) -> Subject:
     """The model called `model`, and what its evaluation is. Raises Problem or Unusable where it cannot be measured."""
     from stages.config import POOLERS, EvalConfig
@@ -206,6 +332,9 @@ def find(
         pooler=chosen,
         tasks={task.name: task.digest for task in tasks},
         split=split,
+        whiten=sentences.digest if sentences else None,
+        whiten_dim=whiten_dim,
+        analysis=analysis,
     )
 
     def load() -> Any:
@@ -213,7 +342,8 @@ def find(
 
         return loading.encoder(found, where, pooler)
 
-    return Subject(model, config, trained.id if trained else None, tasks, where, load)
+    parent = trained.id if trained else None
+    return Subject(model, config, parent, tasks, where, load, sentences)
 
 
 def measure(
@@ -229,11 +359,13 @@ def measure(
     from store import training
 
     config, parent = subject.config, subject.parent
-    ticks = stage.run(store, config, parent, subject.tasks, subject.load, batch, subject.device, notes)
+    ticks = stage.run(
+        store, config, parent, subject.tasks, subject.load, batch, subject.device, notes, subject.learning
+    )
     screen.drive(ticks, title or f"eval {config.model}", "tasks", announce=title is None)
     run = store.begin("eval", stage.VERSION, config, parent)
     rows = training.metrics(store, run)
-    return Measured(subject.name, run, rows, averages(rows, config.split))
+    return Measured(subject.name, run, rows, averages(rows, config.split), subject.title)
 
 
 def _train_run(store: Store, model: str) -> Run | None:

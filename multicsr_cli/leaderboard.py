@@ -117,7 +117,9 @@ def _name(setting: dict[str, Any], settings: list[dict[str, Any]]) -> str:
     """The model's name, with what else was asked for where another row of that name was asked for something else."""
     others = [other for other in settings if other["model"] == setting["model"] and other is not setting]
     differing = [key for key, value in setting.items() if any(other.get(key) != value for other in others)]
-    return " ".join([str(setting["model"]), *(f"{key}={setting[key]}" for key in differing)])
+    return " ".join(
+        [str(setting["model"]), *(f"{key}={setting[key]}" for key in differing if setting[key] is not None)]
+    )
 
 
 def _value(row: Row, task: str) -> float | None:

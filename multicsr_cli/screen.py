@@ -163,6 +163,11 @@ def wide_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
         table(title, [columns[place] for place in places], [[row[place] for place in places] for row in rows])
 
 
+def lines(texts: Iterable[str]) -> None:
+    """Plain lines on stdout, as they are."""
+    sys.stdout.write("".join(f"{text}\n" for text in texts))
+
+
 def facts(title: str, pairs: Sequence[tuple[str, Any]]) -> None:
     """A small two-column table on stdout."""
     shown = Table(title=Text(title), show_header=False, title_justify="left")

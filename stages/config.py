@@ -174,6 +174,13 @@ class EvalConfig:
     pooler: str
     tasks: dict[str, str]
     split: str = "test"
+    whiten: str | None = None  # names the content of the sentences that whitening is learned from
+    whiten_dim: int | None = None
+    analysis: bool = False
 
     def __post_init__(self) -> None:
         _one_of("--split", self.split, SPLITS)
+        if self.whiten_dim is not None:
+            _whole("--whiten-dim", self.whiten_dim, 1)
+            if self.whiten is None:
+                raise Problem("--whiten-dim goes with --whiten", "give the sentences to learn it from: --whiten FILE")

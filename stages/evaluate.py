@@ -2,18 +2,20 @@
 
 One row a figure, one transaction a task: an evaluation that was stopped goes on with the tasks it has no figures for, and
 with the texts it has no vectors of. Vectors are kept (`stages/vectors.py`), so another task on the same sentences costs
-nothing, and a model is loaded only where one is missing.
+nothing, and a model is loaded only where one is missing. Where the config says so, vectors are whitened on their way to the
+tasks; what is kept is what the model computed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from stages.batches import Batches, SentenceEncoder
 from stages.config import EvalConfig
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.tasks.compare import Outcome
-from stages.tasks.task import Figure, Foreseen, Task
+from stages.tasks.task import Encode, Figure, Foreseen, Task
+from stages.tasks.whitening import Whitening
 from stages.vectors import Vectors
 from store import training
 from store.database import Store
@@ -21,6 +23,8 @@ from store.records import Problem
 from store.training import MetricRow
 
 VERSION = 1
+
+Sentences = Callable[[], Iterable[str]]  # what whitening is learned from, a stream made anew each time
 
 
 def run(
@@ -32,9 +36,10 @@ def run(
     batch: int | None,
     device: str,
     notes: Notes | None = None,
+    sentences: Sentences | None = None,
 ) -> Ticks:
     """Evaluate on the tasks that have no figures yet. `parent` is the train run the model comes from, if any; with
-    `batch` None as many texts are encoded at once as fit."""
+    `batch` None as many texts are encoded at once as fit. `sentences` is given where the config whitens."""
     run = store.begin("eval", VERSION, config, parent=parent, environment={"device": device, **(notes or {})})
     if run.finished:
         yield Tick(len(tasks), len(tasks), COMPLETE)
@@ -45,15 +50,20 @@ def run(
         missing = [task for task in tasks if task.name not in have]
         done = len(tasks) - len(missing)
         vectors = Vectors(store, vectors_key(config), load, batches)
+        encode: Encode = vectors.encode
+        if sentences is not None and missing:
+            for note in _foreseen(store, vectors, "whitening", sentences()):
+                yield Tick(done, len(tasks), note, warning=batches.warning())
+            learned = _whitening(vectors, sentences, config.whiten_dim)
+            encode = learned.after(vectors.encode)
+            yield Tick(done, len(tasks), "whitening", warning=_left_out(learned, config.whiten_dim))
         for task in missing:
             yield Tick(done, len(tasks), task.name)
-            if isinstance(task, Foreseen) and store.path is not None:  # a store in memory keeps no vectors
-                encoded = 0
-                for window in vectors.windows(task.texts):
-                    encoded += len(window)
-                    yield Tick(done, len(tasks), f"{task.name}: {encoded:,} texts", warning=batches.warning())
+            if isinstance(task, Foreseen):
+                for note in _foreseen(store, vectors, task.name, task.texts):
+                    yield Tick(done, len(tasks), note, warning=batches.warning())
             try:
-                figures = task.evaluate(vectors.encode)
+                figures = task.evaluate(encode)
             except ValueError as error:
                 raise Problem(f"{task.name} cannot be evaluated: {error}", "check its data") from None
             training.add_metrics(store, run, [_row(task.name, figure) for figure in figures])
@@ -69,10 +79,40 @@ def outcomes(
     load: Callable[[], SentenceEncoder],
     batch: int | None,
     device: str,
+    sentences: Sentences | None = None,
 ) -> list[Outcome]:
     """What each task's headline is computed from. After `run` every vector is there, and no model is loaded."""
     vectors = Vectors(store, vectors_key(config), load, Batches(batch, "texts", device))
-    return [task.outcome(vectors.encode) for task in tasks]
+    encode: Encode = vectors.encode
+    if sentences is not None:
+        encode = _whitening(vectors, sentences, config.whiten_dim).after(vectors.encode)
+    return [task.outcome(encode) for task in tasks]
+
+
+def _whitening(vectors: Vectors, sentences: Sentences, dim: int | None) -> Whitening:
+    """Learned from the vectors of `sentences`, of which one window is held at a time."""
+    try:
+        return Whitening.learn(vectors.windows(sentences()), dim)
+    except ValueError as error:
+        raise Problem(f"--whiten: {error}", "give --whiten more sentences, or a smaller --whiten-dim") from None
+
+
+def _left_out(learned: Whitening, dim: int | None) -> str:
+    """News for whoever did not ask for fewer dimensions than there are."""
+    there, kept = learned.matrix.shape
+    if dim is not None or kept == there:
+        return ""
+    return f"whitening keeps {kept:,} of {there:,} dimensions: in the others the {learned.n:,} sentences do not vary"
+
+
+def _foreseen(store: Store, vectors: Vectors, what: str, texts: Iterable[str]) -> Iterator[str]:
+    """Have the vectors of `texts` computed and kept beforehand, and say how far that is."""
+    if store.path is None:
+        return  # a store in memory keeps no vectors
+    encoded = 0
+    for window in vectors.windows(texts):
+        encoded += len(window)
+        yield f"{what}: {encoded:,} texts"
 
 
 def vectors_key(config: EvalConfig) -> str:

@@ -155,8 +155,8 @@ def runs(store: Store) -> list[Listed]:
 
 
 class Standing(NamedTuple):
-    """One figure of a whole task. `setting` is all that the evaluation was asked for save its tasks; `trained` is the train
-    run the model comes from, if any."""
+    """One figure of a whole task. `setting` is all that the evaluation was asked for save its tasks and the analysis beside
+    them; `trained` is the train run the model comes from, if any."""
 
     model: str
     setting: dict[str, Any]
@@ -174,7 +174,7 @@ def leaderboard(store: Store) -> list[Standing]:
     return [
         Standing(row[0], json.loads(row[1]), *row[2:])
         for row in store.rows(
-            "SELECT model, json_remove(runs.config, '$.tasks'), trained, task, metric, value, error, n, run"
+            "SELECT model, json_remove(runs.config, '$.tasks', '$.analysis'), trained, task, metric, value, error, n, run"
             " FROM leaderboard JOIN runs ON runs.id = run WHERE subset = '' ORDER BY runs.finished, runs.rowid"
         )
     ]

@@ -76,6 +76,8 @@ def test_the_command_that_runs_prints_makes_that_run(copied: Piped, tmp_path: Pa
         ("curate", copied.run("score"), "--alpha", 1.23456789, "--drop-copies", "--swap-reversed"),
         (*train, "--lr", 1.23456789e-5, "--max-length", 8),
         ("eval", tiny_encoder, "--pooler", "mean"),
+        ("eval", tiny_encoder, "--pooler", "mean", "--whiten", table, "--whiten-column", "words", "--whiten-dim", 1),
+        ("eval", tiny_encoder, "--pooler", "mean", "--whiten", "bundled", "--analysis"),
     ):
         assert multicsr(*more, "--db", copied.db).code == 0
     wrong = []

@@ -89,6 +89,10 @@ NUMBERS = [
     ("train", "--batch", ("0",)),
     ("eval", "--pooler", ("max",)),
     ("eval", "--batch", ("0",)),
+    ("eval", "--whiten-dim", ("5", "0")),
+    ("eval", "--whiten-column", ("text",)),
+    ("eval", "--whiten", ("none.txt",)),
+    ("eval", "--plot", ("p.jpg", "none/p.png")),
 ]
 
 

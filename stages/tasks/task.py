@@ -17,7 +17,8 @@ HEADLINES = ("spearman", "accuracy", "ndcg@10")
 
 
 class Figure(NamedTuple):
-    """A metric of a task or of one of its subsets: times 100, over n items, with its standard error where it has one."""
+    """A metric of a task or of one of its subsets, over n items, with its standard error where it has one. Times 100, save
+    alignment and uniformity."""
 
     subset: str
     name: str
