@@ -80,9 +80,7 @@ def seeds(listed: str, tasks: list[str], measured: list[Measured], json: bool) -
             {
                 "model": listed,
                 "runs": [one.run.id for one in measured],
-                "results": [
-                    {"model": one.model, **row} for one in measured for row in one.document()["results"]
-                ],
+                "results": [{"model": one.model, **row} for one in measured for row in one.document()["results"]],
                 "average": {row["task"]: row["mean"] for row in averages},
                 "seeds": rows + averages,
             }
