@@ -29,6 +29,7 @@ NAMES = (
     "curate_again",
     "inspect_rejected",
     "resume_check",
+    "probe",
 )
 
 # Asked for by name, or all at once as `gpu`: `python -m benchmarks gpu --device cuda`.

@@ -113,7 +113,7 @@ def command(
         str | None,
         typer.Option(
             metavar="LIST",
-            help="Names joined by commas, or the groups sts, retrieval, bitext.",
+            help="Names joined by commas, or the groups sts, transfer, retrieval, bitext.",
             show_default="mini; with --data what is there",
         ),
     ] = None,
@@ -124,6 +124,9 @@ def command(
         ),
     ] = None,
     split: Annotated[str, typer.Option(metavar="NAME", help="test or dev.")] = "test",
+    probe: Annotated[
+        str, typer.Option(metavar="NAME", help="What transfer tasks train: adam (SentEval's) or convex (the optimum).")
+    ] = "adam",
     against: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Compare with this one: paired bootstrap.", show_default=False)
     ] = None,
@@ -171,7 +174,7 @@ def command(
     if plot is not None or histogram:
         drawing.check(plot, histogram, json, len(named))
     sentences = _sentences(whiten, whiten_column, whiten_dim)
-    chosen = choose_tasks(tasks, task, data, split)
+    chosen = choose_tasks(tasks, task, data, split, probe)
     for note in notes(chosen):
         screen.say(note)
     for flag, asked in (("--analysis", analysis), ("--plot", plot), ("--histogram", histogram)):
@@ -202,7 +205,10 @@ def command(
     ]
     if runs is not None:
         compare.refuse_twins(subjects)
-    typed = notes_of(data=data, task=task, whiten=whiten, whiten_column=whiten_column)
+    typed = {
+        **notes_of(data=data, task=task, whiten=whiten, whiten_column=whiten_column),
+        "probe": probe,
+    }
     measured = [measure(store, subject, batch=size, notes=typed) for subject in subjects]
     if runs is not None:
         compare.seeds(runs, [task.name for task in chosen], measured, json)
@@ -232,7 +238,7 @@ def _named(model: str | None, against: str | None, runs: str | None) -> list[str
     return names
 
 
-def choose_tasks(listed: str | None, file: Path | None, data: Path | None, split: str) -> list[Task]:
+def choose_tasks(listed: str | None, file: Path | None, data: Path | None, split: str, probe: str) -> list[Task]:
     """The tasks of `--tasks` and `--task`, loaded; with neither those that `data` holds, or the bundled one."""
     from stages.tasks import own, registry
 
@@ -242,10 +248,10 @@ def choose_tasks(listed: str | None, file: Path | None, data: Path | None, split
             f"{file} has the name of the task {mine[0].name}", "give the file another name, such as pairs.tsv"
         )
     if listed is not None:
-        return registry.chosen(listed, data, split) + mine
+        return registry.chosen(listed, data, split, probe) + mine
     if data is None:
         return mine or registry.chosen("mini", None, split)
-    found, absent = registry.found(data, split)
+    found, absent = registry.found(data, split, probe)
     if not found:
         raise Problem(f"no task lies under {data}", "give the folder of the SentEval layout")
     others = f"; not there: {', '.join(absent)}" if absent else ""

@@ -26,7 +26,7 @@ COMMANDS: dict[str, Any] = {
 }
 
 # Flags whose value is a file or a name in it: noted with the run, since the config holds the content instead.
-NOTED = ("premises", "column", "prompts", "dev", "task", "data", "whiten", "whiten_column")
+NOTED = ("premises", "column", "prompts", "dev", "task", "data", "probe", "whiten", "whiten_column")
 
 # Config fields that no flag sets: they name the content behind a flag's value.
 DERIVED = ("_fingerprint", "_digest")

@@ -33,23 +33,23 @@ def senteval_root(data: Path) -> Path:
     return data
 
 
-def lines(path: Path) -> list[str]:
-    """The lines of a UTF-8 file without their ends (Windows ones too); only a line feed ends a line."""
-    return list(stream(path))
+def lines(path: Path, encoding: str = "utf-8") -> list[str]:
+    """The lines of a file without their ends (Windows ones too); only a line feed ends a line."""
+    return list(stream(path, encoding))
 
 
-def stream(path: Path) -> Iterator[str]:
+def stream(path: Path, encoding: str = "utf-8") -> Iterator[str]:
     """As `lines`, one after the other: for files larger than memory."""
-    return (line.removesuffix("\n").removesuffix("\r") for line in whole_lines(path))
+    return (line.removesuffix("\n").removesuffix("\r") for line in whole_lines(path, encoding))
 
 
-def whole_lines(path: Path) -> Iterator[str]:
+def whole_lines(path: Path, encoding: str = "utf-8") -> Iterator[str]:
     """As `stream`, with their ends: for formats in which a line end may be part of a field."""
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 try:
-                    yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+                    yield line.decode("utf-8-sig" if number == 1 and encoding == "utf-8" else encoding)
                 except UnicodeDecodeError:
                     raise Unreadable(
                         f"{path}, line {number} is not UTF-8", "save the file as UTF-8, or restore it"

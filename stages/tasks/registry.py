@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from stages.tasks import bitext, retrieval, sts
+from stages.tasks import bitext, retrieval, sts, transfer
 from stages.tasks.files import SPLITS, Absent, Unreadable
 from stages.tasks.task import Noted, Task
 
@@ -38,13 +38,13 @@ class OpenKind(Protocol):
         ...
 
 
-KINDS: tuple[Kind, ...] = (sts,)
+KINDS: tuple[Kind, ...] = (sts, transfer)
 
 # By the name that stands for all there are.
 OPEN: dict[str, OpenKind] = {"retrieval": retrieval, "bitext": bitext}
 
 # What one name stands for many tasks, and whose mean is a figure of the field.
-GROUPS: dict[str, tuple[str, ...]] = {"sts": sts.GROUP}
+GROUPS: dict[str, tuple[str, ...]] = {"sts": sts.GROUP, "transfer": transfer.NAMES}
 
 # Tasks that come with the package and are never looked for in a folder.
 BUNDLED = ("mini",)
@@ -68,23 +68,26 @@ def opened(data: Path | None) -> dict[str, OpenKind]:
     return there
 
 
-def load(name: str, data: Path | None, split: str = "test") -> Task:
-    """The task called `name`. Raises Absent where `data` does not hold it, Unreadable where it is damaged."""
+def load(name: str, data: Path | None, split: str = "test", probe: str = "adam") -> Task:
+    """The task called `name`; `probe` is what a transfer task trains. Raises Absent where `data` does not hold it,
+    Unreadable where it is damaged."""
     if split not in SPLITS:
         raise Unreadable(f"--split {split!r} is not known", f"give one of {', '.join(SPLITS)}")
     for kind in KINDS:
         if name in kind.NAMES:
-            return kind.load(name, data, split)
+            return transfer.load(name, data, split, probe) if kind is transfer else kind.load(name, data, split)
     there = opened(data)
     if name in there:
         return there[name].load(name, data, split)
     raise Unreadable(f"unknown task {name!r}", f"give names among {', '.join((*GROUPS, *OPEN, *names(), *there))}")
 
 
-def chosen(listed: str, data: Path | None, split: str = "test") -> list[Task]:
+def chosen(listed: str, data: Path | None, split: str = "test", probe: str = "adam") -> list[Task]:
     """The tasks of a list of names and groups joined by commas, each once."""
     asked = [part.strip() for part in listed.split(",")]
-    return [load(name, data, split) for name in dict.fromkeys(one for part in asked for one in members(part, data))]
+    return [
+        load(name, data, split, probe) for name in dict.fromkeys(one for part in asked for one in members(part, data))
+    ]
 
 
 def members(name: str, data: Path | None) -> tuple[str, ...]:
@@ -99,7 +102,7 @@ def members(name: str, data: Path | None) -> tuple[str, ...]:
     return there
 
 
-def found(data: Path, split: str = "test") -> tuple[list[Task], list[str]]:
+def found(data: Path, split: str = "test", probe: str = "adam") -> tuple[list[Task], list[str]]:
     """The tasks that `data` holds, and the names of those it does not. Raises Unreadable for one that is damaged."""
     there: list[Task] = []
     absent: list[str] = []
@@ -107,7 +110,7 @@ def found(data: Path, split: str = "test") -> tuple[list[Task], list[str]]:
         if name in BUNDLED:
             continue
         try:
-            there.append(load(name, data, split))
+            there.append(load(name, data, split, probe))
         except Absent:
             absent.append(name)
     return there, absent
