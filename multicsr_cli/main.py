@@ -24,6 +24,7 @@ from multicsr_cli import (
     runs,
     score,
     screen,
+    search,
     train,
 )
 from stages.models.problem import Unusable
@@ -81,6 +82,7 @@ app.command("curate")(curate.command)
 app.command("train")(train.command)
 app.command("eval")(evaluate.command)
 app.command("inspect")(inspect.command)
+app.command("search")(search.command)
 app.command("export")(export.command)
 app.command("import")(imports.command)
 app.command("store")(describe.command)

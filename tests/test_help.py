@@ -20,6 +20,7 @@ COMMANDS = (
     "train",
     "eval",
     "inspect",
+    "search",
     "export",
     "import",
     "store",
