@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from multicsr_cli import options, screen
+from multicsr_cli import judge, options, screen
 from multicsr_cli.gen import notes_of, read_source, resolve
 from multicsr_cli.options import DEFAULT_DB, Batch, Data, Db, Device, Json
 from store.records import Problem, Run
@@ -159,14 +159,25 @@ def command(
     ] = None,
     histogram: Annotated[bool, typer.Option("--histogram", help="Show how the cosines of pairs are spread.")] = False,
     data: Data = None,
+    scorer: judge.Scorer = None,
+    by: judge.By = None,
+    shots: judge.Shots = None,
+    directions: judge.Directions = None,
+    expected: judge.Expected = False,
+    prompts: judge.Prompts = None,
     db: Db = DEFAULT_DB,
     device: Device = "auto",
     batch: Batch = "auto",
+    dtype: judge.Dtype = None,
     json: Json = False,
 ) -> None:
-    """Measure an encoder: figures x 100, with their standard errors."""
+    """Measure an encoder, or an LLM as scorer of sentence pairs: figures x 100, with their standard errors."""
+    reading = judge.Asked(by, shots, directions, expected, prompts, dtype)
+    others = {"MODEL": model, "--against": against, "--runs": runs, "--pooler": pooler, "--whiten": whiten}
+    others |= {"--whiten-column": whiten_column, "--whiten-dim": whiten_dim}
+    judge.refuse_mixture(scorer, {**others, "--analysis": analysis, "--plot": plot, "--histogram": histogram}, reading)
     size = options.batch_size(batch)
-    named = _named(model, against, runs)
+    named = _named(model, against, runs) if scorer is None else []
     from multicsr_cli import compare
     from multicsr_cli import plot as drawing
     from store.database import Store
@@ -177,6 +188,14 @@ def command(
     chosen = choose_tasks(tasks, task, data, split, probe)
     for note in notes(chosen):
         screen.say(note)
+    if scorer is not None:
+        pairs = judge.tasks_of_pairs(chosen, named=tasks is not None)
+        typed = notes_of(data=data, task=task)
+        made = judge.plan(scorer, pairs, reading, split=split, device=device, notes=typed)
+        run, rows = judge.make(Store.open(db), made, pairs, size)
+        judged = Measured(scorer, run, rows, averages(rows, split))
+        screen.document(judged.document()) if json else judged.show()
+        return
     for flag, asked in (("--analysis", analysis), ("--plot", plot), ("--histogram", histogram)):
         if asked:
             _tell_what_is_no_pairs(flag, chosen)
