@@ -173,9 +173,10 @@ def command(
 ) -> None:
     """Measure an encoder, or an LLM as scorer of sentence pairs: figures x 100, with their standard errors."""
     reading = judge.Asked(by, shots, directions, expected, prompts, dtype)
-    others = {"MODEL": model, "--against": against, "--runs": runs, "--pooler": pooler, "--whiten": whiten}
-    others |= {"--whiten-column": whiten_column, "--whiten-dim": whiten_dim}
-    judge.refuse_mixture(scorer, {**others, "--analysis": analysis, "--plot": plot, "--histogram": histogram}, reading)
+    others: dict[str, object] = {"MODEL": model, "--against": against, "--runs": runs, "--pooler": pooler}
+    others |= {"--whiten": whiten, "--whiten-column": whiten_column, "--whiten-dim": whiten_dim}
+    others |= {"--analysis": analysis, "--plot": plot, "--histogram": histogram}
+    judge.refuse_mixture(scorer, others, reading)
     size = options.batch_size(batch)
     named = _named(model, against, runs) if scorer is None else []
     from multicsr_cli import compare
