@@ -246,7 +246,7 @@ def _named(model: str | None, against: str | None, runs: str | None) -> list[str
     """The models to measure. Raises Problem for none, and for options that exclude each other."""
     if runs is None:
         if model is None:
-            raise typer.BadParameter("give MODEL, or several by --runs")
+            raise typer.BadParameter("give MODEL, several by --runs, or an LLM by --scorer")
         return [model] if against is None else [model, against]
     if model is not None or against is not None:
         raise Problem(

@@ -143,7 +143,9 @@ def test_wrong_inputs_are_refused(
     for more in (*options, ("--dtype", "float32")):
         refuse_here(*encoder, *more, says=f"{more[0]} goes with --scorer")
     assert not (tmp_path / "s.db").exists()
-    refuse_here("eval", "--db", tmp_path / "s.db", says="no MODEL")
+    ended = multicsr("eval", "--db", tmp_path / "s.db")
+    assert (ended.code, ended.out) == (2, "")
+    assert "--scorer" in ended.err
 
 
 class Labelled:
