@@ -1,6 +1,6 @@
 """Claim: `score --by likelihood` handles six times the pairs a second of full forward passes over the same texts.
 
-Both sides are the same stage function, `stages.score.by_likelihood` in both directions, over a reader: ours is a
+Both sides are the same stage function, `stages.similarity.by_likelihood` in both directions, over a reader: ours is a
 `LanguageModel`, the reference is `PlainReader`, which reads each text whole (instruction, shots, sentences) in padded
 batches of 32 sorted by length, takes the log-softmax at every position and gathers those of the hypothesis. So both get
 the same distinct texts, and what is measured is the reading alone. Our shared prefixes are computed in the round that
@@ -23,7 +23,7 @@ import torch
 from benchmarks import arithmetic, harness, pairs
 from benchmarks.harness import Limit, Record, Settings
 from stages import prompts as prompt_sets
-from stages import score
+from stages import similarity
 from stages.models import catalog, loading
 from stages.models.language import LanguageModel
 from stages.models.request import Prompt
@@ -92,7 +92,7 @@ def measure(settings: Settings) -> Record:
     ours, plain = Overheard(llm), PlainReader(llm)
 
     def scores(reader: Any) -> np.ndarray:
-        return np.array([value for value, _ in score.by_likelihood(asked, True, prompts, reader)])
+        return np.array([value for value, _ in similarity.by_likelihood(asked, True, prompts, reader)])
 
     race, mine, theirs = harness.race(lambda: scores(ours), lambda: scores(plain), settings.rounds)
     agreement, difference = spearman(mine, theirs)[0], float(np.abs(mine - theirs).mean())
@@ -122,7 +122,7 @@ def _exact(asked: Sequence[pairs.Pair], prompts: prompt_sets.PromptSet, settings
     llm = _load(settings, "float32")
     ours, plain = Overheard(llm), Overheard(PlainReader(llm))
     for reader in (ours, plain):
-        score.by_likelihood(asked, True, prompts, reader)  # type: ignore[arg-type]
+        similarity.by_likelihood(asked, True, prompts, reader)  # type: ignore[arg-type]
     apart = float(np.abs(np.array(ours.answered) - np.array(plain.answered)).max())
     if apart > NATS_APART:
         raise ValueError(f"log-likelihoods in float32 differ by up to {apart:.4f} nat")

@@ -1,8 +1,9 @@
 """Claim: `score --by prompt` asks five times the pairs a second of `generate` on two prompts at a time.
 
-Both sides are the same stage function, `stages.score.by_prompt`, over a writer: ours is a `LanguageModel`, which reads the
-question's rules once and the two sentences of all pairs together; the reference is `PlainWriter`, the released code's way:
-transformers' greedy `generate` on two whole prompts at a time, with the same number of new tokens, ending at a line's end.
+Both sides are the same stage function, `stages.similarity.by_prompt`, over a writer: ours is a `LanguageModel`, which reads
+the question's rules once and the two sentences of all pairs together; the reference is `PlainWriter`, the released code's
+way: transformers' greedy `generate` on two whole prompts at a time, with the same number of new tokens, ending at a line's
+end.
 
 The limit counts what our way cannot leave out (`arithmetic`): each token behind the shared rules goes once through the
 layers, each written token but the last too; each written token was chosen by the output layer; all weights are moved once
@@ -20,7 +21,7 @@ import torch
 from benchmarks import arithmetic, harness, pairs
 from benchmarks.harness import Limit, Record, Settings
 from stages import prompts as prompt_sets
-from stages import score
+from stages import similarity
 from stages.models import catalog, loading
 from stages.models.language import LanguageModel
 from stages.models.request import Draft, Line, Prompt, Sampling
@@ -121,7 +122,7 @@ def _load(settings: Settings, dtype: str) -> LanguageModel:
 
 
 def _replies(asked: Sequence[pairs.Pair], prompts: prompt_sets.PromptSet, writer: Any) -> list[str]:
-    return [reply.strip() for _, reply in score.by_prompt(asked, False, prompts, writer)]
+    return [reply.strip() for _, reply in similarity.by_prompt(asked, False, prompts, writer)]
 
 
 def _limit(llm: LanguageModel, ours: Overheard, settings: Settings) -> Limit:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from multicsr_cli import options, screen
+from multicsr_cli import judge, options, screen
 from multicsr_cli.gen import notes_of, read_source, resolve
 from multicsr_cli.options import DEFAULT_DB, Batch, Data, Db, Device, Json
 from store.records import Problem, Run
@@ -159,14 +159,26 @@ def command(
     ] = None,
     histogram: Annotated[bool, typer.Option("--histogram", help="Show how the cosines of pairs are spread.")] = False,
     data: Data = None,
+    scorer: judge.Scorer = None,
+    by: judge.By = None,
+    shots: judge.Shots = None,
+    directions: judge.Directions = None,
+    expected: judge.Expected = False,
+    prompts: judge.Prompts = None,
     db: Db = DEFAULT_DB,
     device: Device = "auto",
     batch: Batch = "auto",
+    dtype: judge.Dtype = None,
     json: Json = False,
 ) -> None:
-    """Measure an encoder: figures x 100, with their standard errors."""
+    """Measure an encoder, or an LLM as scorer of sentence pairs: figures x 100, with their standard errors."""
+    reading = judge.Asked(by, shots, directions, expected, prompts, dtype)
+    others: dict[str, object] = {"MODEL": model, "--against": against, "--runs": runs, "--pooler": pooler}
+    others |= {"--whiten": whiten, "--whiten-column": whiten_column, "--whiten-dim": whiten_dim}
+    others |= {"--analysis": analysis, "--plot": plot, "--histogram": histogram}
+    judge.refuse_mixture(scorer, others, reading)
     size = options.batch_size(batch)
-    named = _named(model, against, runs)
+    named = _named(model, against, runs) if scorer is None else []
     from multicsr_cli import compare
     from multicsr_cli import plot as drawing
     from store.database import Store
@@ -177,6 +189,14 @@ def command(
     chosen = choose_tasks(tasks, task, data, split, probe)
     for note in notes(chosen):
         screen.say(note)
+    if scorer is not None:
+        pairs = judge.tasks_of_pairs(chosen, named=tasks is not None)
+        typed = notes_of(data=data, task=task)
+        made = judge.plan(scorer, pairs, reading, split=split, device=device, notes=typed)
+        run, rows = judge.make(Store.open(db), made, pairs, size)
+        judged = Measured(scorer, run, rows, averages(rows, split))
+        screen.document(judged.document()) if json else judged.show()
+        return
     for flag, asked in (("--analysis", analysis), ("--plot", plot), ("--histogram", histogram)):
         if asked:
             _tell_what_is_no_pairs(flag, chosen)
@@ -226,7 +246,7 @@ def _named(model: str | None, against: str | None, runs: str | None) -> list[str
     """The models to measure. Raises Problem for none, and for options that exclude each other."""
     if runs is None:
         if model is None:
-            raise typer.BadParameter("give MODEL, or several by --runs")
+            raise typer.BadParameter("give MODEL, several by --runs, or an LLM by --scorer")
         return [model] if against is None else [model, against]
     if model is not None or against is not None:
         raise Problem(

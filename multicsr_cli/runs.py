@@ -100,6 +100,7 @@ def command_line(store: Store, run: Run) -> str:
     if name == "import":
         words.append(settings.pop("file"))
     elif run.stage == "eval":
+        words += ["--scorer"] if "by" in settings else []  # an encoder has no reading
         words.append(settings.pop("model"))
         own = Path(settings.get("task", "")).name
         settings["tasks"] = ",".join(task for task in settings["tasks"] if task != own) or None

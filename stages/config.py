@@ -39,6 +39,16 @@ def _one_of(flag: str, value: str, choices: tuple[str, ...]) -> None:
         raise Problem(f"{flag} {value!r} is not known", f"give one of {', '.join(choices)}")
 
 
+def _reading(by: str, expected: bool, directions: str) -> None:
+    """How an LLM says how similar two texts are: only what goes together."""
+    _one_of("--by", by, ("prompt", "likelihood"))
+    _one_of("--directions", directions, ("one", "both"))
+    if by == "prompt" and directions == "both":
+        raise Problem("--directions both goes with --by likelihood", "leave it out, or score --by likelihood")
+    if by == "likelihood" and expected:
+        raise Problem("--expected goes with --by prompt", "leave it out, or score --by prompt")
+
+
 @dataclass(frozen=True)
 class GenConfig:
     """Stage 1. `premises` names a source in the store; fingerprints name the model's and the prompts' content."""
@@ -101,13 +111,8 @@ class ScoreConfig:
     dtype: str
 
     def __post_init__(self) -> None:
-        _one_of("--by", self.by, ("prompt", "likelihood"))
-        _one_of("--directions", self.directions, ("one", "both"))
+        _reading(self.by, self.expected, self.directions)
         _one_of("--dtype", self.dtype, DTYPES)
-        if self.by == "prompt" and self.directions == "both":
-            raise Problem("--directions both goes with --by likelihood", "leave it out, or score --by likelihood")
-        if self.by == "likelihood" and self.expected:
-            raise Problem("--expected goes with --by prompt", "leave it out, or score --by prompt")
 
 
 @dataclass(frozen=True)
@@ -184,3 +189,26 @@ class EvalConfig:
             _whole("--whiten-dim", self.whiten_dim, 1)
             if self.whiten is None:
                 raise Problem("--whiten-dim goes with --whiten", "give the sentences to learn it from: --whiten FILE")
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """An evaluation of the LLM itself as scorer: how it is read, with how many shots, and the content of every task."""
+
+    model: str
+    model_fingerprint: str
+    prompts: str
+    prompts_digest: str
+    by: str
+    expected: bool
+    directions: str
+    shots: int
+    dtype: str
+    tasks: dict[str, str]
+    split: str
+
+    def __post_init__(self) -> None:
+        _reading(self.by, self.expected, self.directions)
+        _whole("--shots", self.shots, 0)
+        _one_of("--dtype", self.dtype, DTYPES)
+        _one_of("--split", self.split, SPLITS)

@@ -3,13 +3,17 @@
 A set holds, for each role, a list of interchangeable instructions and a template with `{instruction}` and `{premise}`
 (shots are simply part of it), the two likelihood prompts, and the question for a score. The instruction a premise gets
 is drawn by (seed, premise): the same in any order, batch or store.
+
+Shots are not marked. A blank line ends a part of a template, the last part is what is asked, and a part before it that
+has the same form, with its holes filled and an answer behind it, is a shot.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,8 @@ else:
     import tomli as tomllib
 
 BUNDLED = files("stages") / "bundled" / "prompts"
+BLANK_LINE = "\n\n"
+HOLE = r"\{premise\}|\{hypothesis\}"
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,40 @@ class PromptSet:
 
     def template(self, role: Role) -> Template:
         return self.entailment if role == "entailment" else self.contradiction
+
+    def shots(self, by: str) -> int:
+        """How many in-context examples a pair is scored with: prompt or likelihood."""
+        return sum(_are_shots(self.question if by == "prompt" else self.given))
+
+    def with_shots(self, by: str, count: int) -> PromptSet:
+        """The set with only the first `count` shots for scoring. Raises Problem if there are fewer."""
+        if not 0 <= count <= self.shots(by):
+            raise Problem(
+                f"--shots {count} is out of range: the prompt set {self.name} has {self.shots(by)} to score by {by}",
+                f"give a whole number from 0 to {self.shots(by)}, or --prompts with another set",
+            )
+        if by == "prompt":
+            return replace(self, question=_first_shots(self.question, count))
+        return replace(self, given=_first_shots(self.given, count), alone=_first_shots(self.alone, count))
+
+
+def _are_shots(template: str) -> list[bool]:
+    """For each part of a template, whether it is a shot; none is where what is asked spans several parts."""
+    *before, asked = template.split(BLANK_LINE)
+    if any(re.search(HOLE, part) for part in before):
+        return [False] * (len(before) + 1)
+    form = re.compile(".+".join(re.escape(piece) for piece in re.split(HOLE, asked)) + ".+", re.DOTALL)
+    return [*(form.fullmatch(part) is not None for part in before), False]
+
+
+def _first_shots(template: str, count: int) -> str:
+    """The template with its first `count` shots, or all if it has no more."""
+    kept, seen = [], 0
+    for part, is_shot in zip(template.split(BLANK_LINE), _are_shots(template), strict=True):
+        seen += is_shot
+        if not is_shot or seen <= count:
+            kept.append(part)
+    return BLANK_LINE.join(kept)
 
 
 def names() -> list[str]:

@@ -33,3 +33,8 @@ def m001_store(db: Database) -> None:
 def m002_decisions_are_a_view(db: Database) -> None:
     for statement in schema.SIDE_BY_SIDE:
         db.execute(statement)
+
+
+@migrations()
+def m003_judgements(db: Database) -> None:
+    db.execute(schema.JUDGEMENTS)

@@ -19,7 +19,7 @@ APPLICATION_ID = 0x6D637372
 
 # The migrations there are, oldest first; store/migrations.py applies them. Known by name here, so that opening a store that
 # is up to date does not import sqlite-utils.
-MIGRATIONS = ("m001_store", "m002_decisions_are_a_view")
+MIGRATIONS = ("m001_store", "m002_decisions_are_a_view", "m003_judgements")
 
 # Both scores of each premise side by side; a condition and a GROUP BY follow.
 PAIRED = """
@@ -293,6 +293,19 @@ SIDE_BY_SIDE = [
     WHERE gen.stage = 'gen'
     """,
 ]
+
+# `position` counts the judged pairs of a subset from 1, in the order of its file.
+JUDGEMENTS = """
+    CREATE TABLE judgements (
+        run TEXT NOT NULL REFERENCES runs(id),
+        task TEXT NOT NULL,
+        subset TEXT NOT NULL DEFAULT '',
+        position INTEGER NOT NULL CHECK (position > 0),
+        value REAL CHECK (value BETWEEN 0 AND 5),
+        reply TEXT NOT NULL,
+        PRIMARY KEY (run, task, subset, position)
+    ) STRICT, WITHOUT ROWID
+"""
 
 
 def newest() -> int:

@@ -117,7 +117,7 @@ def arrows_law(name: str, source: str) -> list[str]:
 
 def stages_law(name: str, source: str) -> list[str]:
     """No stage calls another: the only link is the parent run."""
-    stages = {f"stages.{stage}" for stage in ("gen", "score", "curate", "train", "evaluate")}
+    stages = {f"stages.{stage}" for stage in ("gen", "score", "curate", "train", "evaluate", "judge")}
     if name not in stages:
         return []
     return [
@@ -162,6 +162,7 @@ OFFENDERS: list[tuple[Law, str, str]] = [
     (arrows_law, "stages.gen", "from multicsr_cli import screen"),
     (arrows_law, "store.browse", "import multicsr_cli.runs"),
     (stages_law, "stages.score", "from stages import gen"),
+    (stages_law, "stages.judge", "from stages.score import score"),
     (stages_law, "stages.train", "def f():\n    from stages.curate import sweep"),
     (sql_law, "stages.gen", 'x = "SELECT text FROM drafts WHERE run = ?"'),
     (sql_law, "multicsr_cli.runs", 'x = f"""\n  update runs set finished = {now}"""'),

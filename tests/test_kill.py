@@ -129,6 +129,21 @@ def test_an_interrupt_while_the_model_loads_is_130_as_well(gen: tuple[object, ..
     assert "the same command goes on" in err
 
 
+def test_a_killed_judgement_of_pairs_goes_on(tiny_llm: Path, prompts_file: Path, tmp_path: Path) -> None:
+    command = ("eval", "--scorer", tiny_llm, "--prompts", prompts_file, "--by", "likelihood", "--dtype", "float32")
+    db, whole = tmp_path / "s.db", tmp_path / "whole.db"
+    code, _ = stop(db, "judgements", 40, signal.SIGKILL, *command, "--batch", 1)
+    assert code == -signal.SIGKILL
+    asked = "SELECT task, subset, position, value, reply FROM judgements ORDER BY 1, 2, 3"
+    before = Store.open(db, write=False).rows(asked)
+    said = [multicsr(*command, "--db", path, "--json").json for path in (db, whole)]
+    assert said[0] == said[1]
+    after = Store.open(db).rows(asked)
+    assert after == Store.open(whole).rows(asked)
+    assert 40 <= len(before) < len(after) == said[0]["results"][0]["n"]
+    assert set(before) <= set(after)
+
+
 @pytest.fixture(scope="module")
 def short(
     many: Path, tiny_llm: Path, prompts_file: Path, tmp_path_factory: pytest.TempPathFactory

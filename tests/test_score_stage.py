@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from parrot import Parrot
 from rows import GEN, SCORE, Made, add_drafts, add_premises, content, score_rows
 
-from stages import score
+from stages import score, similarity
 from stages.config import ScoreConfig
 from stages.models.language import LanguageModel
 from stages.models.request import Prompt
@@ -178,10 +178,10 @@ def test_the_likelihood_score_is_the_share_of_information_explained(
 
 @given(st.floats(-1e4, 0), st.floats(-1e4, 0))
 def test_the_share_explained_is_between_0_and_1_and_grows_with_what_is_explained(p: float, q: float) -> None:
-    assert 0 <= score.explained_share(p, q) <= 1
-    assert score.explained_share(q, q) == 0
-    assert score.explained_share(p / 2, q) >= score.explained_share(p, q)
-    assert q == 0 or score.explained_share(0.0, q) == 1
+    assert 0 <= similarity.explained_share(p, q) <= 1
+    assert similarity.explained_share(q, q) == 0
+    assert similarity.explained_share(p / 2, q) >= similarity.explained_share(p, q)
+    assert q == 0 or similarity.explained_share(0.0, q) == 1
 
 
 def test_a_likelihood_that_several_scores_need_is_computed_once(store: Store) -> None:

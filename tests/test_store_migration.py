@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from sqlite3 import IntegrityError
 
 import pytest
 from rows import CURATE, GEN, SCORE, Made
@@ -11,8 +12,9 @@ from sqlite_utils import Database
 
 from stages import curate
 from stages.config import CurateConfig
-from store import browse, migrations, schema, training
+from store import browse, judgements, migrations, schema, training
 from store.database import Store
+from store.judgements import JudgementRow
 from store.records import as_config, canonical
 
 MADE = [
@@ -88,6 +90,21 @@ def _run(db: Database, id: str, stage: str, parent: str | None, config: object) 
         " VALUES (?, ?, 1, ?, ?, '{}', 't', 't')",
         [id, stage, parent, canonical(as_config(config))],
     )
+
+
+def test_a_store_without_judgements_takes_them(old: Store) -> None:
+    """Its rows stay; a judgement of no run, out of range or without a reply is refused as in a new store."""
+    migrations.apply(old.connection)
+    fresh = Store.memory()
+    described = "SELECT sql FROM sqlite_master WHERE name = 'judgements'"
+    assert old.rows(described) == fresh.rows(described)
+    assert old.one("SELECT count(*) FROM premises") == (len(MADE),)
+    run = old.run("s" * 12)
+    judgements.add(old, run, "stsb", [JudgementRow("", 1, 2.5, "2.5"), JudgementRow("", 2, None, "who knows")])
+    assert judgements.values(old, run, "stsb") == {("", 1): 2.5, ("", 2): None}
+    for row in (JudgementRow("", 1, 2.5, "twice"), JudgementRow("", 3, 5.5, "5.5"), JudgementRow("", 0, 1.0, "1")):
+        with pytest.raises(IntegrityError):
+            judgements.add(old, run, "stsb", [row])
 
 
 def test_the_schema_names_the_migrations_there_are() -> None:

@@ -7,6 +7,7 @@ each, their mean, and their mean weighted by size. A task knows nothing of model
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -147,21 +148,32 @@ def _year(root: Path, name: str) -> Task:
 
 def evaluate(task: Task, encode: Encode, subsets: bool = True) -> list[Figure]:
     """Encode every sentence once and correlate: the headline first, then means and subsets where the task has them."""
-    predicted, gold = _predicted(task, encode), _gold(task)
+    return figures([part.name for part in task.subsets], _predicted(task, encode), _gold(task), subsets)
+
+
+def figures(
+    names: Sequence[str], predicted: Sequence[np.ndarray], gold: Sequence[np.ndarray], subsets: bool = True
+) -> list[Figure]:
+    """Correlate predicted and gold scores, an array (n,) of each a subset: the headline, means, subsets.
+
+    Subsets too small or too even for a correlation of their own count into the headline only. Raises ValueError where
+    not even that one exists.
+    """
     value, error = spearman(np.concatenate(predicted), np.concatenate(gold))
-    total = sum(len(part.gold) for part in task.subsets)
-    figures = [Figure("", "spearman", value, total, error)]
-    if len(task.subsets) > 1 and subsets:
-        parts = [
-            Figure(part.name, "spearman", *_figure(scores, truth))
-            for part, scores, truth in zip(task.subsets, predicted, gold, strict=True)
-            if len(truth) > 3 and np.ptp(truth) > 0 and np.ptp(scores) > 0
-        ]
+    total = sum(map(len, gold))
+    found = [Figure("", "spearman", value, total, error)]
+    if len(names) == 1 or not subsets:
+        return found
+    parts = [
+        Figure(name, "spearman", *_figure(scores, truth))
+        for name, scores, truth in zip(names, predicted, gold, strict=True)
+        if len(truth) >= FEWEST_PAIRS and np.ptp(truth) > 0 and np.ptp(scores) > 0
+    ]
+    if parts:
         values, sizes = np.array([part.value for part in parts]), np.array([part.n for part in parts])
-        figures.append(Figure("", "spearman_mean", float(values.mean()), total, None))
-        figures.append(Figure("", "spearman_wmean", float((values * sizes).sum() / sizes.sum()), total, None))
-        figures += parts
-    return figures
+        found.append(Figure("", "spearman_mean", float(values.mean()), total, None))
+        found.append(Figure("", "spearman_wmean", float((values * sizes).sum() / sizes.sum()), total, None))
+    return found + parts
 
 
 def _predicted(task: Task, encode: Encode) -> list[np.ndarray]:
