@@ -74,7 +74,8 @@ def section(records: Sequence[Document]) -> str:
     libraries = {name: found for record in records for name, found in record["versions"].items()}
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     stack = ", ".join(f"{name} {found}" for name, found in sorted(libraries.items()))
-    return f"\n{markdown(records)}\n\nMeasured {when} on {' and '.join(name + which[name] for name in places)}; {stack}.\n"
+    where = " and ".join(name + which[name] for name in places)
+    return f"\n{markdown(records)}\n\nMeasured {when} on {where}; {stack}.\n"
 
 
 def _machine(machine: Document) -> str:

@@ -10,8 +10,8 @@ whole sequence:
     [w_shared, w_own] = softmax([q K_shared, q K_own])
     w_shared V_shared + w_own V_own
 
-Rows are many and their own parts short, so products are kept whole: the query heads that share a key head, and all their
-steps, are the rows of one product. The fused kernels are made for long sequences, and took twice the time or more here.
+All steps of the query heads that share a key head are the rows of one product. The library's fused kernel would do without
+the scores in memory, but it is made for long sequences: on pieces of some ten tokens it took twice the time.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def shared_prefix_attention(
         assert attention_mask is not None
         bias = attention_mask if position_bias is None else attention_mask + position_bias  # (R, 1 or H, 1, L)
     else:
-        bias = _ahead(attention_mask, steps, length, query).repeat(1, 1, heads // groups, 1)  # (R or 1, 1, q, L)
+        bias = _causal(attention_mask, steps, length, query).repeat(1, 1, heads // groups, 1)  # (R or 1, 1, q, L)
     scaled = query * (width**-0.5 if scaling is None else scaling)
     asked = scaled.reshape(rows, groups, -1, width)  # (R, G, q, D)
     near = (asked @ key.transpose(-1, -2)).add_(bias)  # (R, G, q, L)
@@ -123,7 +123,7 @@ def shared_prefix_attention(
     return mixed.view(rows, heads, steps, width).transpose(1, 2).contiguous(), None
 
 
-def _ahead(mask: Tensor | None, steps: int, length: int, query: Tensor) -> Tensor:
+def _causal(mask: Tensor | None, steps: int, length: int, query: Tensor) -> Tensor:
     """What to add to the scores of the newest `steps` of `length` tokens, from the library's mask: (R or 1, 1, T, L)."""
     if mask is None:
         ahead = torch.ones((steps, length), dtype=torch.bool, device=query.device).triu(length - steps + 1)
