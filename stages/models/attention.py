@@ -69,11 +69,15 @@ class SharedPrefix:
 
     def _pack(self, rows: Tensor) -> Tensor:
         """(R, G, q, x) -> (S, G, n * q, x): the rows of each prefix one below the other."""
+        if len(self.lengths) == 1:
+            return rows.transpose(0, 1).flatten(1, 2)[None]
         together = rows.contiguous().flatten(0, 1).index_select(0, self.packed)  # (S * G * n, q, x)
         return together.view(len(self.lengths), rows.shape[1], -1, rows.shape[3])
 
     def _unpack(self, packed: Tensor, like: Tensor) -> Tensor:
         """(S, G, n * q, x) -> (R, G, q, x)."""
+        if len(self.lengths) == 1:
+            return packed.view(like.shape[1], -1, like.shape[2], packed.shape[3]).transpose(0, 1)
         apart = packed.view(-1, like.shape[2], packed.shape[3]).index_select(0, self.place)
         return apart.view(*like.shape[:3], -1)
 
