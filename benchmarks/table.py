@@ -63,13 +63,19 @@ def into_readme(folder: Path) -> None:
 def section(records: Sequence[Document]) -> str:
     """The table with where and when it was measured."""
     days = sorted({record["date"] for record in records})
-    # A benchmark that never loads torch does not know the processor's features; another one of the same machine does.
-    named = {_machine(record["machine"]) for record in records}
-    places = {name for name in named if not any(other != name and other.startswith(name) for other in named)}
+    named = [_machine(record["machine"]) for record in records]
+    places: dict[str, list[str]] = {}
+    for row, name in enumerate(named, 1):
+        # A benchmark that never loads torch does not know the processor's features; another one of the same machine does.
+        fullest = max((other for other in named if other.startswith(name)), key=len)
+        places.setdefault(fullest, []).append(str(row))
+    # A ratio belongs to the machine it was seen on.
+    which = {name: f" (rows {', '.join(rows)})" if len(places) > 1 else "" for name, rows in places.items()}
     libraries = {name: found for record in records for name, found in record["versions"].items()}
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     stack = ", ".join(f"{name} {found}" for name, found in sorted(libraries.items()))
-    return f"\n{markdown(records)}\n\nMeasured {when} on {' and '.join(sorted(places))}; {stack}.\n"
+    where = " and ".join(name + which[name] for name in places)
+    return f"\n{markdown(records)}\n\nMeasured {when} on {where}; {stack}.\n"
 
 
 def _machine(machine: Document) -> str:

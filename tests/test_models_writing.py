@@ -154,9 +154,9 @@ def test_a_growing_layer_holds_what_a_list_of_columns_would(acts: list[str], cha
             layer.select(torch.tensor(kept))
             columns = [columns[row] for row in kept]
     keys, values = layer.held()
-    assert keys[:, : layer.length, 0, 0].tolist() == columns
+    assert keys[:, 0, : layer.length, 0].tolist() == columns
     assert torch.equal(values, -keys)
-    assert not keys[:, layer.length :].any()
+    assert not keys[:, :, layer.length :].any()
 
 
 def test_a_draft_is_cut_where_its_room_ends(llm: LanguageModel) -> None:

@@ -17,7 +17,7 @@ def columns(length: int) -> int:
 
 
 class GrowingLayer(DynamicLayer):
-    """Keys and values of one layer in buffers (rows, columns, heads, width); a step writes in place.
+    """Keys and values of one layer in buffers (rows, heads, columns, width); a step writes in place.
 
     Attention gets all columns of a `whole` layer, those after `length` (zeros) included, and a mask must hide them: a
     slice of every row is not one piece of memory, and a matrix product would copy it first.
@@ -27,25 +27,22 @@ class GrowingLayer(DynamicLayer):
         super().__init__()
         self.whole = whole
         self.length = 0
-        self.buffers: tuple[Tensor, Tensor] | None = None
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         start, self.length = self.length, self.length + key_states.shape[2]
-        new = key_states.transpose(1, 2), value_states.transpose(1, 2)  # (rows, steps, heads, width)
-        self._make_room(new[0], len(new[0]))
-        for buffer, states in zip(self.held(), new, strict=True):
-            buffer[:, start : self.length] = states
-        # The library's order (rows, heads, columns, width), without a copy.
-        shown = [buffer[:, : None if self.whole else self.length].transpose(1, 2) for buffer in self.held()]
-        return shown[0], shown[1]
+        self._make_room(key_states, len(key_states))
+        keys, values = self.held()
+        keys[:, :, start : self.length], values[:, :, start : self.length] = key_states, value_states
+        return (keys, values) if self.whole else (keys[:, :, : self.length], values[:, :, : self.length])
 
     def get_seq_length(self) -> int:
         return self.length
 
     def held(self) -> tuple[Tensor, Tensor]:
-        """Keys and values (rows, columns, heads, width)."""
-        assert self.buffers is not None
-        return self.buffers
+        """Keys and values (rows, heads, columns, width)."""
+        assert self.keys is not None
+        assert self.values is not None
+        return self.keys, self.values
 
     def put(self, rows: Tensor, other: GrowingLayer, of: Tensor, at: int, total: int) -> None:
         """Row rows[i], of `total`, takes over row of[i] of `other`, in the columns from `at` on."""
@@ -53,18 +50,15 @@ class GrowingLayer(DynamicLayer):
         self.length = max(self.length, end)
         self._make_room(other.held()[0], total)
         for buffer, states in zip(self.held(), other.held(), strict=True):
-            buffer[rows, at:end] = states[of, : other.length]
+            buffer[rows, :, at:end] = states[of, :, : other.length]
 
     def move(self, by: int) -> None:
         """Move what is held by so many columns: to the right, or (negative) to the left, dropping the first ones."""
         before, self.length = self.length, self.length + by
-        if self.buffers is None:
-            return
-        old, dropped, start = self.buffers, max(-by, 0), max(by, 0)
-        rows, _, heads, width = old[0].shape
-        self._show(*(buffer.new_zeros((rows, columns(self.length), heads, width)) for buffer in old))
-        for buffer, states in zip(self.held(), old, strict=True):
-            buffer[:, start : self.length] = states[:, dropped:before]
+        if self.is_initialized:
+            self._show(
+                *(_widened(buffer[:, :, max(-by, 0) : before], self.length, max(by, 0)) for buffer in self.held())
+            )
 
     def select(self, rows: Tensor) -> None:
         """Keep `rows` (n,) of the batch."""
@@ -73,17 +67,25 @@ class GrowingLayer(DynamicLayer):
 
     def _make_room(self, like: Tensor, rows: int) -> None:
         """Make sure that the buffers, of `rows` rows, have room for `length` columns."""
-        if self.buffers is not None and self.buffers[0].shape[1] >= self.length:
-            return
-        old = self.buffers
-        self._show(*(like.new_zeros((rows, columns(self.length), *like.shape[2:])) for _ in range(2)))
-        for buffer, states in zip(self.held(), old or (), strict=False):
-            buffer[:, : states.shape[1]] = states
+        if not self.is_initialized:
+            empty = like.new_empty((rows, like.shape[1], 0, like.shape[3]))
+            self._show(_widened(empty, self.length), _widened(empty, self.length))
+        elif self.held()[0].shape[2] < self.length:
+            self._show(*(_widened(buffer, self.length) for buffer in self.held()))
 
     def _show(self, keys: Tensor, values: Tensor) -> None:
-        self.buffers = keys, values
-        self.keys, self.values = keys.transpose(1, 2), values.transpose(1, 2)
+        self.keys, self.values = keys, values
         self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
+
+
+def _widened(states: Tensor, length: int, start: int = 0) -> Tensor:
+    """`states` (rows, heads, n, width) from column `start` on in a buffer with room for `length`, zeros in the others."""
+    rows, heads, held, width = states.shape
+    buffer = states.new_empty((rows, heads, columns(length), width))
+    buffer[:, :, :start] = 0
+    buffer[:, :, start : start + held] = states
+    buffer[:, :, start + held :] = 0
+    return buffer
 
 
 class GrowingCache(Cache):

@@ -174,27 +174,28 @@ class LanguageModel:
         return SharedPrefix(states, [len(prefix) for prefix in distinct], [slots[prefix] for prefix in prefixes])
 
     def _stack(self, prefixes: tuple[tuple[int, ...], ...]) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values (S, longest, heads, width) of each layer after reading each of S prefixes."""
+        """Keys and values (S, heads, longest, width) of each layer after reading each of S prefixes."""
         read = [self._read(prefix) for prefix in prefixes]
         longest = max(len(prefix) for prefix in prefixes)
         stacked = []
         for layer in zip(*read, strict=True):
-            _, heads, width = layer[0][0].shape
-            parts = layer[0][0].new_zeros((2, len(prefixes), longest, heads, width))
-            for slot, (keys, values) in enumerate(layer):
-                parts[0, slot, : len(keys)], parts[1, slot, : len(values)] = keys, values
+            heads, _, width = layer[0][0].shape
+            parts = layer[0][0].new_zeros((2, len(prefixes), heads, longest, width))
+            for slot, states in enumerate(layer):
+                for part, own in zip(parts, states, strict=True):
+                    part[slot, :, : own.shape[1]] = own
             stacked.append((parts[0], parts[1]))
         return stacked
 
     def _read(self, ids: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values (len(ids), heads, width) of each layer after reading `ids`, alone: always the same bits."""
+        """Keys and values (heads, len(ids), width) of each layer after reading `ids`, alone: always the same bits."""
         states = self._prefixes.get(ids)
         if states is None:
             cache = GrowingCache(self.model)
             read = self.tensor([list(ids) or [0]])  # any one token gives the shapes of reading nothing
             self.model(input_ids=read, past_key_values=cache, use_cache=True, logits_to_keep=1)
             held = [layer.held() for layer in cache.growing]
-            states = self._prefixes[ids] = [(keys[0, : len(ids)], values[0, : len(ids)]) for keys, values in held]
+            states = self._prefixes[ids] = [(keys[0, :, : len(ids)], values[0, :, : len(ids)]) for keys, values in held]
             if len(self._prefixes) > PREFIXES_KEPT:
                 self._prefixes.popitem(last=False)
         return states

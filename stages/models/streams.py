@@ -238,7 +238,7 @@ class EncoderDecoderStreams:
         cache = EncoderDecoderCache(self.written.cache, self.prompt.cache)
         # The prompts' keys and values are all there, so the states they were made from are asked for their shape only.
         states = torch.empty((), dtype=self.llm.model.dtype, device=self.llm.device)
-        width = self.prompt.cache.growing[0].held()[0].shape[1]
+        width = self.prompt.cache.growing[0].held()[0].shape[2]
         out = self.llm.model(
             encoder_outputs=(states.expand(len(tokens), width, self.llm.model.config.hidden_size),),
             attention_mask=self.prompt.mask(width),
