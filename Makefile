@@ -30,13 +30,13 @@ reproduce: setup
 	$(BIN)/multicsr reproduce $(EXPERIMENT) --scale $(SCALE) --seeds $(SEEDS) --db $(OUT)/$(SCALE).db $(if $(DATA),--data $(DATA))
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 format: setup
 	$(BIN)/ruff format .
