@@ -123,6 +123,12 @@ def command(
             metavar="FILE", help="Your own pairs: two sentences and a score, CSV, TSV or JSONL.", show_default=False
         ),
     ] = None,
+    bitext: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="FILE FILE", help="Your own translations: two text files, aligned line by line.", show_default=False
+        ),
+    ] = None,
     split: Annotated[str, typer.Option(metavar="NAME", help="test or dev.")] = "test",
     probe: Annotated[
         str, typer.Option(metavar="NAME", help="What transfer tasks train: adam (SentEval's) or convex (the optimum).")
@@ -186,7 +192,7 @@ def command(
     if plot is not None or histogram:
         drawing.check(plot, histogram, json, len(named))
     sentences = _sentences(whiten, whiten_column, whiten_dim)
-    chosen = choose_tasks(tasks, task, data, split, probe)
+    chosen = choose_tasks(tasks, task, bitext, data, split, probe)
     for note in notes(chosen):
         screen.say(note)
     if scorer is not None:
@@ -227,6 +233,7 @@ def command(
         compare.refuse_twins(subjects)
     typed = {
         **notes_of(data=data, task=task, whiten=whiten, whiten_column=whiten_column),
+        **(notes_of(bitext_first=bitext[0], bitext_second=bitext[1]) if bitext else {}),
         "probe": probe,
     }
     measured = [measure(store, subject, batch=size, notes=typed) for subject in subjects]
@@ -258,15 +265,24 @@ def _named(model: str | None, against: str | None, runs: str | None) -> list[str
     return names
 
 
-def choose_tasks(listed: str | None, file: Path | None, data: Path | None, split: str, probe: str) -> list[Task]:
-    """The tasks of `--tasks` and `--task`, loaded; with neither those that `data` holds, or the bundled one."""
-    from stages.tasks import own, registry
+def choose_tasks(
+    listed: str | None,
+    file: Path | None,
+    translations: tuple[Path, Path] | None,
+    data: Path | None,
+    split: str,
+    probe: str,
+) -> list[Task]:
+    """The tasks of `--tasks`, `--task` and `--bitext`, loaded; with none those that `data` holds, or the bundled one."""
+    from stages.tasks import bitext, own, registry
 
     mine: list[Task] = [] if file is None else [own.load(file)]
-    if mine and mine[0].name in (*registry.names(), *registry.opened(data)):
-        raise Problem(
-            f"{file} has the name of the task {mine[0].name}", "give the file another name, such as pairs.tsv"
-        )
+    mine += [] if translations is None else [bitext.pair(*translations)]
+    for task in mine:
+        if task.name in (*registry.names(), *registry.opened(data)):
+            raise Problem(
+                f"a file of yours has the name of the task {task.name}", "give it another name, such as pairs.tsv"
+            )
     if listed is not None:
         return registry.chosen(listed, data, split, probe) + mine
     if data is None:

@@ -28,6 +28,9 @@ COMMANDS: dict[str, Any] = {
 # Flags whose value is a file or a name in it: noted with the run, since the config holds the content instead.
 NOTED = ("premises", "column", "prompts", "dev", "task", "data", "probe", "whiten", "whiten_column")
 
+# The two files of --bitext.
+TRANSLATIONS = ("bitext_first", "bitext_second")
+
 # Config fields that no flag sets: they name the content behind a flag's value.
 DERIVED = ("_fingerprint", "_digest")
 
@@ -87,6 +90,7 @@ def _state(run: Run) -> str:
 
 def command_line(store: Store, run: Run) -> str:
     """The command that makes (or resumes) a run; settings that are the command's own defaults are left out."""
+    from stages.tasks.bitext import called
     from store import browse
 
     noted = browse.environment(store, run)
@@ -102,8 +106,10 @@ def command_line(store: Store, run: Run) -> str:
     elif run.stage == "eval":
         words += ["--scorer"] if "by" in settings else []  # an encoder has no reading
         words.append(settings.pop("model"))
-        own = Path(settings.get("task", "")).name
-        settings["tasks"] = ",".join(task for task in settings["tasks"] if task != own) or None
+        translations = [noted[flag] for flag in TRANSLATIONS if flag in noted]
+        words += ["--bitext", *translations] if translations else []
+        own = {Path(settings.get("task", "")).name, *([called(*map(Path, translations))] if translations else [])}
+        settings["tasks"] = ",".join(task for task in settings["tasks"] if task not in own) or None
     elif run.parent:
         words.append(run.parent)
     defaults = inspect.signature(COMMANDS[name]).parameters

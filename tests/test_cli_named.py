@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import PREMISES
-from shell import Ended, multicsr, refused
+from shell import Ended, assert_problem, multicsr, refused
 from test_tasks_retrieval import write
 
 from stages.models import catalog, loading
@@ -85,3 +86,32 @@ def test_named_tasks_that_are_not_there_are_refused(tiny_encoder: Path, tmp_path
         (("--tasks", "bitext", "--data", data / "Toy"), "no task of bitext"),
     ]:
         assert says in refused(tmp_path / "t.db", *model, *args).err
+
+
+def test_two_files_of_translations_are_a_task_that_runs_can_make_again(
+    evaluate: Any, data: Path, tmp_path: Path
+) -> None:
+    """The same figures under names that say nothing, and `multicsr runs` prints a command that is the same run."""
+    one, two = tmp_path / "here.txt", tmp_path / "there.txt"
+    one.write_bytes((data / "own.aa-bb.aa").read_bytes())
+    two.write_bytes((data / "own.aa-bb.bb").read_bytes())
+    named = evaluate("--tasks", "own.aa-bb").json["results"]
+    given = evaluate("--bitext", one, two, "--tasks", "mini").json
+    mine = [row for row in given["results"] if row["task"] == "here.txt+there.txt"]
+    assert [(row["value"], row["n"]) for row in mine] == [(row["value"], row["n"]) for row in named]
+    assert [row.get("subset") for row in mine] == [None, "here.txt-there.txt", "there.txt-here.txt"]
+    listed = multicsr("runs", "--db", tmp_path / "s.db", "--json").json["runs"]
+    (command,) = [row["command"] for row in listed if row["run"] == given["run"]]
+    assert f"--bitext {one} {two}" in command
+    again = multicsr(*shlex.split(command)[1:], "--db", tmp_path / "s.db", "--json")
+    assert again.json["run"] == given["run"]
+
+
+def test_translations_that_do_not_match_are_refused(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.txt", tmp_path / "two.txt"
+    one.write_text("A dog.\nA cat.\n")
+    two.write_text("Mbwa.\n")
+    ended = multicsr("eval", "minilm", "--bitext", one, two, "--db", tmp_path / "s.db")
+    assert_problem(ended)
+    assert f"{one} has 2 lines and {two} 1" in ended.err
+    assert not (tmp_path / "s.db").exists()

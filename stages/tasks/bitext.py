@@ -97,11 +97,22 @@ def pair(first: Path, second: Path) -> Task:
         raise Unreadable(
             f"{first} has {len(sentences)} lines and {second} {len(translations)}", "give two files that are aligned"
         )
+    return Task(called(first, second), _sides(first, second), sentences, translations)
+
+
+def called(first: Path, second: Path) -> str:
+    """The name of the task that two files make: what they have in common, else both their names."""
     one, two = _split(first), _split(second)
     if one is not None and two is not None and one[0] == two[0] and one[1] != two[1]:
-        return Task(one[0].lower(), (one[1], two[1]), sentences, translations)
-    sides = (first.name, second.name) if first.name != second.name else ("first", "second")
-    return Task(f"{first.name}+{second.name}".lower(), sides, sentences, translations)
+        return one[0].lower()
+    return f"{first.name}+{second.name}".lower()
+
+
+def _sides(first: Path, second: Path) -> tuple[str, str]:
+    one, two = _split(first), _split(second)
+    if one is not None and two is not None and one[0] == two[0] and one[1] != two[1]:
+        return one[1], two[1]
+    return (first.name, second.name) if first.name != second.name else ("first", "second")
 
 
 def _sentences(path: Path) -> list[str]:
