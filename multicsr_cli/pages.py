@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from store.records import Problem
@@ -245,10 +245,11 @@ def _anchor(text: str) -> str:
 
 def _inline(figure: Figure, name: str) -> str:
     """The drawing as an SVG element that takes its colours from the page."""
-    svg = _saved(figure, "svg", name).decode()
+    svg = _saved(figure, "svg", name, transparent=True).decode()
     svg = svg[svg.index("<svg") :].strip()
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", svg, count=1)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # of groups, and the same in every drawing: a page has each id once
     for colour, value in COLOURS.items():
         svg = svg.replace(value, f"var(--{colour})")
     # As wide as it was drawn, and no wider than the page.
@@ -319,10 +320,12 @@ def _code_span(text: str) -> str:
 def _numeric(table: Table) -> set[int]:
     """The columns of nothing but numbers."""
     return {
-        place
-        for place in range(len(table.columns))
-        if table.rows and all(isinstance(row[place], str) and _NUMBER.fullmatch(row[place]) for row in table.rows)
+        place for place in range(len(table.columns)) if table.rows and all(_is_number(row[place]) for row in table.rows)
     }
+
+
+def _is_number(cell: Cell) -> bool:
+    return isinstance(cell, str) and _NUMBER.fullmatch(cell) is not None
 
 
 # --- drawings
@@ -336,18 +339,18 @@ def drawn(block: Drawing) -> Figure:
         return block.draw()
 
 
-def _saved(figure: Figure, kind: str, name: str) -> bytes:
+def _saved(figure: Figure, kind: str, name: str, transparent: bool = False) -> bytes:
     """The bytes of a PNG or an SVG, the same for the same figure; `name` tells its parts from other drawings' of a page."""
     from matplotlib import rc_context
 
     out = io.BytesIO()
     undated = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
     with rc_context({**_look(), "svg.hashsalt": name}):
-        figure.savefig(out, format=kind, dpi=150, metadata=undated)
+        figure.savefig(out, format=kind, dpi=150, metadata=undated, transparent=transparent)
     return out.getvalue()
 
 
-def _look() -> dict[str, object]:
+def _look() -> Any:
     ink = COLOURS["ink"]
     coloured = ("text.color", "axes.labelcolor", "axes.edgecolor", "axes.titlecolor", "xtick.color", "ytick.color")
     return {

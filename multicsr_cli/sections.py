@@ -13,7 +13,7 @@ from pathlib import PurePath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from multicsr_cli import drawings
-from multicsr_cli.evaluate import averages, is_headline
+from multicsr_cli.evaluate import is_headline
 from multicsr_cli.pages import Bar, Block, Cell, Code, Drawing, Heading, Page, Paragraph, Points, Table, Verbatim
 from multicsr_cli.runs import command_line
 from multicsr_cli.terms import TERMS
@@ -52,13 +52,13 @@ class Story:
         parts: list[Block] = self._summary()
         for title, blocks in (
             ("Recipe", self._recipe()),
-            ("Prompts", self._prompts()),
             ("Funnel", self._funnel()),
             ("Scores", self._scores()),
             ("Examples", self._examples()),
             ("Training", self._training()),
             ("Results", self._results()),
             ("Beside published figures", self._published()),
+            ("Prompts", self._prompts()),
             ("How it was made", self._made()),
         ):
             if blocks:
@@ -72,23 +72,20 @@ class Story:
         sentences = []
         if "gen" in self.by_stage:
             gen = self.by_stage["gen"].config
-            author = f"{shown(gen['llm'])} wrote" if "llm" in gen else "made elsewhere are"
-            sentences.append(
-                f"Triplets of {self.funnel['premises']:,} premises ({shown(gen['premises'])}): {author} an entailment"
-                " and a contradiction for each."
-                if "llm" in gen
-                else f"{self.funnel['premises']:,} triplets that were made elsewhere ({shown(gen['premises'])})."
-            )
+            author = f"whose hypotheses {shown(gen['llm'])} wrote" if "llm" in gen else "with triplets made elsewhere"
+            sentences.append(f"{self.funnel['premises']:,} premises of {shown(gen['premises'])}, {author}.")
         if "kept" in self.funnel:
-            sentences.append(f"Curation keeps {self.funnel['kept']:,} of them.")
+            sentences.append(f"Curation keeps {self.funnel['kept']:,}.")
         train = self.by_stage.get("train")
         if train is not None and train.finished:
             sentences.append(
                 f"{shown(train.config['base'])} was trained on {train.counts['triplets']:,} triplets for"
                 f" {train.counts['steps']:,} steps, of which step {train.counts['best_step']:,} was chosen."
             )
-        for task, value in self._averages().items():
-            sentences.append(f"Average of the {task} tasks: {value:.2f}.")
+        for run in self.evaluations:
+            for group in published.GROUPS:
+                if published.AVERAGE in (figures := self._measured(run, group)):
+                    sentences.append(f"Average of the seven {group} tasks: {figures[published.AVERAGE]:.2f}.")
         unfinished = [one for one in self.line if not one.finished]
         if unfinished:
             names = " and ".join(f"{one.stage} run {one.id}" for one in unfinished)
@@ -99,14 +96,14 @@ class Story:
         """The settings of every stage, each with what it means."""
         blocks: list[Block] = []
         for run in self.line:
-            rows = [
+            rows: list[list[Cell]] = [
                 [Code(name), shown(value), TERMS.get(name, "")]
                 for name, value in run.config.items()
                 if not name.endswith(("_fingerprint", "_digest"))
             ]
             blocks += [
                 Heading(f"{run.stage} {run.id}", 3),
-                Table(("setting", "value", "what it is"), rows, stacked=True),
+                Table(("setting", "value", "what it is"), rows),
             ]
         return blocks
 
@@ -144,7 +141,7 @@ class Story:
         if score is None or means is None:
             return []
         counted = reports.bins(self.store, score, BINS)
-        rule = _rule(curate, CurateConfig) if curate else None
+        rule = CurateConfig(**curate.config) if curate else None
         says = (
             f"Over {means.premises:,} premises with both scores the mean of a is {means.a:.2f} and of b {means.b:.2f};"
             f" a is above b in {100 * means.ordered:.1f} %."
@@ -238,7 +235,7 @@ class Story:
                 *([row.backbone, row.method, *_figures(row.figures, names)] for row in published.table(group)),
             ]
             what = {"sts": "Spearman x 100, all pairs of a year together", "transfer": "accuracy x 100"}[group]
-            caption = f"{what}; - where a figure is not known or not measured. Test data, SentEval's protocol."
+            caption = f"{what}; - where a figure is not known, or not measured on the whole test set."
             blocks.append(Table(("backbone", "method", *names), rows, caption=caption, strong=range(len(ours))))
         return blocks
 
@@ -250,7 +247,7 @@ class Story:
             started, finished = reports.times(self.store, run)
             runs.append([Code(run.id), run.stage, _minute(started), _minute(finished), Code(self._command(run))])
         names = list(dict.fromkeys(name for one in noted for name in one))
-        versions = [[Code(name), *(shown(one.get(name)) for one in noted)] for name in names]
+        versions: list[list[Cell]] = [[Code(name), *(shown(one.get(name)) for one in noted)] for name in names]
         store = self.store.path.name if self.store.path else "in memory"
         return [
             Table(
@@ -266,20 +263,19 @@ class Story:
 
     # --- their parts
 
-    def _averages(self) -> dict[str, float]:
-        found: dict[str, float] = {}
-        for run in self.evaluations:
-            found |= averages(training.metrics(self.store, run), run.config["split"])
-        return found
-
     def _measured(self, run: Run, group: str) -> dict[str, float]:
-        """The headlines of a group of tasks in an evaluation on test data, with their average where all are there."""
-        if run.config["split"] != "test":
+        """The headlines of a group of tasks that may stand beside published ones: an encoder's, on whole test sets. With
+        their average where all seven are there."""
+        if run.config["split"] != "test" or "pooler" not in run.config:
             return {}
-        rows = training.metrics(self.store, run)
-        found = {row.task: row.value for row in rows if is_headline(row) and row.task in published.tasks(group)}
-        if found and group in (average := averages(rows, "test")):
-            found[published.AVERAGE] = average[group]
+        names = published.tasks(group)
+        found = {
+            row.task: row.value
+            for row in training.metrics(self.store, run)
+            if is_headline(row) and row.task in names and row.n == published.PAIRS.get(row.task, row.n)
+        }
+        if len(found) == len(names):
+            found[published.AVERAGE] = sum(found.values()) / len(names)
         return found
 
     def _backbone(self, run: Run) -> str:
@@ -340,7 +336,3 @@ def _figures(figures: dict[str, float], names: Sequence[str]) -> list[str]:
 
 def _minute(time: str | None) -> str:
     return "not yet" if time is None else time[:16].replace("T", " ")
-
-
-def _rule(curate: Run, config: Any) -> Any:
-    return config(**curate.config)

@@ -14,6 +14,9 @@ GROUPS = ("sts", "transfer")
 AVERAGE = "average"
 UNKNOWN = "-"
 
+# Pairs of the test sets behind the published STS figures; a figure over other pairs is another number.
+PAIRS = {"sts12": 3108, "sts13": 1500, "sts14": 3750, "sts15": 3000, "sts16": 1186, "stsb": 1379, "sickr": 4927}
+
 
 class Published(NamedTuple):
     """One row of a paper's table: figures by task, `average` among them, as far as they are known."""
