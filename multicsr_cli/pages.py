@@ -38,8 +38,8 @@ TEXT_BAR = 24  # characters of a full bar in Markdown
 
 _NUMBER = re.compile(r"-|[-+]?[\d,]+(\.\d+)?( %)?( ± [\d.]+)?")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_MARKDOWN = re.compile(r"[\\`*_{}\[\]#|~$]|^[-+]")
-_NUMBERED = re.compile(r"^(\d+)([.)])")  # at the start of a line, an item of a list
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]#|~$]|^[-+](?=\s)")
+_NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")  # at the start of a line, an item of a list
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from shell import assert_problem, multicsr, refused
 
 from multicsr_cli import pages
 from multicsr_cli.sections import BINS, EXAMPLES, Story, shown
-from stages import published
+from multicsr_cli.terms import TERMS
+from stages import config, published
 from stages.config import EvalConfig
 from store import browse, decisions, reports, training
 from store.database import Store
@@ -222,8 +223,8 @@ def test_each_stage_alone_shows_what_there_is(piped: Piped, tmp_path: Path, suff
 def test_an_encoder_that_is_nobodys_and_figures_beside_published_ones(file_store: Store, tmp_path: Path) -> None:
     """An evaluation without a parent; a set of fewer pairs than the published one is no figure to compare."""
     names = published.tasks("sts")
-    config = EvalConfig("minilm", "0" * 12, "mean", dict.fromkeys(names, "0" * 12))
-    run = file_store.begin("eval", 1, config, None)
+    setting = EvalConfig("minilm", "0" * 12, "mean", dict.fromkeys(names, "0" * 12))
+    run = file_store.begin("eval", 1, setting, None)
     training.add_metrics(file_store, run, [
         MetricRow(name, "", "spearman", 0, 70.0 + place, published.PAIRS[name] - (name == "sickr"), 0.5)
         for place, name in enumerate(names)
@@ -235,7 +236,7 @@ def test_an_encoder_that_is_nobodys_and_figures_beside_published_ones(file_store
     assert ours[2:] == ["70.00", "71.00", "72.00", "73.00", "74.00", "75.00", "-", "-"]
     assert len(theirs) == len(published.table("sts"))
     assert "Funnel" not in page.headings
-    dev = replace(config, split="dev")
+    dev = replace(setting, split="dev")
     on_dev = file_store.begin("eval", 1, dev, None)
     training.add_metrics(file_store, on_dev, [MetricRow("stsb", "", "spearman", 0, 80.0, 1379, 0.5)])
     file_store.finish(on_dev, {"tasks": 1})
@@ -292,6 +293,40 @@ def test_a_page_of_ours_is_replaced_and_a_failure_leaves_it(copied: Piped, tmp_p
     assert out.read_text() == before
     page_of(copied.db, out, copied.run("score"))
     assert out.read_text() != before
+
+
+def test_every_setting_has_its_line() -> None:
+    """Whatever a config of any stage holds, save what only tells content apart."""
+    configs = [one for name, one in vars(config).items() if name.endswith("Config") and is_dataclass(one)]
+    names = {field.name for one in configs for field in fields(one)}
+    assert {"omega", "alpha", "sigma", "split"} <= names
+    assert {name for name in names if not name.endswith(("_fingerprint", "_digest"))} == set(TERMS)
+
+
+def test_an_imported_corpus_has_no_author(file_store: Store, tmp_path: Path) -> None:
+    corpus = tmp_path / "made.csv"
+    corpus.write_text("sent0,sent1,hard_neg\nA dog runs.,An animal moves.,A dog sleeps.\n")
+    assert multicsr("import", corpus, "--db", tmp_path / "s.db").code == 0
+    page = page_of(tmp_path / "s.db", tmp_path / "page.html")
+    assert "with triplets made elsewhere" in page.text
+    assert page.tables["written"][1:] == [["A dog runs.", "An animal moves.", "A dog sleeps."]]
+    assert "Prompts" not in page.headings
+    assert str(tmp_path) not in page.text
+
+
+def test_markdown_reads_text_as_text() -> None:
+    for text, written in (
+        ("100.0 %", "100.0 %"),
+        ("1. one", r"1\. one"),
+        ("- one", r"\- one"),
+        ("a|b", r"a\|b"),
+        ("<b> & [x](y)", r"&lt;b&gt; &amp; \[x\](y)"),
+        ("two\nlines", "two lines"),
+    ):
+        page = pages.Page("t", [pages.Paragraph(text)])
+        assert pages.markdown_of(page).splitlines()[-1] == written
+    code = pages.markdown_of(pages.Page("t", [pages.Table(("a",), [[pages.Code("`|`")]])]))
+    assert code.splitlines()[-1] == r"| `` `\|` `` |"
 
 
 def test_settings_name_no_absolute_path() -> None:
