@@ -92,28 +92,26 @@ def curves(points: Sequence[Point], dev: Sequence[MetricRow], best: int | None, 
     from matplotlib.figure import Figure
 
     steps = [point.step for point in points]
-    plots = [("loss", steps, [point.loss for point in points], "")]
+    # A share starts at zero: where nothing is masked the line lies on the floor.
+    plots: list[tuple[str, list[int], list[float], str, float | None]] = [
+        ("loss", steps, [point.loss for point in points], "", None)
+    ]
     if masked:
-        plots.append(("masked negatives, %", steps, [100 * point.masked_share for point in points], ""))
+        plots.append(("masked negatives, %", steps, [100 * point.masked_share for point in points], "", 0))
     if dev:
-        plots.append((f"{dev[0].task} dev: Spearman x 100", [row.step for row in dev], [row.value for row in dev], "o"))
+        measured, values = [row.step for row in dev], [row.value for row in dev]
+        plots.append((f"{dev[0].task} dev: Spearman x 100", measured, values, "o", None))
     figure = Figure(figsize=(2.9 * len(plots), 2.6), layout="constrained")
-    for axes, (title, places, values, marker) in zip(
-        figure.subplots(1, len(plots), squeeze=False)[0], plots, strict=True
-    ):
-        axes.plot(places, values, color=FIRST, linewidth=1.2, marker=marker, markersize=3)
+    panels = figure.subplots(1, len(plots), squeeze=False)[0]
+    for axes, (title, places, heights, marker, floor) in zip(panels, plots, strict=True):
+        axes.plot(places, heights, color=FIRST, linewidth=1.2, marker=marker, markersize=3)
         axes.set(title=title, xlabel="step")
+        if floor is not None:
+            axes.set_ylim(bottom=floor)
     if dev:
-        errors = [row.error or 0 for row in dev]
-        axes.errorbar(
-            [row.step for row in dev],
-            [row.value for row in dev],
-            errors,
-            color=FAINT,
-            linewidth=0.8,
-            zorder=1,
-            fmt="none",
-        )
+        axes = panels[-1]
+        errors = [np.nan if row.error is None else row.error for row in dev]
+        axes.errorbar(measured, values, errors, color=FAINT, linewidth=0.8, zorder=1, fmt="none")
         for row in dev:
             if row.step == best:
                 axes.plot(row.step, row.value, "o", color=SECOND, markersize=7, label="chosen")

@@ -148,7 +148,9 @@ class Story:
         )
         region = " The line encloses what the thresholds keep." if rule else ""
         return [
-            Paragraph(says + region + " A darker cell holds more premises (by the square root)."),
+            Paragraph(
+                says + region + " The stronger a cell's colour, the more premises it holds (by the square root)."
+            ),
             Drawing(
                 f"{self.name}-scores",
                 f"Histograms of a and b, and their density. {says}",
@@ -228,10 +230,7 @@ class Story:
             if not ours:
                 continue
             rows = [
-                *(
-                    [self._backbone(run), f"this run (eval {run.id})", *_figures(figures, names)]
-                    for run, figures in ours
-                ),
+                *([self._backbone(run), self._method(run), *_figures(figures, names)] for run, figures in ours),
                 *([row.backbone, row.method, *_figures(row.figures, names)] for row in published.table(group)),
             ]
             what = {"sts": "Spearman x 100, all pairs of a year together", "transfer": "accuracy x 100"}[group]
@@ -277,6 +276,9 @@ class Story:
         if len(found) == len(names):
             found[published.AVERAGE] = sum(found.values()) / len(names)
         return found
+
+    def _method(self, run: Run) -> str:
+        return f"this run (eval {run.id}{', whitened' if run.config.get('whiten') else ''})"
 
     def _backbone(self, run: Run) -> str:
         """The encoder behind an evaluation: the base of its training, or what was measured as it is."""

@@ -44,4 +44,8 @@ TERMS = {
     "model": "what is measured",
     "tasks": "on what it is measured",
     "split": "of the tasks' data",
+    "shots": "examples the LLM is shown before each pair",
+    "whiten": "the sentences that a whitening of the vectors was learned from",
+    "whiten_dim": "dimensions that whitening leaves",
+    "analysis": "alignment and uniformity measured too",
 }

@@ -300,7 +300,7 @@ def test_every_setting_has_its_line() -> None:
     configs = [one for name, one in vars(config).items() if name.endswith("Config") and is_dataclass(one)]
     names = {field.name for one in configs for field in fields(one)}
     assert {"omega", "alpha", "sigma", "split"} <= names
-    assert {name for name in names if not name.endswith(("_fingerprint", "_digest"))} == set(TERMS)
+    assert {name for name in names if not name.endswith(("_fingerprint", "_digest"))} <= set(TERMS)
 
 
 def test_an_imported_corpus_has_no_author(file_store: Store, tmp_path: Path) -> None:
