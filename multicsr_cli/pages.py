@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # By its first lines a page of ours is known from any other file, which is never written over.
 MARK = "Made by multicsr"
-MARK_WITHIN = 400  # characters
+MARK_WITHIN = 400  # bytes
 
 SUFFIXES = (".html", ".md")
 
@@ -142,8 +142,13 @@ def refuse(path: Path) -> None:
         raise Problem(f"--out {path} is a folder", f"give a file, such as {path / 'report.html'}")
     if not path.resolve().parent.is_dir():
         raise Problem(f"the folder {path.parent} does not exist", "create it, or give another --out")
-    if path.exists() and MARK.encode() not in path.read_bytes()[:MARK_WITHIN]:
+    if path.exists() and not _is_ours(path):
         raise Problem(f"--out {path} exists and was not made by multicsr", "give another name, or move that file away")
+
+
+def _is_ours(path: Path) -> bool:
+    with path.open("rb") as file:
+        return MARK.encode() in file.read(MARK_WITHIN)
 
 
 def _whole(path: Path, content: bytes) -> Path:

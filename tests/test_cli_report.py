@@ -93,8 +93,7 @@ def made(store: Store, hostile: str = "") -> tuple[Run, Run, Run]:
 def test_the_page_of_the_whole_road_says_what_the_rows_say(piped: Piped, tmp_path: Path) -> None:
     page = page_of(piped.db, tmp_path / "page.html")
     assert page.headings[0] == f"multicsr eval {piped.run('eval')}"
-    with closing(Store.open(piped.db, write=False).connection):
-        store = Store.open(piped.db, write=False)
+    with closing(Store.open(piped.db, write=False)) as store:
         for stage in ("gen", "score", "curate", "train", "eval"):
             run = store.run(piped.run(stage))
             settings = {row[0]: row[1] for row in page.tables[f"{stage} {run.id}"][1:]}
