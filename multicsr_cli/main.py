@@ -20,6 +20,7 @@ from multicsr_cli import (
     imports,
     inspect,
     models,
+    report,
     reproduce,
     runs,
     score,
@@ -86,6 +87,7 @@ app.command("search")(search.command)
 app.command("export")(export.command)
 app.command("import")(imports.command)
 app.command("store")(describe.command)
+app.command("report")(report.command)
 app.command("runs")(runs.command)
 app.command("models")(models.command)
 app.command("reproduce")(reproduce.command)

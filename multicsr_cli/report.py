@@ -1,216 +1,60 @@
-"""The ablation as people read it: a table on the screen, a Markdown report with a plot beside the store.
-
-Every sentence is decided by a paired test over matched trainings (same seed, same other refinements), never by eye.
-"""
+"""`multicsr report`: one page about a run and everything it was made from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated
 
-import numpy as np
+import typer
 
 from multicsr_cli import screen
-from multicsr_cli.runs import command_line
-from stages.tasks.metrics import paired
-from store import browse
+from multicsr_cli.options import DEFAULT_DB, Db, Json
 
-if TYPE_CHECKING:
-    from multicsr_cli.reproduce import Row, Scale, Setting
+
+def command(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="A run id, a unique prefix of one, or latest.",
+            show_default="the newest finished run of the furthest stage",
+        ),
+    ] = "latest",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="An .html file, or .md with its images beside it.", show_default="report-RUN.html"
+        ),
+    ] = None,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Write one page about a run: recipe, funnel, scores, examples, training, results beside published figures."""
+    from multicsr_cli import pages
+    from multicsr_cli.sections import Story
+    from store import reports
     from store.database import Store
-    from store.records import Run
 
-# Below this a difference is called one; the customary level.
-SIGNIFICANT = 0.05
-
-
-class Ablation:
-    """The measured rows; `tasks` in the order of their columns."""
-
-    def __init__(self, rows: list[Row], tasks: list[str], seeds: int, folder: Path) -> None:
-        self.rows, self.tasks, self.seeds, self.folder = rows, tasks, seeds, folder
-
-    def best(self) -> Row | None:
-        """The trained row with the highest mean on the last task (STS-B where it was measured, else mini)."""
-        trained = [row for row in self.rows if row.setting and row.runs]
-        return max(trained, key=lambda row: float(np.mean(row.figures[self.tasks[-1]])), default=None)
-
-    def results(self) -> tuple[list[str], list[list[str]]]:
-        """Columns and rows of the main table: each setting with its figures."""
-        rows = [
-            [
-                row.name,
-                "-" if row.triplets is None else f"{row.triplets:,}",
-                "-" if row.masked is None else f"{100 * row.masked:.2f} %",
-                *(_mean(row.figures[task]) for task in self.tasks),
-            ]
-            for row in self.rows
-        ]
-        return ["setting", "triplets", "masked", *self.tasks], rows
-
-    def corpora(self) -> tuple[list[str], list[list[str]]]:
-        """Columns and rows of the second table: what the LLM wrote in each corpus, and how much of it is kept."""
-        seen: dict[str, list[str]] = {}
-        for row in self.rows:
-            if row.setting and row.corpus:
-                shares = (
-                    row.corpus.entailment_copies,
-                    row.corpus.contradiction_copies,
-                    row.corpus.distinct_contradictions,
-                    row.ordered,
-                )
-                shown = [f"{100 * share:.1f} %" for share in shares if share is not None]
-                seen[row.setting.corpus] = [row.setting.corpus, f"{row.corpus.premises:,}", *shown, f"{row.kept:,}"]
-        return ["corpus", "premises", "copies x+", "copies x-", "distinct x-", "a > b", "kept"], list(seen.values())
-
-    def show(self) -> None:
-        """Both tables on stdout."""
-        columns, rows = self.corpora()
-        screen.table("What the LLM wrote (x+ entailment, x- contradiction)", columns, rows)
-        columns, rows = self.results()
-        caption = f"mean ± standard deviation over {self.seeds} seeds; mini is the bundled set, not STS-B"
-        screen.table("Ablation: Spearman x 100", columns, rows, caption=caption)
-
-    def sentences(self) -> list[str]:
-        """For each refinement, whether it helps at this scale: matched trainings differ in it alone (and share a seed)."""
-        asked: tuple[tuple[str, Callable[[Setting], Setting | None]], ...] = (
-            ("Contrastive decoding (ω 0.3 against 0)", _without_contrast),
-            ("Curation", lambda setting: replace(setting, curated=False) if setting.curated else None),
-            ("The mask", lambda setting: replace(setting, mask=False) if setting.mask else None),
+    store = Store.open(db, create=False, write=False)
+    found = reports.chosen(store, run)
+    path = Path(f"report-{found.id}.html") if out is None else out
+    pages.refuse(path)  # before a long store is read
+    story = Story(store, found, path.stem)
+    page = story.page()
+    files = pages.write(page, path)
+    if json:
+        screen.document(
+            {
+                "run": found.id,
+                "stage": found.stage,
+                "made_from": [one.id for one in story.line[:-1]],
+                "evaluations": [one.id for one in story.evaluations],
+                "sections": [
+                    block.text for block in page.blocks if isinstance(block, pages.Heading) and block.level == 2
+                ],
+                "out": str(path),
+                "files": [str(file) for file in files],
+            }
         )
-        return [self._sentence(what, without, task) for what, without in asked for task in self.tasks]
-
-    def _sentence(self, what: str, without: Callable[[Setting], Setting | None], task: str) -> str:
-        measured = {row.setting: row.figures[task] for row in self.rows if row.setting and row.figures[task]}
-        # Two trainings with equal figures in both arms are one observation: a mask that removes nothing trains twice alike.
-        matched: dict[tuple[float, float], None] = {}
-        for setting, figures in measured.items():
-            plain = without(setting)
-            if plain is not None and plain in measured:
-                matched |= dict.fromkeys(zip(figures, measured[plain], strict=True))
-        if len(matched) < 2:
-            return f"{what}: too few matched trainings on {task} to say anything."
-        first, second = np.array(list(matched)).T
-        mean, spread, p = paired(first, second)
-        if p >= SIGNIFICANT:
-            verdict = "makes no difference that these trainings can show"
-        else:
-            verdict = "helps" if mean > 0 else "hurts"
-        chance = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-        return (
-            f"{what} {verdict} on {task}: {mean:+.2f} ± {spread:.2f} over {len(matched)} matched trainings ({chance})."
-        )
-
-    def document(self) -> dict[str, Any]:
-        """The JSON document."""
-        return {
-            "experiment": "t3",
-            "seeds": self.seeds,
-            "rows": [
-                {
-                    "setting": row.name,
-                    "triplets": row.triplets,
-                    "corpus": row.corpus._asdict() if row.corpus else None,
-                    "ordered_share": row.ordered,
-                    "kept": row.kept,
-                    "masked_share": row.masked,
-                    "figures": row.figures,
-                    "runs": row.runs,
-                }
-                for row in self.rows
-            ],
-            "sentences": self.sentences(),
-        }
-
-    def write(self, store: Store, scale: Scale, runs: list[Run]) -> Path:
-        """Write report.md with its plot (PNG and SVG); returns the report's path."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._plot()
-        versions = ", ".join(f"{name} {value}" for name, value in browse.environment(store, runs[-1]).items())
-        lines = [
-            "# Ablation of the three refinements",
-            "",
-            f"LLM {scale.llm}, premises {scale.premises}, base {scale.base}, mask model {scale.mask_model},"
-            f" batch {scale.train_batch}, lr {scale.lr:g}, {scale.epochs} epochs, {self.seeds} seeds."
-            f" The step of each training was chosen on {scale.dev} dev; figures are test figures.",
-            "",
-            *_markdown(*self.results()),
-            "",
-            "Spearman x 100, mean ± standard deviation over seeds; masked: share of negatives the mask removed."
-            " `mini` is the set bundled with multicsr; its figures are no STS-B figures.",
-            "",
-            *_markdown(*self.corpora()),
-            "",
-            "x+ entailment, x- contradiction; copies of the premise (case and punctuation aside) and distinct"
-            " contradictions are shares of all premises; a > b: share of scored premises whose entailment scores above"
-            " its contradiction; kept: triplets left by curation.",
-            "",
-            *(f"- {sentence}" for sentence in self.sentences()),
-            "",
-            "![ablation](ablation.png)",
-            "",
-            "## Runs",
-            "",
-            *(f"- `{command_line(store, run)}` → `{run.id}`" for run in {run.id: run for run in runs}.values()),
-            "",
-            f"Written {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC. Made with {versions}.",
-        ]
-        path = self.folder / "report.md"
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return path
-
-    def _plot(self) -> None:
-        import matplotlib
-
-        matplotlib.use("Agg")
-        from matplotlib import pyplot
-
-        figure, panels = pyplot.subplots(
-            1,
-            len(self.tasks),
-            figsize=(4 + 3 * len(self.tasks), 0.36 * len(self.rows) + 1),
-            sharey=True,
-            squeeze=False,
-            layout="constrained",
-        )
-        places = np.arange(len(self.rows))
-        for axes, task in zip(panels[0], self.tasks, strict=True):
-            for place, row in zip(places, self.rows, strict=True):
-                values = row.figures[task]
-                if not values:
-                    continue
-                spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-                color = "tab:blue" if row.setting else "tab:gray"
-                axes.errorbar(float(np.mean(values)), place, xerr=spread, fmt="o", color=color, capsize=3)
-            axes.set_xlabel(f"{task}: Spearman x 100")
-            axes.grid(axis="x", alpha=0.3)
-            axes.spines[["top", "right"]].set_visible(False)
-        panels[0][0].set_yticks(places, [row.name for row in self.rows])
-        panels[0][0].invert_yaxis()
-        figure.suptitle("mean ± standard deviation over seeds; gray: models as they are", fontsize="small")
-        for kind in ("png", "svg"):
-            figure.savefig(self.folder / f"ablation.{kind}", dpi=150)
-        pyplot.close(figure)
-
-
-def _without_contrast(setting: Setting) -> Setting | None:
-    """The same setting at ω = 0, for those that contrast both roles alike."""
-    if setting.omega == 0 or setting.omega != setting.omega_c:
-        return None
-    return replace(setting, omega=0.0, omega_c=0.0)
-
-
-def _mean(values: list[float]) -> str:
-    if not values:
-        return "-"
-    if len(values) < 2:
-        return f"{values[0]:.2f}"
-    return f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"
-
-
-def _markdown(columns: list[str], rows: list[list[str]]) -> list[str]:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return [f"| {' | '.join(cells)} |" for cells in lines]
+        return
+    screen.facts(f"report of {found.stage} {found.id}", [("page", path), ("images", len(files) - 1)])

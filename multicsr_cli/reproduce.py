@@ -144,9 +144,9 @@ def command(
     store = Store.open(db)
     job = Ablation(store, chosen, source, limit or chosen.limit, seeds, data, device, dtype, size, loaded)
     rows = job.run()
-    from multicsr_cli import report
+    from multicsr_cli import ablation
 
-    result = report.Ablation(rows, tasks, seeds, store.files / "reports")
+    result = ablation.Ablation(rows, tasks, seeds, store.files / "reports")
     written = result.write(store, chosen, job.runs)
     if json:
         screen.document(result.document() | {"report": str(written)})

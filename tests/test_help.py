@@ -20,6 +20,7 @@ COMMANDS = (
     "train",
     "eval",
     "inspect",
+    "report",
     "search",
     "export",
     "import",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from multicsr_cli import gen, report
+from multicsr_cli import ablation, gen
 from multicsr_cli.reproduce import Ablation, Row, Scale, Setting, _grid
 from stages.models import catalog, checkpoint, loading
 from stages.tasks import registry
@@ -58,7 +58,7 @@ def test_run_twice_it_gives_the_same_rows_and_no_new_run(scale: Scale, tmp_path:
 def test_the_report_says_what_the_store_holds(scale: Scale, tmp_path: Path) -> None:
     store = Store.open(tmp_path / "a.db")
     rows, runs = rows_of(store, scale)
-    made = report.Ablation(rows, ["mini"], 2, tmp_path / "reports")
+    made = ablation.Ablation(rows, ["mini"], 2, tmp_path / "reports")
     path = made.write(store, scale, runs)
     text = path.read_text()
     for row in rows:
@@ -78,7 +78,7 @@ def test_sentences_compare_only_trainings_that_differ_in_one_refinement() -> Non
     noise = {0.0: [0.11, -0.13, 0.17], 0.3: [0.19, 0.23, -0.29]}
     rows = [row(s, [50 + 2 * s.curated + n * (1 + s.mask) for n in noise[s.omega]]) for s in grid]
     rows.append(row(Setting(0.3, 0.0, True, True), [90.0, 90.0, 90.0]))
-    said = report.Ablation(rows, ["mini"], 3, Path()).sentences()
+    said = ablation.Ablation(rows, ["mini"], 3, Path()).sentences()
     assert "Curation helps on mini: +2.00" in said[1]
     assert "over 12 matched trainings" in said[1]
     assert "no difference" in said[2]
@@ -88,12 +88,12 @@ def test_trainings_that_came_out_equal_are_one_observation() -> None:
     """A mask that removes nothing trains twice alike; counting both would make any difference look surer than it is."""
     grid = _grid((0.0, 0.0), (0.3, 0.3))
     rows = [row(s, [50 + s.omega + 2 * s.curated, 51 - s.omega + s.curated]) for s in grid]
-    said = report.Ablation(rows, ["mini"], 2, Path()).sentences()
+    said = ablation.Ablation(rows, ["mini"], 2, Path()).sentences()
     assert "over 4 matched trainings" in said[1]
 
 
 def test_without_partners_nothing_is_claimed() -> None:
-    said = report.Ablation([row(Setting(0.0, 0.0, False, False), [1.0, 2.0])], ["mini"], 2, Path()).sentences()
+    said = ablation.Ablation([row(Setting(0.0, 0.0, False, False), [1.0, 2.0])], ["mini"], 2, Path()).sentences()
     assert all("too few" in sentence for sentence in said)
 
 

@@ -1,0 +1,51 @@
+"""What the settings of a run mean, one line each, in the paper's terms (MultiCSR, with its equations)."""
+
+from __future__ import annotations
+
+TERMS = {
+    # gen, import
+    "premises": "the unlabeled sentences x, with a digest of their texts",
+    "method": "how the triplets came here",
+    "llm": "the language model C",
+    "prompts": "the set of instructions I",
+    "omega": "ω: how much of the opposite instruction's logits is taken away when x+ is written, l - ω·l̂ (eq. 1-2)",
+    "omega_contradiction": "the same when x- is written",
+    "limit": "premises taken; - for all",
+    "max_tokens": "tokens at which a hypothesis is cut off",
+    "sample": "drawn from the softmax, or the likeliest token each time",
+    "temperature": "of the softmax that is drawn from",
+    "top_p": "share of the probability that is drawn from",
+    # score
+    "by": "a and b asked for in a prompt, or read off how likely the hypothesis is",
+    "expected": "mean over the scores the LLM might give, or the one it gives",
+    "directions": "likelihood of the hypothesis given the premise, or both ways",
+    # curate
+    "alpha": "α: keep only a ≥ α, a = sim(x, x+) (eq. 4)",
+    "beta": "β: keep only b ≤ β, b = sim(x, x-) (eq. 4)",
+    "gamma": "γ: keep only a ≥ b + γ (eq. 4)",
+    "drop_copies": "drop hypotheses that repeat their premise; not in the paper",
+    "drop_duplicates": "drop triplets that repeat another one; not in the paper",
+    "swap_reversed": "change roles where a < b, as the released code does; the paper drops such triplets",
+    # train
+    "base": "the encoder G that is trained",
+    "mask_model": "the frozen encoder P that finds false negatives",
+    "sigma": "σ: a negative at least this similar to the premise, by P, is masked (eq. 5)",
+    "tau": "τ: temperature of the contrastive loss (eq. 6-7)",
+    "train_batch": "N: triplets a step, each with 2N - 1 negatives before masking",
+    "epochs": "times each triplet is seen",
+    "lr": "learning rate",
+    "max_length": "tokens a sentence is cut to while training",
+    "pooler": "how the vectors of tokens become one",
+    "seed": "of everything drawn",
+    "dev": "the task that chooses the step",
+    "eval_every": "steps between two measurements on it",
+    "dtype": "number format of the computation",
+    # eval
+    "model": "what is measured",
+    "tasks": "on what it is measured",
+    "split": "of the tasks' data",
+    "shots": "examples the LLM is shown before each pair",
+    "whiten": "the sentences that a whitening of the vectors was learned from",
+    "whiten_dim": "dimensions that whitening leaves",
+    "analysis": "alignment and uniformity measured too",
+}
