@@ -49,7 +49,7 @@ def command(
             {"run": newest.id, "funnel": funnel, "rows": [dict(list(row._asdict().items())[:-1]) for row in rows]}
         )
         return
-    levels = [(name, count) for name, count in funnel.items() if name != "reasons"]
+    levels = [(name.replace("_", " "), count) for name, count in funnel.items() if name != "reasons"]
     screen.facts(
         f"{newest.stage} {newest.id}",
         levels + [(f"  {why}", count) for why, count in funnel.get("reasons", {}).items()],
