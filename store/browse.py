@@ -130,7 +130,7 @@ def funnel(store: Store, shown: View) -> dict[str, Any]:
 def reasons(store: Store, curate: Run) -> list[str]:
     """The reasons that occur in a curate run."""
     if curate.finished:
-        return list(funnel(store, view(store, curate))["reasons"])
+        return sorted(funnel(store, view(store, curate))["reasons"])
     return [
         row[0]
         for row in store.rows(
