@@ -149,11 +149,12 @@ def at(store: Store, gen: Run, position: int) -> int | None:
 
 def texts(store: Store, gen: Run, premises: Sequence[int]) -> dict[int, Texts]:
     """The triplets of these premises, as they were written."""
+    # CROSS JOIN keeps the order of the joins: from the few premises that are asked for.
     rows = store.rows(
         "SELECT premises.id, premises.source, premises.position, premises.text, e.text, c.text"
-        " FROM json_each(:ids) AS wanted JOIN premises ON premises.id = wanted.value"
-        " JOIN drafts AS e ON e.run = :gen AND e.premise = premises.id AND e.role = 'entailment'"
-        " JOIN drafts AS c ON c.run = :gen AND c.premise = premises.id AND c.role = 'contradiction'",
+        " FROM json_each(:ids) AS wanted CROSS JOIN premises ON premises.id = wanted.value"
+        " CROSS JOIN drafts AS e ON e.run = :gen AND e.premise = premises.id AND e.role = 'entailment'"
+        " CROSS JOIN drafts AS c ON c.run = :gen AND c.premise = premises.id AND c.role = 'contradiction'",
         {"ids": json.dumps([int(id) for id in premises]), "gen": gen.id},
     )
     return {row[0]: Texts(*row[1:]) for row in rows}
@@ -174,8 +175,8 @@ def elsewhere(store: Store, gen: Run, premise: int) -> list[Elsewhere]:
     """The same premise in other gen runs, newest first, each with the scores of its newest finished score run."""
     rows = store.rows(
         "SELECT e.run, e.text, c.text, se.value, sc.value FROM runs AS gen"
-        " JOIN drafts AS e ON e.run = gen.id AND e.premise = :premise AND e.role = 'entailment'"
-        " JOIN drafts AS c ON c.run = gen.id AND c.premise = :premise AND c.role = 'contradiction'"
+        " CROSS JOIN drafts AS e ON e.run = gen.id AND e.premise = :premise AND e.role = 'entailment'"
+        " CROSS JOIN drafts AS c ON c.run = gen.id AND c.premise = :premise AND c.role = 'contradiction'"
         " LEFT JOIN runs AS score ON score.id = (SELECT id FROM runs WHERE parent = gen.id AND stage = 'score'"
         "  AND finished NOTNULL ORDER BY finished DESC, rowid DESC LIMIT 1)"
         " LEFT JOIN scores AS se ON se.run = score.id AND se.premise = :premise AND se.role = 'entailment'"

@@ -55,7 +55,12 @@ NUMBERED = 76
 LOWEST_PLANE = 8
 
 TABS = ("triplets", "runs", "lineage", "leaderboard", "training")
-FOOT = " / search  v verdict  r reason  o sort  aA bB gG αβγ  t plane  k d your word  ? help "
+
+# What the foot of the screen reminds of, where it is wide and where it is narrow.
+FEET = (
+    " / search  v verdict  r reason  f range  o sort  n next dropped  aA bB gG thresholds  k d u your word  ? help  q leave",
+    " / search  v r f filter  o sort  n dropped  aA bB gG αβγ  k d u your word  ? help",
+)
 
 
 class Help(ModalScreen[None]):
@@ -182,7 +187,7 @@ class Browser(App[None]):
         with Horizontal(id="ask"):
             yield Label(id="question")
             yield Input(id="answer", compact=True, select_on_focus=False)
-        yield Static(FOOT, id="foot", markup=False)
+        yield Static(id="foot", markup=False)
 
     def on_mount(self) -> None:
         self.rows.focus()
@@ -243,9 +248,10 @@ class Browser(App[None]):
                     if worker.is_cancelled:
                         return
                     self.call_from_thread(self.arrived, view, numbers)
-                measured = numbers_of.measure(store, view, numbers)
+                numbers.take(numbers_of.measure(store, view, numbers))
+                numbers.put_in_order(bool(self.own and self.own.swap))
                 if not worker.is_cancelled:
-                    self.call_from_thread(self.measured, numbers, measured, time.monotonic() - began)
+                    self.call_from_thread(self.read, numbers, time.monotonic() - began)
             finally:
                 store.close()
         except Problem as problem:
@@ -270,9 +276,8 @@ class Browser(App[None]):
         if self.chosen.search and self.found is None:
             self.find(view.gen, self.chosen.search)
 
-    def measured(self, numbers: Numbers, measured: numbers_of.Measured, seconds: float) -> None:
-        """The lengths and sources came in: this run is read."""
-        numbers.take(measured)
+    def read(self, numbers: Numbers, seconds: float) -> None:
+        """Lengths, sources and orders came in: this run is read."""
         self.reading = False
         self.read_at, self.read_for = time.monotonic(), seconds
         if self.numbers is numbers:
@@ -321,10 +326,8 @@ class Browser(App[None]):
         """Decide every premise anew with the thresholds as they are."""
         if self.numbers is None:
             return
-        self.judged = self.numbers.judge(self.now)
-        self.before = None
-        if self.own is not None:
-            self.before = self.judged if self.own == self.now else self.numbers.judge(self.own)
+        self.before = self.numbers.judge(self.own) if self.own is not None else None
+        self.judged = self.before if self.own is not None and self.own == self.now else self.numbers.judge(self.now)
 
     def filter(self, at: int | None = None, toward: int = 0) -> None:
         """Show the rows that are asked for, with the cursor on premise `at` where it is among them."""
@@ -355,11 +358,11 @@ class Browser(App[None]):
         if not self.is_mounted:
             return
         self.query_one("#left").styles.width = self.left_width
+        self.put("foot", FEET[0 if self.size.width > len(FEET[0]) else 1])
         self.show_title()
         self.show_left()
         self.show_columns()
         self.show_status()
-        self.show_full()
         self.show_tab()
 
     @property
@@ -462,6 +465,10 @@ class Browser(App[None]):
         return drawn
 
     def show_status(self) -> None:
+        hints = {"runs": " Enter opens a run", "training": " ← → other trainings"}
+        if self.tab != "triplets":
+            self.put("status", hints.get(self.tab, ""))
+            return
         if self.numbers is None:
             self.put("status", Text(" reading ..." if self.view else " waiting for the first run", "bold"))
             return
@@ -546,6 +553,7 @@ class Browser(App[None]):
     def action_tab(self, name: str) -> None:
         self.query_one(ContentSwitcher).current = name
         self.show_tabs()
+        self.show_status()
         self.call_after_refresh(self.show_tab)
         focus = {"triplets": "#rows", "runs": "#runs", "leaderboard": "#leaderboard"}.get(name, f"#{name}")
         self.query_one(focus).focus()
@@ -616,8 +624,7 @@ class Browser(App[None]):
         value = min(max(round(getattr(now, name) + sign * STEP, 3), low), high)
         self.now = replace(now, **{name: value})
         self.plane = True
-        self.judge()
-        self.rows.redraw()
+        self.judged = self.numbers.judge(self.now)
         self.filter()
 
     def action_reset(self) -> None:

@@ -106,9 +106,7 @@ def full(one: Triplet, width: int) -> RenderableType:
             word.verdict or "", "a word was taken back"
         )
         parts.append(Text(f"{meant}{note}", "bold") + Text(f"  {word.written[:16].replace('T', ' ')}", "dim"))
-    parts.append(_labelled("x ", Text(one.texts.premise, "bold")))
-    for name, value, text in _hypotheses(one):
-        parts.append(_labelled(f"{name} {number(value)}", differences(one.texts.premise, text)))
+    parts.append(_sentences(one))
     if one.elsewhere:
         parts.append(_beside(one, width))
     for side in one.sides:
@@ -123,19 +121,18 @@ def full(one: Triplet, width: int) -> RenderableType:
     return Group(*parts)
 
 
-def _hypotheses(one: Triplet) -> list[tuple[str, float | None, str]]:
+def _sentences(one: Triplet) -> Table:
+    """The premise and both hypotheses with their scores, one below the other."""
     texts = [one.texts.entailment, one.texts.contradiction]
     if one.swapped:
         texts.reverse()
-    mark = " (roles swapped)" if one.swapped else ""
-    return [(f"x+{mark} a", one.a, texts[0]), (f"x-{mark} b", one.b, texts[1])]
-
-
-def _labelled(label: str, text: Text) -> Table:
+    mark = " swapped" if one.swapped else ""
     grid = Table.grid(padding=(0, 1))
-    grid.add_column(no_wrap=True, style="dim", width=max(len(label), 9))
+    grid.add_column(no_wrap=True, style="dim")
     grid.add_column()
-    grid.add_row(label, text if text.plain else Text("(empty)", "dim"))
+    grid.add_row("x", Text(one.texts.premise, "bold"))
+    for label, text in zip((f"x+{mark} a {number(one.a)}", f"x-{mark} b {number(one.b)}"), texts, strict=True):
+        grid.add_row(label, differences(one.texts.premise, text) if text else Text("(empty)", "dim"))
     return grid
 
 

@@ -83,7 +83,8 @@ def density(cells: npt.NDArray[np.int64], thresholds: Thresholds | None) -> list
             # The square root shows thin regions beside a full one.
             shade = min(int(4 * (count / most) ** 0.5), 3)
             sign = (KEPT_SHADES if kept else DROPPED_SHADES)[shade] if count else ("'" if kept else " ")
-            line.append(sign, KEEP_STYLE if kept else DROP_STYLE if thresholds is not None else "")
+            style = KEEP_STYLE if kept else DROP_STYLE if thresholds is not None else ""
+            line.append(sign, style if count else "dim")
         lines.append(line)
     foot = ["─"] * width
     if thresholds is not None:
@@ -119,7 +120,7 @@ def curve(title: str, points: Sequence[tuple[float, float]], width: int, height:
             below = above
         canvas[min(above, below) : max(above, below) + 1, column] = True
     for row in range(height):
-        label = labels[0] if row == 0 else labels[1] if row == height - 1 else ""
+        label = labels[1] if row == height - 1 else labels[0] if row == 0 and high > low else ""
         cells = canvas[4 * row : 4 * row + 4].reshape(4, -1, 2)
         drawn = "".join(
             chr(0x2800 + sum(DOTS[y][x] for y in range(4) for x in range(2) if cells[y, place, x]))

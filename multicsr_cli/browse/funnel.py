@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from multicsr_cli.browse.drawing import DROP_STYLE, KEEP_STYLE, bar
-from multicsr_cli.browse.numbers import DROP, KEEP, KEPT, UNDECIDED, Judged, Numbers, Thresholds, dropped
+from multicsr_cli.browse.numbers import KEEP, KEPT, UNDECIDED, Judged, Numbers, Thresholds, dropped
 
 # Cells of a name, and of the shortest bar.
 NAME, SHORTEST_BAR = 11, 6
@@ -15,12 +15,12 @@ NAME, SHORTEST_BAR = 11, 6
 
 @dataclass(frozen=True)
 class Counts:
-    """What the left side tells. `turned`: kept and dropped by persons against the rule; `sides`: now kept and now dropped
-    against the decisions of the run."""
+    """What the left side tells; dropped by review is one of the reasons. `sides`: now kept and now dropped against the
+    decisions of the run."""
 
     levels: dict[str, int]
     reasons: dict[str, int]
-    turned: tuple[int, int]
+    kept_by_review: int
     sides: tuple[int, int]
 
 
@@ -38,14 +38,11 @@ def count(numbers: Numbers, judged: Judged, before: Judged | None, scored: bool)
     reasons = numbers.counts(judged.code)
     for name in ("", "waiting", "undecided"):
         reasons.pop(name, None)
-    turned = (
-        int(((numbers.word == KEEP) & (judged.rule != KEPT)).sum()),
-        int(((numbers.word == DROP) & ~dropped(judged.rule)).sum()),
-    )
+    kept_by_review = int(((numbers.word == KEEP) & (judged.rule != KEPT)).sum())
     sides = (0, 0)
     if before is not None:
         sides = (int((judged.kept & ~before.kept).sum()), int((before.kept & ~judged.kept).sum()))
-    return Counts(levels, dict(sorted(reasons.items(), key=lambda why: (-why[1], why[0]))), turned, sides)
+    return Counts(levels, dict(sorted(reasons.items(), key=lambda why: (-why[1], why[0]))), kept_by_review, sides)
 
 
 def funnel(counts: Counts, width: int) -> list[Text]:
@@ -55,11 +52,10 @@ def funnel(counts: Counts, width: int) -> list[Text]:
     for name, number in counts.levels.items():
         style = {"kept": KEEP_STYLE, "dropped": DROP_STYLE}.get(name, "")
         lines.append(_line(name, number, every, width, style))
-        if name == "kept" and any(counts.turned):
-            kept, drops = counts.turned
-            lines.append(Text(f" by review: {kept:,} kept"))
-            lines.append(Text(f"            {drops:,} dropped"))
-    lines += [_line(f" {name}", number, every, width, DROP_STYLE) for name, number in counts.reasons.items()]
+        if name == "kept" and counts.kept_by_review:
+            lines.append(_line(" by review", counts.kept_by_review, every, width, KEEP_STYLE))
+    for name, number in counts.reasons.items():
+        lines.append(_line(" by review" if name == "review" else f" {name}", number, every, width, DROP_STYLE))
     return lines
 
 
@@ -71,7 +67,7 @@ def _line(name: str, number: int, every: int, width: int, style: str) -> Text:
 def moved(counts: Counts, own: Thresholds | None, now: Thresholds) -> list[Text]:
     """The thresholds, and what moving them does."""
     parts = [
-        f"{sign} {value:g}" + (f" (was {was:g})" if was is not None and was != value else "")
+        f"{sign} {value:g}" if was in (None, value) else f"{sign} {was:g}→{value:g}"
         for sign, value, was in (
             ("α", now.alpha, own.alpha if own else None),
             ("β", now.beta, own.beta if own else None),
@@ -79,7 +75,7 @@ def moved(counts: Counts, own: Thresholds | None, now: Thresholds) -> list[Text]
         )
     ]
     kept, drops = counts.sides
-    lines = [Text("  ".join(parts), "bold")]
+    lines = [Text(" ".join(parts), "bold")]
     line = Text(f"kept {counts.levels.get('kept', 0):,}", KEEP_STYLE)
     if own is not None:
         line.append(f"  +{kept:,}", KEEP_STYLE)

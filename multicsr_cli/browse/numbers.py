@@ -128,7 +128,7 @@ class Numbers:
         self.length, self.source, self.sources = measured
 
     @cached_property
-    def _ascending(self) -> dict[str, Places]:
+    def _orders(self) -> dict[str, npt.NDArray[np.int32]]:
         return {}
 
     def quantity(self, name: str, swap: bool = False) -> npt.NDArray[Any]:
@@ -139,15 +139,22 @@ class Numbers:
         found: npt.NDArray[Any] = {"a": a, "b": b, "a−b": np.round(a - b, 6)}[name]
         return found
 
-    def ordered(self, sort: str, descending: bool, swap: bool = False) -> Places | None:
-        """All places in this order, those without a number last and ties by premise; None for the order of premises."""
+    def ordered(self, sort: str, descending: bool, swap: bool = False) -> npt.NDArray[np.integer[Any]]:
+        """All places in this order, those without a number last and ties by premise."""
         if sort == "premise":
-            return np.arange(len(self))[::-1] if descending else None
+            return np.arange(len(self))[:: -1 if descending else 1]
         key = f"{sort}{swap}{descending}{self.length is None}"
-        if key not in self._ascending:
+        if key not in self._orders:
             values = self.quantity(sort, swap)
-            self._ascending[key] = np.argsort(-values if descending else values, kind="stable")
-        return self._ascending[key]
+            # Half the bytes: two thousand million rows would not fit into memory anyway.
+            self._orders[key] = np.argsort(-values if descending else values, kind="stable").astype(np.int32)
+        return self._orders[key]
+
+    def put_in_order(self, swap: bool) -> None:
+        """Sort by everything there is to sort by, so that no key has to wait for it."""
+        for sort in SORTS:
+            for descending in (False, True):
+                self.ordered(sort, descending, swap)
 
     def places(
         self, chosen: Chosen, judged: Judged, before: Judged | None, found: Mask | None, swap: bool = False
@@ -174,7 +181,7 @@ class Numbers:
         if found is not None:
             mask &= found
         order = self.ordered(chosen.sort, chosen.descending, swap)
-        return np.flatnonzero(mask) if order is None else order[mask[order]]
+        return order[mask[order]].astype(np.int64)
 
     def where(self, premises: Iterable[int]) -> Mask:
         """A mask of these premises."""

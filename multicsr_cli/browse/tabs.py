@@ -16,6 +16,9 @@ from store.records import Run
 # Cells of a curve beside its neighbours; where they do not fit they stand below one another.
 NARROWEST_CURVE = 36
 
+# Lines of a curve: more tell no more.
+HIGHEST_CURVE = 14
+
 
 def runs(store: Store) -> tuple[Sequence[str], list[tuple[str, ...]]]:
     """Columns and rows of the list of runs; the first cell is the run's id."""
@@ -105,7 +108,7 @@ def curves(store: Store, run: Run, number: int, of: int, width: int, height: int
     beside = width >= 3 * NARROWEST_CURVE
     each = (width - 2) // 3 if beside else width - 2
     tall = height - 5 if beside else (height - 8) // 3
-    panels = [curve(name, points, each, max(tall, 2)) for name, points in drawn]
+    panels = [curve(name, points, each, min(max(tall, 2), HIGHEST_CURVE)) for name, points in drawn]
     if beside:
         for row in zip(*(_padded(panel, max(map(len, panels)), each) for panel in panels), strict=True):
             lines.append(Text.assemble(*row))
