@@ -355,8 +355,6 @@ class Browser(App[None]):
     # --- drawing
 
     def show_everything(self) -> None:
-        if not self.is_mounted:
-            return
         self.query_one("#left").styles.width = self.left_width
         self.put("foot", FEET[0 if self.size.width > len(FEET[0]) else 1])
         self.show_title()
@@ -377,7 +375,7 @@ class Browser(App[None]):
         if run is None or self.view is None:
             self.put(
                 "title",
-                Text(cut(f" multicsr  {self.db}: no runs yet, `multicsr gen` begins the first", self.size.width)),
+                Text(cut(f" {self.db.name}: no runs yet, `multicsr gen` begins the first", self.size.width)),
             )
             return
         told = f" {run.stage} {run.id}  {detail.omega(self.view.gen)}"
@@ -415,6 +413,8 @@ class Browser(App[None]):
             lines = [*moved, *self.drawn_plane(width, height - len(moved))]
         elif moved:
             lines = [*moved, *lines]
+        if len(lines) > height > 0:
+            lines = [*lines[: height - 1], Text(f" … {len(lines) - height + 1} more", "dim")]
         self.put("funnel", Text("\n", no_wrap=True, overflow="crop").join(lines))
 
     @property
@@ -430,7 +430,7 @@ class Browser(App[None]):
 
     def show_columns(self) -> None:
         width = self.size.width - self.left_width - 1
-        self.put("columns", Text(cut(self.line("  ", "#", "premise", "a", "b", "verdict", width), width), "dim"))
+        self.put("columns", Text(cut(self.line("   ", "#", "premise", "a", "b", "verdict", width), width), "dim"))
 
     def line(self, mark: str, position: str, premise: str, a: str, b: str, why: str, width: int) -> str:
         """The cells of a row side by side. The number of the premise is left out where there is little room."""
@@ -457,9 +457,9 @@ class Browser(App[None]):
                 mark += "+" if self.judged.kept[place] else "−"
             texts = found.get(premise)
             why = {"": "keep", "undecided": "-", "waiting": "not scored"}.get(code, code)
-            scores = [_two(float(column[place])) for column in (a, b)]
+            one, other = (_two(float(column[place])) for column in (a, b))
             position, text = (f"{texts.position:,}", texts.premise) if texts else ("", "")
-            line = self.line(f"{mark:<2}", position, text, *scores, why, width)
+            line = self.line(f"{mark:<3}", position, text, one, other, why, width)
             style = {"keep": KEEP_STYLE, "drop": DROP_STYLE}.get(said)
             drawn.append(((line[: -len(cut(why, 10))], Style()), (cut(why, 10), Style(color=style))))
         return drawn
@@ -652,8 +652,7 @@ class Browser(App[None]):
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Enter on a run: its triplets, or its training."""
-        id = str(event.data_table.get_cell_at(event.cursor_coordinate.__class__(event.cursor_row, 0)))
-        run = self.store.run(id)
+        run = self.store.run(str(event.data_table.get_row_at(event.cursor_row)[0]))
         if run.stage in ("gen", "score", "curate"):
             self.numbers = self.found = self.found_here = None
             self.chosen = Chosen()
@@ -706,8 +705,8 @@ class Browser(App[None]):
                 self.jump(value)
             elif what == "export" and self.view is not None:
                 self.export(self.view, Path(value).expanduser(), self.rows.places)
-            elif what in ("keep", "drop"):
-                self.action_say(what, value)
+            else:
+                self.action_say("keep" if what == "keep" else "drop", value)
         except Problem as problem:
             self.tell(f"{problem.what}: {problem.remedy}")
 

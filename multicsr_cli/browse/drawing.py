@@ -48,9 +48,9 @@ def cut(text: str, width: int) -> str:
 def differences(premise: str, hypothesis: str) -> Text:
     """The hypothesis with the words that its premise does not have in this order."""
     before, after = _words(premise), _words(hypothesis)
-    plain = [[word.casefold() for word in words] for words in (before, after)]
+    plain, own = ([word.casefold() for word in words] for words in (before, after))
     shown = Text()
-    for what, _, _, start, stop in SequenceMatcher(None, *plain, autojunk=False).get_opcodes():
+    for what, _, _, start, stop in SequenceMatcher(None, plain, own, autojunk=False).get_opcodes():
         words = "".join(after[start:stop])
         shown.append(words, NEW_STYLE if what in ("replace", "insert") and words.strip() else "")
     return shown

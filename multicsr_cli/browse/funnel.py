@@ -54,7 +54,7 @@ def funnel(counts: Counts, width: int) -> list[Text]:
         lines.append(_line(name, number, every, width, style))
         if name == "kept" and counts.kept_by_review:
             lines.append(_line(" by review", counts.kept_by_review, every, width, KEEP_STYLE))
-    for name, number in counts.reasons.items():
+    for name, number in sorted(counts.reasons.items(), key=lambda why: why[0] != "review"):
         lines.append(_line(" by review" if name == "review" else f" {name}", number, every, width, DROP_STYLE))
     return lines
 

@@ -53,7 +53,8 @@ class Judged:
 
     @property
     def kept(self) -> Mask:
-        return self.code == KEPT
+        kept: Mask = self.code == KEPT
+        return kept
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,8 @@ class Numbers:
         if found is not None:
             mask &= found
         order = self.ordered(chosen.sort, chosen.descending, swap)
-        return order[mask[order]].astype(np.int64)
+        places: Places = order[mask[order]].astype(np.int64)
+        return places
 
     def where(self, premises: Iterable[int]) -> Mask:
         """A mask of these premises."""
@@ -221,7 +223,8 @@ class Numbers:
 
 def dropped(codes: Codes) -> Mask:
     """Where a premise is dropped: decided, and not kept."""
-    return (codes != KEPT) & (codes != WAITING) & (codes != UNDECIDED)
+    found: Mask = (codes != KEPT) & (codes != WAITING) & (codes != UNDECIDED)
+    return found
 
 
 def load(store: Store, view: View) -> Iterator[Numbers]:
@@ -248,8 +251,8 @@ def load(store: Store, view: View) -> Iterator[Numbers]:
             known = np.ones(len(ids), bool) if finished else np.isin(ids, scored[:, 0].astype(np.int64))
             a[known], b[known] = scored[:, 1], scored[:, 2]
             waiting = ~known
-        blank = [np.zeros(len(ids), np.int8) for _ in range(3)]
-        numbers = Numbers(ids, a, b, waiting, *blank, names=names)
+        problem, repeat, word = (np.zeros(len(ids), np.int8) for _ in range(3))
+        numbers = Numbers(ids, a, b, waiting, problem, repeat, word, names)
         numbers.put(numbers.problem, problems)
         numbers.put(numbers.repeat, repeats)
         numbers.hear(words)

@@ -39,8 +39,8 @@ class Rows(ScrollView, can_focus=True):
     class Moved(Message):
         """Another row is the chosen one."""
 
-    def __init__(self, read: Callable[[Places, int], list[Line]], **kwargs: str) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, read: Callable[[Places, int], list[Line]], id: str) -> None:
+        super().__init__(id=id)
         self.read = read
         self.places: Places = np.empty(0, np.int64)
         self.cursor = 0

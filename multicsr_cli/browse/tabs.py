@@ -13,6 +13,9 @@ from store import browse, shown, training
 from store.database import Store
 from store.records import Run
 
+# Columns, and rows of as many cells.
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+
 # Cells of a curve beside its neighbours; where they do not fit they stand below one another.
 NARROWEST_CURVE = 36
 
@@ -20,7 +23,7 @@ NARROWEST_CURVE = 36
 HIGHEST_CURVE = 14
 
 
-def runs(store: Store) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+def runs(store: Store) -> Table:
     """Columns and rows of the list of runs; the first cell is the run's id."""
     rows = [
         (row.run.id, row.run.stage, state(row.run), f"{row.done:,}", command_line(store, row.run))
@@ -33,7 +36,7 @@ def state(run: Run) -> str:
     return "complete" if run.finished else "unfinished"
 
 
-def leaderboard(store: Store) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+def leaderboard(store: Store) -> Table:
     """Columns and rows of the leaderboard; the first cell is the eval run's id."""
     rows = [
         (
