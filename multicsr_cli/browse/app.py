@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from rich.style import Style
 from rich.text import Text
-from textual import work
+from textual import events, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -82,6 +82,7 @@ class Browser(App[None]):
     Screen { layout: vertical; }
     #title, #tabs, #columns, #status, #foot { height: 1; }
     #title { text-style: bold; }
+    * { scrollbar-background: ansi_default; scrollbar-background-hover: ansi_default; scrollbar-color: ansi_bright_black; }
     #foot { text-style: dim; }
     ContentSwitcher { height: 1fr; }
     #triplets { height: 1fr; }
@@ -160,6 +161,7 @@ class Browser(App[None]):
         self.plane = False
         self.asking = ""
         self.training = 0
+        self.news = ""
         self.one_writer = asyncio.Lock()
 
     # --- the screen
@@ -220,7 +222,13 @@ class Browser(App[None]):
 
     def tell(self, what: str) -> None:
         """News, in the place of the status line until the next key."""
-        self.put("status", Text(cut(f" {what}", self.size.width), "bold"))
+        self.news = what
+        self.show_status()
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key):
+            self.news = ""
+        await super().on_event(event)
 
     # --- opening and following
 
@@ -466,6 +474,9 @@ class Browser(App[None]):
 
     def show_status(self) -> None:
         hints = {"runs": " Enter opens a run", "training": " ← → other trainings"}
+        if self.news:
+            self.put("status", Text(cut(f" {self.news}", self.size.width), "bold"))
+            return
         if self.tab != "triplets":
             self.put("status", hints.get(self.tab, ""))
             return
