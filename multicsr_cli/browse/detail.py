@@ -141,8 +141,10 @@ def _heading(title: str) -> Text:
 
 
 def omega(gen: Run) -> str:
-    """The contrast of a gen run, as one word."""
-    both = [gen.config.get("omega"), gen.config.get("omega_contradiction")]
+    """The contrast of a gen run, in a word or two."""
+    if "omega" not in gen.config:
+        return "imported"
+    both = [gen.config["omega"], gen.config["omega_contradiction"]]
     return f"ω {number(both[0])}" if both[0] == both[1] else f"ω {number(both[0])} / {number(both[1])}"
 
 

@@ -78,7 +78,7 @@ def about(run: Run) -> str:
     """What sets a run apart from its like, in a few words."""
     config = run.config
     told = {
-        "gen": lambda: f"{config['llm']}, {omega(run)}",
+        "gen": lambda: f"{config['llm']}, {omega(run)}" if "llm" in config else omega(run),
         "score": lambda: f"by {config['by']}, {config['llm']}",
         "curate": lambda: f"α {config['alpha']:g} β {config['beta']:g} γ {config['gamma']:g}",
         "train": lambda: f"{config['base']}, seed {config['seed']}",
