@@ -141,7 +141,9 @@ class Browser(App[None]):
 
     def __init__(self, db: Path, run: Run | None, chosen: Chosen | None = None, skip: int = 0) -> None:
         """`run`: what to show first (None: whatever there is or comes to be); `skip`: rows above the cursor."""
-        super().__init__()
+        # The terminal's own colours, so that a light background is as good as a dark one; asked for here, because NO_COLOR
+        # is heeded once, and with colours of its own Textual would turn the terminal's into black on black.
+        super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
         self.db = db
         self.store = Store.open(db, create=False, write=False)
@@ -461,8 +463,9 @@ class Browser(App[None]):
             code = self.numbers.names[int(self.judged.code[place])]
             said = detail.verdict(code)
             mark = " KD"[int(self.numbers.word[place])]
-            if self.before is not None and self.judged.kept[place] != self.before.kept[place]:
-                mark += "+" if self.judged.kept[place] else "−"
+            kept = code == ""
+            if self.before is not None and (self.before.code[place] == numbers_of.KEPT) != kept:
+                mark += "+" if kept else "−"
             texts = found.get(premise)
             why = {"": "keep", "undecided": "-", "waiting": "not scored"}.get(code, code)
             one, other = (_two(float(column[place])) for column in (a, b))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,6 +89,8 @@ class Numbers:
     length: npt.NDArray[np.int32] | None = None
     source: npt.NDArray[np.int16] | None = None
     sources: list[str] = field(default_factory=list)
+    _orders: dict[str, npt.NDArray[np.int32]] = field(default_factory=dict)
+    _planes: dict[tuple[int, int, bool], npt.NDArray[np.int64]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -127,10 +128,6 @@ class Numbers:
     def take(self, measured: Measured) -> None:
         """What was measured of these premises."""
         self.length, self.source, self.sources = measured
-
-    @cached_property
-    def _orders(self) -> dict[str, npt.NDArray[np.int32]]:
-        return {}
 
     def quantity(self, name: str, swap: bool = False) -> npt.NDArray[Any]:
         """What one can sort by."""
@@ -213,12 +210,17 @@ class Numbers:
         column[places[here]] = np.fromiter(codes.values(), np.int8, len(codes))[here]
 
     def density(self, width: int, height: int, swap: bool = False) -> npt.NDArray[np.int64]:
-        """How many premises fall into each cell of (a, b), (height, width), b from 0 upwards."""
-        a, b = self.read(swap)
-        there = ~(np.isnan(a) | np.isnan(b))
-        x = np.minimum(a[there] * (width / 5), width - 1).astype(np.int64)
-        y = np.minimum(b[there] * (height / 5), height - 1).astype(np.int64)
-        return np.bincount(y * width + x, minlength=width * height).reshape(height, width)
+        """How many premises fall into each cell of (a, b), (height, width), b from 0 upwards. Thresholds do not change it, so
+        it is counted once a size."""
+        size = (width, height, swap)
+        if size not in self._planes:
+            a, b = self.read(swap)
+            there = ~(np.isnan(a) | np.isnan(b))
+            x = np.minimum(a[there] * (width / 5), width - 1).astype(np.int64)
+            y = np.minimum(b[there] * (height / 5), height - 1).astype(np.int64)
+            counted = np.bincount(y * width + x, minlength=width * height)
+            self._planes = {size: counted.reshape(height, width)}
+        return self._planes[size]
 
 
 def dropped(codes: Codes) -> Mask:

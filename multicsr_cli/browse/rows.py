@@ -16,8 +16,8 @@ from textual.strip import Strip
 
 from multicsr_cli.browse.numbers import Places
 
-# Rows read at once, and pages kept; a screen shows less than one page.
-PAGE, PAGES = 128, 16
+# Rows read and drawn at once, and pages kept: few rows beyond those in sight, and always more than are in sight.
+PAGE, PAGES = 32, 64
 
 # A line: pieces of text, each with a style.
 Line = Sequence[tuple[str, Style]]
