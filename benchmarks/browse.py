@@ -15,6 +15,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from textual import events
+
 from benchmarks import curate, harness, million
 from multicsr_cli.browse.app import Browser
 from store.database import Store
@@ -61,9 +63,11 @@ def measure(settings: harness.Settings) -> harness.Bound:
 
 
 async def _drawn(app: Browser) -> None:
-    """Until what a key sets off is on the screen: the key, the row it moves to, and what that row shows. A pilot's own `press`
-    also sleeps."""
-    for _ in range(3):
+    """Until what a key sets off is on the screen: the key, the row it moves to, and what that row shows.
+
+    A pilot's own `press` sleeps as well.
+    """
+    for _ in range(4):
         drawn = asyncio.Event()
         app.call_after_refresh(drawn.set)
         await drawn.wait()
@@ -95,7 +99,7 @@ async def _pressed(
         for counted in [False] + [True] * rounds:
             for key in seconds:
                 began, worked = time.perf_counter(), time.process_time()
-                app.simulate_key(key)
+                app.post_message(events.Key(key, None))
                 await _drawn(app)
                 if counted:
                     seconds[key].append(time.perf_counter() - began)

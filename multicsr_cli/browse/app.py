@@ -59,7 +59,7 @@ TABS = ("triplets", "runs", "lineage", "leaderboard", "training")
 # What the foot of the screen reminds of, where it is wide and where it is narrow.
 FEET = (
     " / search  v verdict  r reason  f range  o sort  n next dropped  aA bB gG thresholds  k d u your word  ? help  q leave",
-    " / search  v r f filter  o sort  n dropped  aA bB gG αβγ  k d u your word  ? help",
+    " / search  v r f filter  o sort  n dropped  aA bB gG αβγ  k d u word  ? help",
 )
 
 
