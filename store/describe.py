@@ -268,6 +268,17 @@ TABLES = {
             "error": "its standard error, times 100",
         },
     ),
+    "judgements": Described(
+        "What an LLM that is evaluated itself answered to each pair of a task",
+        {
+            "run": "an eval run",
+            "task": "the task",
+            "subset": "a part of the task; empty for the whole",
+            "position": "the pair's place among the judged ones of its part, from 1",
+            "value": "the similarity it gave, 0 to 5; null where its reply could not be read",
+            "reply": "what it replied, or the evidence of its score, JSON",
+        },
+    ),
 }
 
 QUERIES = (
