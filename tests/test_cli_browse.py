@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
 import stat
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from browsing import MADE, Walk, small, walk
 from rows import CURATE, GEN, SCORE, Made, add_drafts, add_premises, scored
+from shell import BIN
 
 from multicsr_cli.browse.numbers import Chosen
 from stages import curate
@@ -101,6 +105,7 @@ def test_words_are_found_as_they_are_typed(db: Path, run: Run) -> None:
         assert on.shown == []
 
     walk(db, steps, run)
+    assert words(db, run) == []  # Enter ends a search, and says nothing of any triplet
 
 
 def test_rows_are_sorted_by_each_quantity_both_ways(db: Path, run: Run) -> None:
@@ -500,6 +505,42 @@ async def seen(on: Walk) -> None:
     on.app.read_for = 0.0
     on.app.follow()
     await on.settle()
+
+
+# --- as a process
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a terminal of its own")
+def test_in_a_terminal_the_command_opens_it(db: Path, run: Run) -> None:
+    import pty
+
+    ours, its = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+    going = subprocess.Popen(
+        [str(BIN), "inspect", "--db", str(db), "--rejected"], stdin=its, stdout=its, stderr=its, env=environment
+    )
+    os.close(its)
+    drawn = b""
+    while b"a<b+gamma" not in drawn:  # the terminal is closed, and this ends, where the command ends first
+        drawn += os.read(ours, 65536)
+    os.write(ours, b"q")
+    with contextlib.suppress(OSError):
+        while os.read(ours, 65536):
+            pass
+    assert going.wait() == 0
+    os.close(ours)
+    assert TEXTS[2][:9].encode() in drawn
+    assert TEXTS[0][:9].encode() not in drawn
+
+
+def test_rows_are_printed_without_loading_the_browser(db: Path, run: Run) -> None:
+    told = (
+        "import sys\nfrom multicsr_cli.main import app\n"
+        f"app(['inspect', '--json', '--db', {str(db)!r}], standalone_mode=False)\n"
+        "sys.exit('textual' in sys.modules or 'numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=False)
+    assert (done.returncode, len(json.loads(done.stdout)["rows"])) == (0, 10), done.stderr
 
 
 # --- golden screens

@@ -54,6 +54,9 @@ NUMBERED = 76
 # Lines of the plane of (a, b) that are worth drawing under the funnel.
 LOWEST_PLANE = 8
 
+# What a person can say.
+VERDICT: dict[str, Verdict] = {"keep": "keep", "drop": "drop"}
+
 TABS = ("triplets", "runs", "lineage", "leaderboard", "training")
 
 # What the foot of the screen reminds of, where it is wide and where it is narrow.
@@ -719,8 +722,8 @@ class Browser(App[None]):
                 self.jump(value)
             elif what == "export" and self.view is not None:
                 self.export(self.view, Path(value).expanduser(), self.rows.places)
-            else:
-                self.action_say("keep" if what == "keep" else "drop", value)
+            elif what in VERDICT:
+                self.action_say(VERDICT[what], value)
         except Problem as problem:
             self.tell(f"{problem.what}: {problem.remedy}")
 
