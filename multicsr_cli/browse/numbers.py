@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,13 +106,18 @@ class Numbers:
             rule = np.where(a < b + thresholds.gamma - 1e-9, np.int8(A_B_GAMMA), self.repeat)
             rule = np.where(b > thresholds.beta, np.int8(B_BETA), rule)
             rule = np.where(a < thresholds.alpha, np.int8(A_ALPHA), rule)
-            rule = np.where(np.isnan(a) | np.isnan(b), np.int8(UNSCORED), rule)
-            rule = np.where(self.problem != 0, self.problem, rule)
+            rule = np.where(self.settled != KEPT, self.settled, rule)
         rule = np.where(self.waiting, np.int8(WAITING), rule)
         code = rule.copy()
         code[self.word == KEEP] = KEPT
         code[(self.word == DROP) & ~dropped(rule)] = REVIEW
         return Judged(code, rule)
+
+    @cached_property
+    def settled(self) -> Codes:
+        """What no threshold changes: a problem, or no score; KEPT elsewhere."""
+        unscored = np.where(np.isnan(self.a) | np.isnan(self.b), np.int8(UNSCORED), np.int8(KEPT))
+        return np.where(self.problem != 0, self.problem, unscored)
 
     def read(self, swap: bool) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """a and b as the rule reads them."""
