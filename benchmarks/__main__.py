@@ -28,6 +28,7 @@ NAMES = (
     "curate",
     "curate_again",
     "inspect_rejected",
+    "browse",
     "resume_check",
     "probe",
 )

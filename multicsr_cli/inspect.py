@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from multicsr_cli import screen
 from multicsr_cli.options import DEFAULT_DB, Db, Json, RunName
 from store.records import Problem
+
+if TYPE_CHECKING:
+    from store.database import Store
+    from store.records import Run
+
+STAGES = ("curate", "score", "gen")
 
 ROWS = 2**31 - 1  # more than any store holds
 
@@ -26,12 +35,15 @@ def command(
     db: Db = DEFAULT_DB,
     json: Json = False,
 ) -> None:
-    """Show triplets with their scores, the decision and its reason; the funnel above them."""
+    """Browse triplets with their scores, the decision and its reason; piped or with --plain, print them."""
     from store import browse
     from store.database import Store
 
     store = Store.open(db, create=False, write=False)
-    shown = browse.view(store, store.find(run, ("curate", "score", "gen")))
+    if _in_terminal() and not plain and not json:
+        _open(db, _to_browse(store, run), rejected=rejected, reason=reason, search=search, skip=offset)
+        return
+    shown = browse.view(store, store.find(run, STAGES))
     if (rejected or reason) and shown.curate is None:
         raise Problem(
             f"run {(shown.score or shown.gen).id} has no decisions yet",
@@ -49,7 +61,7 @@ def command(
             {"run": newest.id, "funnel": funnel, "rows": [dict(list(row._asdict().items())[:-1]) for row in rows]}
         )
         return
-    levels = [(name, count) for name, count in funnel.items() if name != "reasons"]
+    levels = [(name.replace("_", " "), count) for name, count in funnel.items() if name != "reasons"]
     screen.facts(
         f"{newest.stage} {newest.id}",
         levels + [(f"  {why}", count) for why, count in funnel.get("reasons", {}).items()],
@@ -61,3 +73,28 @@ def command(
     )
     if len(rows) == limit:
         screen.say(f"more: --offset {offset + limit}")
+
+
+def _in_terminal() -> bool:
+    # Textual draws on stderr, so that must be the terminal too.
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)) and os.environ.get("TERM") != "dumb"
+
+
+def _to_browse(store: Store, name: str) -> Run | None:
+    """The run to open the browser on: `latest` is also one that is being written where none is finished, or None yet."""
+    try:
+        return store.find(name, STAGES)
+    except Problem:
+        if name != "latest":
+            raise
+        from store import shown
+
+        return shown.newest(store)
+
+
+def _open(db: Path, run: Run | None, *, rejected: bool, reason: str | None, search: str | None, skip: int) -> None:
+    from multicsr_cli.browse.app import Browser
+    from multicsr_cli.browse.numbers import Chosen
+
+    chosen = Chosen(verdict="drop" if rejected else "all", reason=reason, search=search or "")
+    Browser(db, run, chosen, skip).run()

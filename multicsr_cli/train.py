@@ -146,6 +146,7 @@ def make(
     from stages import train as stage
     from stages.config import TrainConfig
     from stages.models import catalog, pooling
+    from store import reviews
 
     if not parent.finished:
         raise Problem(
@@ -190,6 +191,7 @@ def make(
         dev_digest=dev_task.digest,
         eval_every=eval_every,
         dtype=number_format,
+        reviews_digest=reviews.applied(store, parent),
     )
 
     def load_base() -> Any:

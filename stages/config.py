@@ -7,10 +7,10 @@ is refused here, before any file or model is touched.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stages.tasks.files import SPLITS
-from store.records import Problem
+from store.records import LATER, Problem
 
 POOLERS = ("cls", "cls_before_pooler", "mean", "first_last_mean")
 DTYPES = ("float32", "bfloat16")
@@ -134,7 +134,7 @@ class CurateConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Stage 3. `sigma` is None where no mask model is used."""
+    """Stage 3. `sigma` is None where no mask model is used, `reviews_digest` where no person's word changes a triplet."""
 
     base: str
     base_fingerprint: str
@@ -152,6 +152,7 @@ class TrainConfig:
     dev_digest: str
     eval_every: int
     dtype: str
+    reviews_digest: str | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.mask_model == "none":

@@ -29,9 +29,9 @@ from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.tasks import sts
 from stages.tasks.files import Unreadable
 from stages.vectors import Vectors
-from store import training
+from store import reviews, training
 from store.database import Store
-from store.records import Problem, Run
+from store.records import Problem, Run, Triplet
 from store.training import MetricRow, StepRow
 
 if TYPE_CHECKING:
@@ -69,7 +69,10 @@ def run(
             f"{parent.stage} run {parent.id} is not finished",
             f"run the same `multicsr {parent.stage}` again; it goes on",
         )
-    if not parent.counts.get("kept", parent.counts["premises"]):
+    if reviews.applied(store, parent) != config.reviews_digest:
+        raise _reviewed_meanwhile(parent)
+    by_rule = parent.counts.get("kept", parent.counts["premises"])
+    if not by_rule and not (config.reviews_digest and training.count_triplets(store, parent)):
         raise _nothing_kept(parent)  # before the run has a row: there is nothing it could ever resume
     try:
         sts.judged(dev)
@@ -95,6 +98,20 @@ def _nothing_kept(parent: Run) -> Problem:
     )
 
 
+def _reviewed_meanwhile(parent: Run) -> Problem:
+    return Problem(
+        f"the triplets of {parent.stage} run {parent.id} are being reviewed while they are read",
+        "run the same command again; it trains on what the reviews say then",
+    )
+
+
+def _triplets(store: Store, parent: Run, config: TrainConfig) -> Iterator[Triplet]:
+    """The triplets that `config` names. Raises Problem where a review changed them before all were read."""
+    yield from training.triplets(store, parent)
+    if reviews.applied(store, parent) != config.reviews_digest:
+        raise _reviewed_meanwhile(parent)
+
+
 def _train(
     store: Store,
     run: Run,
@@ -110,9 +127,7 @@ def _train(
 
     mask = None
     if loaders.mask is not None:
-        assert config.mask_model_fingerprint is not None
-        fingerprint = config.mask_model_fingerprint
-        mask = yield from _mask_vectors(store, parent, count, fingerprint, loaders.mask, batches)
+        mask = yield from _mask_vectors(store, parent, count, config, loaders.mask, batches)
     recipe = fit.Recipe(
         config.tau,
         config.sigma,
@@ -126,7 +141,7 @@ def _train(
     total = fit.steps_in(count, config.train_batch, config.epochs)
     yield Tick(0, total, "loading the encoder")
     encoder = loaders.base()
-    going = fit.Training(encoder, training.triplets(store, parent), mask, recipe)
+    going = fit.Training(encoder, _triplets(store, parent, config), mask, recipe)
     best: dict[str, Any] = {}
     resume = training.checkpoint(store, run, "resume")
     if resume is not None:
@@ -209,7 +224,7 @@ def _best_before(store: Store, run: Run, dev: sts.Task, step: int) -> float:
 
 
 def _mask_vectors(
-    store: Store, parent: Run, count: int, model: str, load: Callable[[], Any], batches: Batches
+    store: Store, parent: Run, count: int, config: TrainConfig, load: Callable[[], Any], batches: Batches
 ) -> Generator[Tick, None, MaskVectors]:
     """The mask model's vectors of all `count` triplets; it is loaded only if one is not in the cache.
 
@@ -219,11 +234,12 @@ def _mask_vectors(
     from stages.models.encoder import normalised
     from stages.models.fit import MaskVectors
 
-    texts = (text for triplet in training.triplets(store, parent) for text in triplet)
+    assert config.mask_model_fingerprint is not None
+    texts = (text for triplet in _triplets(store, parent, config) for text in triplet)
     done, total = 0, 3 * count
     yield Tick(done, total, "mask model")
     with TemporaryFile(dir=store.files) as file:
-        for rows in Vectors(store, model, load, batches).windows(texts):
+        for rows in Vectors(store, config.mask_model_fingerprint, load, batches).windows(texts):
             file.write(normalised(rows).tobytes())
             done += len(rows)
             yield Tick(done, total, "mask model", warning=batches.warning())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Any, NamedTuple
 
+from store import reviews
 from store.database import Store
 from store.records import Run
 
@@ -68,7 +70,11 @@ def rows(
     if shown.curate is not None:
         every = "SELECT premise, verdict, reason FROM decisions WHERE run = :curate"
     else:
-        every = "SELECT premise, NULL AS verdict, NULL AS reason FROM drafts WHERE run = :gen AND role = 'entailment'"
+        every = (
+            "SELECT drafts.premise, reviewed.verdict, iif(reviewed.verdict = 'drop', 'review', NULL) AS reason FROM drafts"
+            " LEFT JOIN reviewed ON reviewed.run = :gen AND reviewed.premise = drafts.premise"
+            " WHERE drafts.run = :gen AND role = 'entailment'"
+        )
     # The page is chosen by numbers alone; texts are read for its rows only.
     found = store.rows(
         f"WITH page AS MATERIALIZED (SELECT * FROM ({every}) WHERE {' AND '.join(where)}"
@@ -86,12 +92,24 @@ def rows(
 
 
 def funnel(store: Store, shown: View) -> dict[str, Any]:
-    """How many premises reached each level, as far as the run goes, and the reasons of those dropped."""
+    """How many premises reached each level, as far as the run goes, and the reasons of those dropped.
+
+    A curate run has counted what its rule does. Decisions that persons turned are put into these counts, and where there are
+    any, `kept_by_review` and `dropped_by_review` tell them apart.
+    """
     if shown.curate is not None and shown.curate.finished:
         counts = shown.curate.counts
         levels = {name: counts["funnel"][name] for name in ("premises", "generated", "scored", "kept")}
-        reasons = sorted(counts["reasons"].items(), key=lambda why: (-why[1], why[0]))
-        return {**levels, "dropped": counts["dropped"], "reasons": dict(reasons)}
+        levels["dropped"] = counts["dropped"]
+        why, turned = Counter[str](counts["reasons"]), Counter[str]()
+        for (verdict, reason), count in reviews.turned(store, shown.curate).items():
+            sign = 1 if verdict == "keep" else -1
+            levels["kept"] += sign * count
+            levels["dropped"] -= sign * count
+            why[reason or "review"] -= sign * count
+            turned["kept_by_review" if verdict == "keep" else "dropped_by_review"] += count
+        ordered = sorted((+why).items(), key=lambda why: (-why[1], why[0]))
+        return {**levels, **turned, "reasons": dict(ordered)}
     (premises, generated) = store.one(
         "SELECT count(*), count(*) FILTER (WHERE e.problem IS NULL AND c.problem IS NULL) FROM drafts AS e"
         " JOIN drafts AS c ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'"
@@ -112,7 +130,7 @@ def funnel(store: Store, shown: View) -> dict[str, Any]:
 def reasons(store: Store, curate: Run) -> list[str]:
     """The reasons that occur in a curate run."""
     if curate.finished:
-        return sorted(curate.counts["reasons"])
+        return sorted(funnel(store, view(store, curate))["reasons"])
     return [
         row[0]
         for row in store.rows(

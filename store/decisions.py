@@ -1,6 +1,6 @@
 """Decisions: which triplets are kept, and the first reason for which one is not. Arrow: scores -> decision.
 
-The rule (MultiCSR, eq. 4) is written once, in the view `decisions` (store/schema.py): keep iff a >= alpha and b <= beta and
+The rule (MultiCSR, eq. 4) is written once, in the view `ruled` (store/schema.py): keep iff a >= alpha and b <= beta and
 a >= b + gamma, with a = sim(x, x+), b = sim(x, x-). It reads `pairs`, which is filled once a score run; so moving a
 threshold writes one row of `rules`, reads two numbers a premise, and never a model.
 """
@@ -18,7 +18,7 @@ from store.schema import FIRST_PROBLEM, PAIRED
 # Premises paired in one transaction: less than half a second's work, so that other writers wait at most that long.
 PREMISES_AT_ONCE = 200_000
 
-# What the scores of a premise must pass, in the order in which the view `decisions` asks, each under the reason for which a
+# What the scores of a premise must pass, in the order in which the view `ruled` asks, each under the reason for which a
 # premise that does not is dropped.
 LEVELS = {
     "unscored": "a NOTNULL AND b NOTNULL",
@@ -91,11 +91,17 @@ def _pair(store: Store, score: Run) -> Iterator[int]:
 def _drop(store: Store, run: Run, reason: str, chosen: str) -> None:
     """Drop what `chosen` picks from the triplets kept so far, by how their texts read. Read first, then written at once."""
     store.connection.create_function("plain", 1, plain, deterministic=True)
+    # Kept by the rule: a curation gives the same rows whether persons review before it or after.
     kept = (
-        "SELECT premise_id, plain(premise) AS x, plain(entailment) AS x_plus, plain(contradiction) AS x_minus"
-        " FROM triplets WHERE run = :run"
+        "SELECT ruled.premise AS premise_id, plain(premises.text) AS x,"
+        " plain(iif(swapped, c.text, e.text)) AS x_plus, plain(iif(swapped, e.text, c.text)) AS x_minus"
+        " FROM ruled JOIN premises ON premises.id = ruled.premise"
+        " JOIN drafts AS e ON e.run = :gen AND e.premise = ruled.premise AND e.role = 'entailment'"
+        " JOIN drafts AS c ON c.run = :gen AND c.premise = ruled.premise AND c.role = 'contradiction'"
+        " WHERE ruled.run = :run AND verdict = 'keep'"
     )
-    found = store.rows(chosen.format(kept=kept), {"run": run.id})
+    gen = store.parent(store.parent(run))
+    found = store.rows(chosen.format(kept=kept), {"run": run.id, "gen": gen.id})
     with store.writing() as connection:
         connection.executemany(
             "INSERT INTO repeats (run, premise, reason) VALUES (?, ?, ?)", ((run.id, id, reason) for (id,) in found)
@@ -113,7 +119,7 @@ def _paired(store: Store, score: Run) -> int:
 
 
 def counts(store: Store, run: Run) -> dict[str, object]:
-    """Premises, kept, dropped, the drops by first reason, and the funnel from premises to kept."""
+    """By the rule: premises, kept, dropped, the drops by first reason, and the funnel from premises to kept."""
     names = ("score", "alpha", "beta", "gamma", "swap")
     rule = dict(zip(names, store.one(f"SELECT {', '.join(names)} FROM rules WHERE run = ?", [run.id]), strict=True))
     # One pass over the numbers: those that pass the first level, the first two, and so on. What falls between two levels is

@@ -63,10 +63,44 @@ VIEWS = {
             "run": "the curate run",
             "premise": _PREMISE,
             "verdict": "keep or drop",
-            "reason": "the first reason for which it was dropped; null if kept",
+            "reason": "the first reason for which it was dropped, review where only a person does; null if kept",
             "swapped": "1 where the hypotheses change roles, because their scores are reversed",
             "a": "sim(x, x+), 0 to 5, after any swap",
             "b": "sim(x, x-), 0 to 5, after any swap",
+            "review": "keep or drop, where a person said so; it counts more than the rule",
+        },
+    ),
+    "ruled": Described(
+        "What the rule alone says of each premise in each curate run, whatever persons said",
+        {
+            "run": "the curate run",
+            "score": "the score run it reads",
+            "premise": _PREMISE,
+            "verdict": "keep or drop",
+            "reason": "the first reason for which it is dropped; null if kept",
+            "swapped": "1 where the hypotheses change roles, because their scores are reversed",
+            "a": "sim(x, x+), 0 to 5, after any swap",
+            "b": "sim(x, x-), 0 to 5, after any swap",
+        },
+    ),
+    "reviewed": Described(
+        "The words of persons that are in force: the last one over each triplet, unless it was taken back",
+        {
+            "run": "the gen run",
+            "premise": _PREMISE,
+            "verdict": "keep or drop",
+            "note": "why, in the person's words; may be empty",
+            "written": "UTC",
+        },
+    ),
+    "overruled": Described(
+        "Decisions of curate runs that a person turned",
+        {
+            "run": "the curate run",
+            "premise": _PREMISE,
+            "verdict": "what the person said: keep or drop",
+            "reason": "why the rule drops it; null where the rule keeps it",
+            "note": "why, in the person's words; may be empty",
         },
     ),
     "funnel": Described(
@@ -74,7 +108,7 @@ VIEWS = {
         {
             "run": "the curate run",
             "level": "premises, generated, scored, kept; or dropped",
-            "reason": "why, for the level dropped",
+            "reason": "why, for the level dropped; review: what persons turned, kept and dropped",
             "premises": "how many",
         },
     ),
@@ -189,6 +223,17 @@ TABLES = {
         "Premises that a comparison of texts drops, for `decisions`",
         {"run": "the curate run", "premise": _PREMISE, "reason": "copy or duplicate"},
     ),
+    "reviews": Described(
+        "Every word of a person over a triplet, oldest first; `reviewed` has those in force",
+        {
+            "id": "counts upwards: of two words over a triplet the later one counts",
+            "run": "the gen run whose texts were judged",
+            "premise": _PREMISE,
+            "verdict": "keep or drop; null where an earlier word was taken back",
+            "note": "why, in the person's words; may be empty",
+            "written": "UTC",
+        },
+    ),
     "steps": Described(
         "The training curve",
         {
@@ -221,6 +266,17 @@ TABLES = {
             "value": "times 100",
             "n": "pairs, items or queries it is over",
             "error": "its standard error, times 100",
+        },
+    ),
+    "judgements": Described(
+        "What an LLM that is evaluated itself answered to each pair of a task",
+        {
+            "run": "an eval run",
+            "task": "the task",
+            "subset": "a part of the task; empty for the whole",
+            "position": "the pair's place among the judged ones of its part, from 1",
+            "value": "the similarity it gave, 0 to 5; null where its reply could not be read",
+            "reply": "what it replied, or the evidence of its score, JSON",
         },
     ),
 }

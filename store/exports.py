@@ -13,7 +13,7 @@ PREMISES_AT_ONCE = 4096
 
 # Which rows: the condition on a row of a run with decisions, and of one without.
 CHOICES = {
-    "kept": ("verdict = 'keep'", "e.text <> '' AND c.text <> ''"),
+    "kept": ("verdict = 'keep'", "e.text <> '' AND c.text <> '' AND reviewed.verdict IS NOT 'drop'"),
     "rejected": ("verdict = 'drop'", ""),
     "all": ("TRUE", "TRUE"),
 }
@@ -47,11 +47,13 @@ def rows(store: Store, shown: View, which: str) -> Iterator[Exported]:
         )
     else:
         select = (
-            "SELECT premises.text, e.text, c.text, se.value, sc.value, NULL, coalesce(e.problem, c.problem)"
+            "SELECT premises.text, e.text, c.text, se.value, sc.value, reviewed.verdict,"
+            " coalesce(e.problem, c.problem, iif(reviewed.verdict = 'drop', 'review', NULL))"
             " FROM drafts AS e JOIN premises ON premises.id = e.premise"
             " JOIN drafts AS c ON c.run = :gen AND c.premise = e.premise AND c.role = 'contradiction'"
             " LEFT JOIN scores AS se ON se.run = :score AND se.premise = e.premise AND se.role = 'entailment'"
             " LEFT JOIN scores AS sc ON sc.run = :score AND sc.premise = e.premise AND sc.role = 'contradiction'"
+            " LEFT JOIN reviewed ON reviewed.run = :gen AND reviewed.premise = e.premise"
             f" WHERE e.run = :gen AND e.role = 'entailment' AND {undecided}"
         )
     runs = {

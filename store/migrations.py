@@ -38,3 +38,9 @@ def m002_decisions_are_a_view(db: Database) -> None:
 @migrations()
 def m003_judgements(db: Database) -> None:
     db.execute(schema.JUDGEMENTS)
+
+
+@migrations()
+def m004_reviews(db: Database) -> None:
+    for statement in schema.REVIEWS:
+        db.execute(statement)

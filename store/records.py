@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, NamedTuple
 
 Role = Literal["entailment", "contradiction"]
@@ -86,7 +86,14 @@ def digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
+# The metadata of a config field that is left out where it is None: it came later than stored runs, whose ids stay.
+LATER = {"left out where it is None": True}
+
+
 def as_config(config: Any) -> dict[str, Any]:
     """A config dataclass as the plain dict that is stored and hashed."""
+    left_out = {
+        field.name for field in fields(config) if field.metadata == LATER and getattr(config, field.name) is None
+    }
     plain: dict[str, Any] = json.loads(canonical(asdict(config)))
-    return plain
+    return {name: value for name, value in plain.items() if name not in left_out}

@@ -9,7 +9,12 @@ thousands of premises, so the template is stored once in `prompts`, and the view
 
 Why `decisions` is a view: a decision follows from two scores and the run's thresholds, so a million of them need no row
 each. `pairs` holds the two scores of a premise side by side, once a score run; `rules` the thresholds of a curate run; and
-`repeats` the few premises that a comparison of texts drops. None of the three ever changes, so neither does a decision.
+`repeats` the few premises that a comparison of texts drops. None of the three ever changes, so neither does what the view
+`ruled` says.
+
+Why a review is keyed on the gen run: a person judges texts, and every curation of these texts, earlier or later, is to hear
+it. What a person said is kept word by word; the last word counts, and taking one back is another row. So a training that
+knew an earlier word (its run names their digest) can still be told what it knew.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ APPLICATION_ID = 0x6D637372
 
 # The migrations there are, oldest first; store/migrations.py applies them. Known by name here, so that opening a store that
 # is up to date does not import sqlite-utils.
-MIGRATIONS = ("m001_store", "m002_decisions_are_a_view", "m003_judgements")
+MIGRATIONS = ("m001_store", "m002_decisions_are_a_view", "m003_judgements", "m004_reviews")
 
 # Both scores of each premise side by side; a condition and a GROUP BY follow.
 PAIRED = """
@@ -306,6 +311,107 @@ JUDGEMENTS = """
         PRIMARY KEY (run, task, subset, position)
     ) STRICT, WITHOUT ROWID
 """
+
+# A person's word over the rule. The views of before read `ruled` under its own name, and `decisions` what counts in the end.
+REVIEWS = [
+    """
+    CREATE TABLE reviews (
+        id INTEGER PRIMARY KEY,
+        run TEXT NOT NULL REFERENCES runs(id),
+        premise INTEGER NOT NULL REFERENCES premises(id),
+        verdict TEXT CHECK (verdict IN ('keep', 'drop')),
+        note TEXT NOT NULL,
+        written TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX reviews_by_triplet ON reviews(run, premise, id)",
+    # The words in force: the last one over each triplet of a gen run, unless it was taken back (no verdict).
+    """
+    CREATE VIEW reviewed AS
+    SELECT run, premise, verdict, note, written FROM reviews
+    WHERE verdict NOTNULL AND id = (
+        SELECT max(later.id) FROM reviews AS later WHERE later.run = reviews.run AND later.premise = reviews.premise
+    )
+    """,
+    "DROP VIEW triplets",
+    "DROP VIEW decisions",
+    "DROP VIEW funnel",
+    # What the rule says, whatever anybody thinks of it: the view `decisions` of before.
+    """
+    CREATE VIEW ruled AS
+    WITH read AS (
+        SELECT rules.run, rules.score, pairs.premise, pairs.problem, rules.alpha, rules.beta, rules.gamma,
+               coalesce(rules.swap AND pairs.a < pairs.b, 0) AS swapped,
+               iif(rules.swap AND pairs.a < pairs.b, pairs.b, pairs.a) AS a,
+               iif(rules.swap AND pairs.a < pairs.b, pairs.a, pairs.b) AS b
+        FROM rules JOIN pairs ON pairs.run = rules.score
+    ), reasoned AS (
+        SELECT run, score, premise, swapped, a, b, CASE
+            WHEN problem IS NOT NULL THEN problem
+            WHEN a IS NULL OR b IS NULL THEN 'unscored'
+            WHEN a < alpha THEN 'a<alpha'
+            WHEN b > beta THEN 'b>beta'
+            WHEN a < b + gamma - 1e-9 THEN 'a<b+gamma'
+            ELSE (SELECT reason FROM repeats WHERE repeats.run = read.run AND repeats.premise = read.premise)
+        END AS reason FROM read
+    )
+    SELECT run, score, premise, iif(reason IS NULL, 'keep', 'drop') AS verdict, reason, swapped, a, b FROM reasoned
+    """,
+    # A reason is the rule's where the rule drops; 'review' where only a person does.
+    """
+    CREATE VIEW decisions AS
+    SELECT ruled.run, ruled.premise, coalesce(reviewed.verdict, ruled.verdict) AS verdict,
+           CASE coalesce(reviewed.verdict, ruled.verdict) WHEN 'drop' THEN coalesce(ruled.reason, 'review') END AS reason,
+           ruled.swapped, ruled.a, ruled.b, reviewed.verdict AS review
+    FROM ruled JOIN runs AS score ON score.id = ruled.score
+    LEFT JOIN reviewed ON reviewed.run = score.parent AND reviewed.premise = ruled.premise
+    """,
+    # The decisions that a person turned. CROSS JOIN: from the few words to the rule, never the other way round.
+    """
+    CREATE VIEW overruled AS
+    SELECT ruled.run, ruled.premise, reviewed.verdict, ruled.reason, reviewed.note
+    FROM reviewed CROSS JOIN runs AS score ON score.parent = reviewed.run
+    CROSS JOIN rules ON rules.score = score.id
+    CROSS JOIN ruled ON ruled.run = rules.run AND ruled.premise = reviewed.premise
+    WHERE reviewed.verdict <> ruled.verdict
+    """,
+    """
+    CREATE VIEW triplets AS
+    SELECT rules.run AS run, premises.id AS premise_id, premises.source AS source, premises.text AS premise,
+           iif(decisions.swapped, c.text, e.text) AS entailment,
+           iif(decisions.swapped, e.text, c.text) AS contradiction,
+           decisions.a AS a, decisions.b AS b
+    FROM rules
+    JOIN runs AS score ON score.id = rules.score
+    JOIN decisions ON decisions.run = rules.run AND decisions.verdict = 'keep'
+    JOIN premises ON premises.id = decisions.premise
+    JOIN drafts AS e ON e.run = score.parent AND e.premise = premises.id AND e.role = 'entailment'
+    JOIN drafts AS c ON c.run = score.parent AND c.premise = premises.id AND c.role = 'contradiction'
+    UNION ALL
+    SELECT gen.id, premises.id, premises.source, premises.text, e.text, c.text, NULL, NULL
+    FROM runs AS gen
+    JOIN drafts AS e ON e.run = gen.id AND e.role = 'entailment' AND e.text <> ''
+    JOIN drafts AS c ON c.run = gen.id AND c.premise = e.premise AND c.role = 'contradiction' AND c.text <> ''
+    JOIN premises ON premises.id = e.premise
+    LEFT JOIN reviewed ON reviewed.run = gen.id AND reviewed.premise = e.premise
+    WHERE gen.stage = 'gen' AND reviewed.verdict IS NOT 'drop'
+    """,
+    # A run has counted what its rule does; what persons turned since is added here, and told apart as the reason 'review'.
+    """
+    CREATE VIEW funnel AS
+    SELECT runs.id AS run, level.key AS level, NULL AS reason, level.value + iif(level.key = 'kept',
+           (SELECT coalesce(sum(iif(verdict = 'keep', 1, -1)), 0) FROM overruled WHERE run = runs.id), 0) AS premises
+    FROM runs, json_each(runs.counts, '$.funnel') AS level WHERE runs.stage = 'curate'
+    UNION ALL
+    SELECT runs.id, 'dropped', why.key,
+           why.value - (SELECT count(*) FROM overruled WHERE run = runs.id AND reason = why.key)
+    FROM runs, json_each(runs.counts, '$.reasons') AS why WHERE runs.stage = 'curate'
+    UNION ALL
+    SELECT overruled.run, iif(verdict = 'keep', 'kept', 'dropped'), 'review', count(*)
+    FROM overruled JOIN runs ON runs.id = overruled.run WHERE runs.counts ->> 'funnel' NOTNULL
+    GROUP BY overruled.run, verdict
+    """,
+]
 
 
 def newest() -> int:

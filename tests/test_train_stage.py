@@ -20,7 +20,7 @@ from stages.config import CurateConfig, TrainConfig
 from stages.models import catalog, loading
 from stages.tasks import sts
 from stages.tasks.sts import Subset, Task
-from store import training
+from store import reviews, training
 from store.database import Store
 from store.records import Problem, Run
 
@@ -272,3 +272,29 @@ def test_a_training_step_that_does_not_fit_names_its_batch(file_store: Store, lo
     with memory_for(base, 11), pytest.raises(Problem, match=r"step 1 with 4 triplets .*--train-batch") as refused:
         trained(file_store, UNMASKED, train.Loaders(lambda: base, None))
     assert "another run" in refused.value.remedy
+
+
+def test_the_words_of_persons_are_part_of_what_is_trained(file_store: Store, loaders: Loaded) -> None:
+    """A dropped triplet is not trained on, and the training is another run; taken back, it is the first one again."""
+    parent = generated(file_store)
+    before = trained(file_store, UNMASKED, loaders(UNMASKED))
+    (premise,) = file_store.one("SELECT min(id) FROM premises")
+    reviews.add(file_store, parent, premise, "drop")
+    with pytest.raises(Problem, match="reviewed"):  # a config that does not know the word
+        list(ticks(file_store, replace(UNMASKED, seed=1), train.Loaders(never, never)))
+    config = replace(UNMASKED, reviews_digest=reviews.applied(file_store, parent))
+    after = trained(file_store, config, loaders(config))
+    assert before.id != after.id
+    assert (before.counts["triplets"], after.counts["triplets"]) == (10, 9)
+    reviews.take_back(file_store, parent, premise)
+    again = replace(UNMASKED, reviews_digest=reviews.applied(file_store, parent))
+    assert trained(file_store, again, train.Loaders(never, never)) == before
+
+
+def test_a_word_said_while_triplets_are_read_stops_the_training(file_store: Store, loaders: Loaded) -> None:
+    going = ticks(file_store, CONFIG, loaders(CONFIG))
+    next(going)
+    (premise,) = file_store.one("SELECT min(id) FROM premises")
+    reviews.add(file_store, generated(file_store), premise, "drop")
+    with pytest.raises(Problem, match="being reviewed while they are read"):
+        list(going)

@@ -1,0 +1,61 @@
+"""What is shown, as a file: CSV or JSON lines, page by page, whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TextIO
+
+from store.records import Problem
+
+# Rows whose texts are read at once.
+PAGE = 2000
+
+COLUMNS = ("premise", "entailment", "contradiction", "a", "b", "verdict", "reason", "review")
+
+
+def write(path: Path, rows: Iterable[tuple[Any, ...]]) -> int:
+    """Write rows of COLUMNS to a new file and return their number; the suffix says how. Raises Problem where it cannot."""
+    form = {".csv": _csv, ".jsonl": _jsonl}.get(path.suffix)
+    if form is None:
+        raise Problem(f"{path.name} is neither a .csv nor a .jsonl file", "give a name with one of these endings")
+    if path.exists():
+        raise Problem(f"{path} exists already", "give another name")
+    if not path.resolve().parent.is_dir():
+        raise Problem(f"the folder {path.resolve().parent} does not exist", "create it, or give another name")
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            count = form(file, rows)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise Problem(f"{path}: {error.strerror}", "give a file in a folder that can be written to") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return count
+
+
+def _csv(file: TextIO, rows: Iterable[tuple[Any, ...]]) -> int:
+    table = csv.writer(file)
+    table.writerow(COLUMNS)
+    return _each(rows, table.writerow)
+
+
+def _jsonl(file: TextIO, rows: Iterable[tuple[Any, ...]]) -> int:
+    def line(row: tuple[Any, ...]) -> None:
+        file.write(json.dumps(dict(zip(COLUMNS, row, strict=True)), ensure_ascii=False) + "\n")
+
+    return _each(rows, line)
+
+
+def _each(rows: Iterable[tuple[Any, ...]], write: Callable[[tuple[Any, ...]], object]) -> int:
+    count = 0
+    for row in rows:
+        write(row)
+        count += 1
+    return count
