@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # alpha, beta, gamma. Asked-for scores take the paper's; a likelihood score is the share of information explained and
 # runs lower, so its thresholds were chosen on development data (README, "How the defaults were chosen").
-THRESHOLDS = {"prompt": (3.0, 3.0, 1.0), "likelihood": (2.0, 2.5, 1.0)}
+THRESHOLDS = {"prompt": (3.0, 3.0, 1.0), "likelihood": (2.0, 2.5, 1.0), "file": (3.0, 3.0, 1.0)}
 
 
 def command(

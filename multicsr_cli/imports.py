@@ -25,21 +25,32 @@ def command(
     db: Db = DEFAULT_DB,
     json: Json = False,
 ) -> None:
-    """Take triplets made elsewhere as a gen run, to be scored, curated and trained on like our own."""
+    """Take triplets made elsewhere as a gen run, to be scored, curated and trained on like our own.
+
+    Scores in the file (a and b from 0 to 5, or CLAIF's label from 0 to 1) become a score run.
+    """
     from stages import imports
-    from stages.config import ImportConfig
+    from stages.config import ImportConfig, ImportedScoresConfig
     from store.database import Store
 
     names = None if columns is None else [name.strip() for name in columns.split(",")]
     source = imports.corpus(file, names)
     store = Store.open(db)
-    ticks = imports.run(store, source, notes_of(file=file, columns=columns))
-    work = screen.drive(ticks, "import", "triplets")
+    notes = notes_of(file=file, columns=columns)
+    work = screen.drive(imports.run(store, source, notes), "import", "triplets")
     run = store.begin("gen", imports.VERSION, ImportConfig(source.name), None)
-    result = summary(run, work)
+    result, next_run = summary(run, work), run
+    if source.scored:
+        screen.drive(imports.run_scores(store, source, run, notes), "import of scores", "triplets")
+        next_run = store.begin("score", imports.VERSION, ImportedScoresConfig(source.name), run.id)
+        result |= {"score": next_run.id, **next_run.counts}
     if json:
         screen.document(result)
         return
+    shown = {
+        name: value for name, value in result.items() if name not in ("run", "stage", "seconds", "premises_per_second")
+    }
     problems = [(name, count) for name, count in run.counts.items() if name not in result]
-    screen.facts(f"gen {run.id}", [*list(result.items())[2:-2], *problems])
-    screen.say(f"next: multicsr score {run.id}   or   multicsr train {run.id}")
+    screen.facts(f"gen {run.id}", [*shown.items(), *problems])
+    onward = "curate" if source.scored else "score"
+    screen.say(f"next: multicsr {onward} {next_run.id}   or   multicsr train {run.id}")

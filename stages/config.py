@@ -98,6 +98,15 @@ class ImportConfig:
 
 
 @dataclass(frozen=True)
+class ImportedScoresConfig:
+    """Scores that came with imported triplets, brought to [0, 5]."""
+
+    premises: str
+    by: str = "file"
+    method: str = "import"
+
+
+@dataclass(frozen=True)
 class ScoreConfig:
     """Stage 2, the scores. `by`: asked for in a prompt, or read off the likelihood."""
 

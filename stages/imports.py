@@ -1,4 +1,4 @@
-"""Triplets made elsewhere, as a gen run of their own. Arrow: a file of triplets -> premise and hypotheses.
+"""Triplets made elsewhere, as a gen run of their own. Arrow: a file of triplets -> premise and hypotheses (and scores).
 
 From there on they are scored, curated, trained on and inspected like our own. A file is read twice: once to check every
 line and to name its content, then to store it, so that a bad line leaves the store as it was. Both passes stream.
@@ -7,19 +7,24 @@ line and to name its content, then to store it, so that a bad line leaves the st
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from stages import reading, text
-from stages.config import ImportConfig
+from stages.config import ImportConfig, ImportedScoresConfig
 from stages.stage import COMPLETE, Notes, Tick, Ticks
-from store import drafts, imports
+from store import drafts, imports, scores
 from store.database import Store
-from store.records import Problem, Triplet
+from store.records import ROLES, Problem, Run, ScoreRow, Triplet
 
 VERSION = 1
+
+SCALE = 5.0  # the top of the similarity scale
+DIGITS = 6  # of a stored score, after a scale of another length
 
 # The columns of a triplet as others call them, tried in this order: ours, sentence-transformers', SimCSE's and SynCSE's.
 SHAPES = {
@@ -28,28 +33,54 @@ SHAPES = {
     "simcse": ("sent0", "sent1", "hard_neg"),
 }
 
+
+class Layout(NamedTuple):
+    """What the columns of a file are: premise, entailment and, save in a file of pairs, contradiction; scores of the
+    entailment and the contradiction where there are any, of which `top` is the highest."""
+
+    texts: tuple[str, ...]
+    scores: tuple[str, ...]
+    top: float
+
+
+# Pairs with a score: what the released CLAIF code writes, and what STS sets are called by most.
+PAIRS = (Layout(("text_a", "text_b"), ("label",), 1.0), Layout(("sentence1", "sentence2"), ("score",), SCALE))
+
+# Our own names of the two scores (`multicsr export --scores`); they may stand beside any triplet.
+SCORES = ("a", "b")
+
 ROWS_AT_ONCE = 10_000  # stored in one transaction: what a kill costs
+
+
+class Row(NamedTuple):
+    """A triplet of the file with its line, and its scores in [0, 5] as far as there are any."""
+
+    line: int
+    triplet: Triplet
+    scores: tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A checked file of triplets. `name` holds a digest of its texts: other texts are another source."""
+    """A checked file of triplets. `name` holds a digest of its content: another content is another source."""
 
     name: str
     path: Path
     columns: tuple[str, str, str] | None
     digest: str
     rows: int
+    scored: bool
 
-    def triplets(self) -> Iterator[tuple[int, Triplet]]:
-        """(line number, triplet) of each row that is not blank."""
-        return _triplets(self.path, self.columns)
+    def triplets(self) -> Iterator[Row]:
+        """Each row that is not blank."""
+        return _rows(self.path, self.columns)
 
 
 def corpus(path: Path, columns: Sequence[str] | None = None) -> Corpus:
     """Check a CSV, TSV or JSONL file from end to end; `columns` name premise, entailment and contradiction.
 
-    Raises Problem, naming the line, for what is no triplet. A hypothesis may be empty: it is stored with that problem.
+    Raises Problem, naming the line, for what is no triplet. A hypothesis may be empty: it is stored with that problem, and
+    so is the contradiction that a file of pairs does not have.
     """
     if columns is not None and (len(columns) != 3 or len(set(columns)) != 3):
         raise Problem(
@@ -61,38 +92,68 @@ def corpus(path: Path, columns: Sequence[str] | None = None) -> Corpus:
         raise Problem(f"there is no file {path}", "give a CSV, TSV or JSONL file of triplets")
     if path.suffix.lower() not in reading.TABLES:
         raise Problem(f"{path.name} is neither {' nor '.join(reading.TABLES)}", "give a file with one of these endings")
-    content, rows = hashlib.blake2b(digest_size=6), 0
-    for _, triplet in _triplets(path, chosen):
-        content.update(repr(tuple(triplet)).encode())
-        rows += 1
+    content, rows, scored = hashlib.blake2b(digest_size=6), 0, False
+    for row in _rows(path, chosen):
+        has = row.scores != (None, None)
+        content.update(repr((tuple(row.triplet), row.scores) if has else tuple(row.triplet)).encode())
+        rows, scored = rows + 1, scored or has
     if not rows:
         raise Problem(f"{path} holds no triplet", "give a file with a header and a triplet a line")
     digest = content.hexdigest()
-    return Corpus(f"{path.name}@{digest}", path, chosen, digest, rows)
+    return Corpus(f"{path.name}@{digest}", path, chosen, digest, rows, scored)
 
 
-def _triplets(path: Path, columns: tuple[str, str, str] | None) -> Iterator[tuple[int, Triplet]]:
+def _rows(path: Path, columns: tuple[str, str, str] | None) -> Iterator[Row]:
+    layout = Layout(("",), (), SCALE)
+
     def choose(there: list[str], where: str) -> Sequence[str]:
-        for names in (columns,) if columns else SHAPES.values():
-            if set(names) <= set(there):
-                return names
-        wanted = [columns] if columns else list(SHAPES.values())
-        raise Problem(
-            f"{path}{where} has no columns {' or '.join(', '.join(names) for names in wanted)}",
-            f"name premise, entailment and contradiction with --columns A,B,C, among {', '.join(there) or 'none'}",
-        )
+        nonlocal layout
+        layout = _layout(path, columns, there, where)
+        return (*layout.texts, *layout.scores)
 
-    for number, texts in reading.records(path, choose):
-        if not any(texts):
+    numbers = (*SCORES, *(name for pairs in PAIRS for name in pairs.scores))
+    for number, fields in reading.records(path, choose, numbers):
+        if not any(fields):
             continue
+        texts, scores = fields[: len(layout.texts)], fields[len(layout.texts) :]
         if not texts[0]:
             raise Problem(f"{path}, line {number} has no premise", "mend that line, or leave it out")
-        yield number, Triplet(*texts)
+        a, b = [*(_score(text, layout.top, path, number) for text in scores), None, None][:2]
+        yield Row(number, Triplet(*texts, *[""] * (3 - len(texts))), (a, b))
+
+
+def _layout(path: Path, columns: tuple[str, str, str] | None, there: list[str], where: str) -> Layout:
+    """What the columns that are `there` make. Raises Problem where they make nothing."""
+    shapes = [columns] if columns else list(SHAPES.values())
+    scores = SCORES if set(SCORES) <= set(there) else ()
+    known: list[Layout] = [Layout(names, scores, SCALE) for names in shapes]
+    known += () if columns else PAIRS
+    for layout in known:
+        if {*layout.texts, *layout.scores} <= set(there):
+            return layout
+    wanted = " or ".join(", ".join((*layout.texts, *layout.scores)) for layout in known)
+    raise Problem(
+        f"{path}{where} has no columns {wanted}",
+        f"name premise, entailment and contradiction with --columns A,B,C, among {', '.join(there) or 'none'}",
+    )
+
+
+def _score(text: str, top: float, path: Path, line: int) -> float | None:
+    """A score of the file in [0, 5]; None for an empty field."""
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= top:
+        raise Problem(f"{path}, line {line}: the score {text!r} is not a number from 0 to {top:g}", "mend that line")
+    return round(value * SCALE / top, DIGITS)
 
 
 def run(store: Store, source: Corpus, notes: Notes | None = None, at_once: int = ROWS_AT_ONCE) -> Ticks:
-    """Store what is missing of the corpus, `at_once` rows a transaction. A premise that occurs again keeps each of its
-    triplets."""
+    """Store what is missing of the corpus as a gen run, `at_once` rows a transaction. A premise that occurs again keeps each
+    of its triplets."""
     run = store.begin("gen", VERSION, ImportConfig(source.name), parent=None, environment=dict(notes or {}))
     if run.finished:
         yield Tick(source.rows, source.rows, COMPLETE)
@@ -103,11 +164,36 @@ def run(store: Store, source: Corpus, notes: Notes | None = None, at_once: int =
         rest = islice(source.triplets(), done, None)
         while part := list(islice(rest, at_once)):
             rows = [
-                (place, triplet, text.problem(triplet.entailment, True), text.problem(triplet.contradiction, True))
-                for place, triplet in part
+                (line, triplet, text.problem(triplet.entailment, True), text.problem(triplet.contradiction, True))
+                for line, triplet, _ in part
             ]
             imports.add(store, run, source.name, str(source.path), source.digest, rows)
             done += len(part)
             yield Tick(done, source.rows, "storing", done - start)
         imports.complete(store, source.name)
         store.finish(run, drafts.counts(store, run))
+
+
+def run_scores(
+    store: Store, source: Corpus, parent: Run, notes: Notes | None = None, at_once: int = ROWS_AT_ONCE
+) -> Ticks:
+    """Store what is missing of the file's scores as a score run over the imported gen run `parent`."""
+    run = store.begin("score", VERSION, ImportedScoresConfig(source.name), parent.id, dict(notes or {}))
+    if run.finished:
+        yield Tick(source.rows, source.rows, COMPLETE)
+        return
+    with store.only_writer(run):
+        done = start = scores.done(store, run)
+        yield Tick(done, source.rows, "storing scores")
+        rest = islice(source.triplets(), done, None)
+        while part := list(islice(rest, at_once)):
+            premise = imports.premises_at(store, parent, part[0].line, part[-1].line)
+            rows = [
+                ScoreRow(premise[row.line], role, value, "" if value is None else repr(value))
+                for row in part
+                for role, value in zip(ROLES, row.scores, strict=True)
+            ]
+            scores.add(store, run, rows)
+            done += len(part)
+            yield Tick(done, source.rows, "storing scores", done - start)
+        store.finish(run, scores.counts(store, run))

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from store.records import Problem
 
@@ -99,12 +99,16 @@ def source(path: Path, column: str | None = None, name: str | None = None) -> So
 Choose = Callable[[list[str], str], Sequence[str]]
 
 
-def records(path: Path, choose: Choose) -> Iterator[tuple[int, list[str]]]:
+def records(path: Path, choose: Choose, numbers: Sequence[str] = ()) -> Iterator[tuple[int, list[str]]]:
     """(line number, the texts of the chosen columns) of each row of a CSV, TSV or JSONL file; stripped, checked, and all
-    empty for a blank row. Streams. Raises Problem, naming the line, for what is no row or no sentence."""
+    empty for a blank row. Of the columns `numbers` a JSON number or null is taken too, as text. Streams.
+
+    Raises Problem, naming the line, for what is no row or no sentence."""
     suffix = path.suffix.lower()
     with path.open("rb") as raw:
-        rows = _jsonl(raw, path, choose) if suffix == ".jsonl" else _table(raw, path, choose, _DELIMITERS[suffix])
+        rows = (
+            _jsonl(raw, path, choose, numbers) if suffix == ".jsonl" else _table(raw, path, choose, _DELIMITERS[suffix])
+        )
         for number, texts in rows:
             stripped = [text.strip() for text in texts]
             for text in stripped:
@@ -139,7 +143,7 @@ def _lines(raw: IO[bytes], path: Path) -> Iterator[tuple[int, str]]:
             ) from None
 
 
-def _jsonl(raw: IO[bytes], path: Path, choose: Choose) -> Iterator[tuple[int, list[str]]]:
+def _jsonl(raw: IO[bytes], path: Path, choose: Choose, numbers: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     for number, line in _lines(raw, path):
         if not line.strip():
             yield number, [""]
@@ -150,11 +154,18 @@ def _jsonl(raw: IO[bytes], path: Path, choose: Choose) -> Iterator[tuple[int, li
             raise Problem(f"{path}, line {number} is not JSON: {error.msg}", "give one object a line") from None
         if not isinstance(row, dict):
             raise Problem(f"{path}, line {number} is not a JSON object", "give one object a line")
-        texts = [row[name] for name in choose(list(row), f", line {number}")]
+        texts = [_number(row[name]) if name in numbers else row[name] for name in choose(list(row), f", line {number}")]
         for text in texts:
             if not isinstance(text, str):
                 raise Problem(f"{path}, line {number}: the column is {text!r}, not a text", "give a column of texts")
         yield number, texts
+
+
+def _number(value: Any) -> Any:
+    """A JSON number or null as the text that a table would hold; anything else as it is."""
+    if value is None:
+        return ""
+    return repr(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _table(raw: IO[bytes], path: Path, choose: Choose, delimiter: str) -> Iterator[tuple[int, list[str]]]:

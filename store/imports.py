@@ -66,3 +66,15 @@ def complete(store: Store, source: str) -> None:
             " WHERE name = ? OR substr(name, 1, length(?) + 2) = ? || ' ('",
             [now(), source, source, source],
         )
+
+
+def premises_at(store: Store, run: Run, first: int, last: int) -> dict[int, int]:
+    """The premises of an imported run from one position in its file to another: position -> id."""
+    (low, high) = store.one("SELECT min(premise), max(premise) FROM drafts WHERE run = ?", [run.id])
+    return dict(
+        store.rows(
+            "SELECT position, premises.id FROM premises JOIN drafts ON drafts.premise = premises.id AND role = 'entailment'"
+            " WHERE drafts.run = ? AND position BETWEEN ? AND ? AND premises.id BETWEEN ? AND ?",
+            [run.id, first, last, low, high],
+        )
+    )

@@ -112,6 +112,14 @@ def test_windows_line_ends_a_byte_order_mark_and_blank_lines_change_nothing(tmp_
     ("name", "content", "columns", "says"),
     [
         ("t.csv", b"", None, "no columns premise, entailment, contradiction or anchor"),
+        ("t.csv", b"sentence1,sentence2,score\nA,B,x\n", None, "line 2: the score 'x' is not a number from 0 to 5"),
+        (
+            "t.jsonl",
+            b'{"text_a": "A", "text_b": "B", "label": 2}\n',
+            None,
+            "line 1: the score '2' is not a number from 0 to 1",
+        ),
+        ("t.csv", b"text_a,text_b,label\nA,B,nan\n", None, "the score 'nan' is not a number from 0 to 1"),
         ("t.csv", b"sent0,sent1,hard_neg\n", None, "holds no triplet"),
         ("t.csv", b"sent0,sent1\nA,B\n", None, "has no columns"),
         ("t.csv", b"sent0,sent1,hard_neg\nA,B,C\nA,B\n", None, "line 3: 2 fields, not 3"),
@@ -165,7 +173,7 @@ def test_an_export_imported_again_is_the_same_corpus(copied: Piped, tmp_path: Pa
             "SELECT premise, entailment, contradiction FROM triplets WHERE run = ?", [copied.run("curate")]
         )
         assert said["rows"] == len(kept) > 0
-        assert [triplet for _, triplet in imports.corpus(out).triplets()] == kept
+        assert [row.triplet for row in imports.corpus(out).triplets()] == kept
         other = tmp_path / f"{format}.db"
         run = multicsr("import", out, "--db", other, "--json").json["run"]
         assert Store.open(other).run(run).counts["premises"] == len(kept)
@@ -185,6 +193,52 @@ def test_an_imported_corpus_is_scored_curated_and_shown(copied: Piped, tmp_path:
     assert multicsr("curate", "--alpha", 0, "--beta", 5, "--gamma", -5, "--db", db, "--json").json["kept"] == 2
     rows = multicsr("inspect", "--db", db, "--json").json["rows"]
     assert [row["premise"] for row in rows] == ["A dog, brown, runs.", "It rains."]
+
+
+def test_scores_that_come_with_triplets_are_a_score_run(copied: Piped, tmp_path: Path) -> None:
+    """Out with scores, in again: the same scores on the same triplets, so the same curation keeps the same."""
+    out, db = tmp_path / "t.jsonl", tmp_path / "other.db"
+    multicsr("export", "--rows", "all", "--scores", "--format", "jsonl", "--out", out, "--db", copied.db)
+    said = multicsr("import", out, "--db", db, "--json").json
+    both = "SELECT premises.text, role, value FROM scores JOIN premises ON premises.id = premise ORDER BY 1, 2"
+    assert Store.open(db).rows(both) == Store.open(copied.db).rows(both)
+    assert said["scored"] == copied.said["score"].json["scored"]
+    curated = multicsr("curate", "--alpha", 0, "--beta", 5, "--gamma", -5, "--db", db, "--json").json
+    assert curated["parent"] == said["score"]
+    assert curated["kept"] == copied.said["curate"].json["kept"]
+    listed = multicsr("runs", "--db", db, "--json").json["runs"]
+    assert [row["command"] for row in listed[:2]] == [f"multicsr import {out}"] * 2
+
+
+@pytest.mark.parametrize(
+    ("names", "top"), [(("text_a", "text_b", "label"), 1), (("sentence1", "sentence2", "score"), 5)]
+)
+def test_pairs_with_a_score_keep_it_on_the_scale_of_all_scores(
+    store: Store, tmp_path: Path, names: tuple[str, ...], top: int
+) -> None:
+    """CLAIF's pairs: premise, hypothesis and a score; the contradiction that they lack is empty, and said to be."""
+    path = tmp_path / "t.jsonl"
+    rows = [("It rains.", "Rain falls.", 0.9 * top), ("It rains.", "Cats sleep.", 0), ("A dog runs.", "A dog.", None)]
+    path.write_text("".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows))
+    source = imports.corpus(path)
+    everything(store, path)
+    (gen,) = store.rows("SELECT id FROM runs")
+    stopped = imports.run_scores(store, source, store.run(gen[0]), at_once=2)
+    assert [tick.done for tick in islice(stopped, 2)] == [0, 2]
+    stopped.close()
+    assert [tick.done for tick in imports.run_scores(store, source, store.run(gen[0]), at_once=2)] == [2, 3]
+    found = store.rows(
+        "SELECT premises.text, drafts.text, value FROM scores JOIN premises ON premises.id = scores.premise"
+        " JOIN drafts ON drafts.premise = scores.premise AND drafts.role = scores.role"
+        " WHERE scores.role = 'entailment' ORDER BY position"
+    )
+    assert found == [
+        ("It rains.", "Rain falls.", 4.5),
+        ("It rains.", "Cats sleep.", 0.0),
+        ("A dog runs.", "A dog.", None),
+    ]
+    assert store.run(gen[0]).counts["empty"] == 3
+    assert [tick.note for tick in imports.run_scores(store, source, store.run(gen[0]))] == [COMPLETE]
 
 
 def test_every_format_holds_the_same_rows(copied: Piped, tmp_path: Path) -> None:
