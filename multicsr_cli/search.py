@@ -36,7 +36,11 @@ def command(
     if not text.strip():
         raise Problem("the text to look for is empty", "give a sentence or a few words")
     size = options.batch_size(batch)
-    source = read_source(file, column)
+    try:
+        source = read_source(file, column)
+    except Problem as problem:
+        what = problem.what.replace("premises file", "file")
+        raise Problem(what, problem.remedy.replace("--premises", "--in")) from None
     from stages.batches import Batches
     from stages.evaluate import vectors_key
     from stages.search import Search

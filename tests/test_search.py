@@ -61,7 +61,7 @@ def test_looking_makes_no_store(tmp_path: Path, premises_file: Path, tiny_encode
 def test_wrong_searches_are_refused(copied: Piped, premises_file: Path) -> None:
     for wrong, says in (
         (("minilm", " ", "--in", premises_file), "the text to look for is empty"),
-        (("minilm", "bread", "--in", "no-such.txt"), "there is no premises file no-such.txt"),
+        (("minilm", "bread", "--in", "no-such.txt"), "there is no file no-such.txt"),
         (("no-such-model", "bread", "--in", premises_file), "no-such-model"),
     ):
         assert says in refused(copied.db, "search", *wrong).err
