@@ -91,8 +91,10 @@ def test_a_mask_model_that_was_cut_short_goes_on(copied: Piped) -> None:
         if "its mask model" in line:
             going.send_signal(signal.SIGINT)
             break
-    going.communicate()
+    _, rest = going.communicate()
     assert going.returncode == 130
+    assert "its mask model: " in rest
+    assert "the same command goes on" in rest
     ended = multicsr(*command, "--json")
     assert [row["state"] for row in listed(copied.db) if row["run"] == ended.json["run"]] == ["complete"]
     assert all(row["state"] == "complete" for row in listed(copied.db) if row["stage"] == "train")
