@@ -28,6 +28,8 @@ TERMS = {
     "swap_reversed": "change roles where a < b, as the released code does; the paper drops such triplets",
     # train
     "base": "the encoder G that is trained",
+    "objective": "what training minimises; MultiCSR's masked loss (eq. 5-7) unless it is named",
+    "clhaif": "positive: s_i weighs the positive alone; all: the other columns share 1 - s_i",
     "mask_model": "the frozen encoder P that finds false negatives",
     "sigma": "σ: a negative at least this similar to the premise, by P, is masked (eq. 5)",
     "tau": "τ: temperature of the contrastive loss (eq. 6-7)",

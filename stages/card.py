@@ -6,9 +6,19 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from store.records import Run, Triplet
+from store.records import Run
 
 EXAMPLES = 3  # triplets shown
+
+# What a loss is called, by objective; None is the default.
+METHODS = {
+    None: "MultiCSR",
+    "multicsr-released": "the loss of the released MultiCSR code",
+    "simcse": "supervised SimCSE",
+    "simcse-unsup": "unsupervised SimCSE",
+    "clhaif": "CLHAIF",
+    "claif": "CLAIF's loss",
+}
 
 # Fields that only tell content apart; the card names what a reader can act on.
 UNSHOWN = ("fingerprint", "digest")
@@ -18,10 +28,12 @@ def model_card(
     run: Run,
     counts: dict[str, Any],
     recipe: Sequence[tuple[str, str, dict[str, object], dict[str, object]]],
-    triplets: Sequence[Triplet],
+    examples: Sequence[tuple[str, ...]],
 ) -> str:
-    """The card as Markdown with the front matter that model hubs read."""
+    """The card as Markdown with the front matter that model hubs read. `examples`: triplets, or premises alone."""
     config = run.config
+    objective = config.get("objective")
+    read = "the premises of " if objective == "simcse-unsup" else ""
     dev = counts["dev"]
     lines = [
         "---",
@@ -30,10 +42,10 @@ def model_card(
         "tags: [sentence-transformers, feature-extraction, multicsr]",
         "---",
         "",
-        f"# {config['base']} trained with MultiCSR",
+        f"# {config['base']} trained with {METHODS[objective]}",
         "",
-        f"Sentence encoder trained by `multicsr` (run `{run.id}`) on {counts['triplets']:,} triplets that a language model"
-        " wrote from unlabeled sentences.",
+        f"Sentence encoder trained by `multicsr` (run `{run.id}`) on {read}{counts['triplets']:,} triplets that a language"
+        " model wrote from unlabeled sentences.",
         "",
         "```python",
         "from sentence_transformers import SentenceTransformer",
@@ -52,8 +64,9 @@ def model_card(
         "",
         *_recipe([*recipe[:-1], (*recipe[-1][:3], {"triplets": counts["triplets"], "steps": counts["steps"]})]),
     ]
-    lines += ["", "## Examples", "", "| premise | entailment | contradiction |", "|---|---|---|"]
-    lines += [f"| {' | '.join(text.replace('|', '/') for text in triplet)} |" for triplet in triplets[:EXAMPLES]]
+    columns = ("premise",) if read else ("premise", "entailment", "contradiction")
+    lines += ["", "## Examples", "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    lines += [f"| {' | '.join(text.replace('|', '/') for text in example)} |" for example in examples[:EXAMPLES]]
     packages = ("multicsr", "torch", "transformers")
     lines += ["", "Made with " + ", ".join(f"{name} {version(name)}" for name in packages) + "."]
     return "\n".join(lines) + "\n"

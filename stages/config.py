@@ -15,6 +15,12 @@ from store.records import LATER, Problem
 POOLERS = ("cls", "cls_before_pooler", "mean", "first_last_mean")
 DTYPES = ("float32", "bfloat16")
 
+# What `train` minimises (stages/models/loss.py): those with a mask, those that learn from the AI's scores, and all.
+MASKED = ("multicsr", "multicsr-released")
+SCORED = ("clhaif", "claif")
+OBJECTIVES = (*MASKED, "simcse", "simcse-unsup", *SCORED)
+CLHAIF = ("positive", "all")
+
 # Tokens. A hypothesis is a sentence; the bound keeps a slip of the finger from asking for all memory.
 LONGEST_HYPOTHESIS = 1024
 
@@ -141,16 +147,39 @@ class CurateConfig:
         object.__setattr__(self, "gamma", _number("--gamma", self.gamma, -5, 5))
 
 
+def refuse_unread(
+    objective: str, mask_model: str | None, sigma: float | None, tau: float | None, clhaif: str | None
+) -> None:
+    """A setting that the objective does not read may neither pass in silence nor make a second run of the same.
+
+    None is what was not given; `none` as mask model goes with every objective.
+    """
+    _one_of("--objective", objective, OBJECTIVES)
+    settings: list[tuple[str, object, tuple[str, ...]]] = [
+        ("--mask-model", None if mask_model == "none" else mask_model, MASKED),
+        ("--sigma", sigma, MASKED),
+        ("--tau", tau, tuple(name for name in OBJECTIVES if name != "claif")),
+        ("--clhaif", clhaif, ("clhaif",)),
+    ]
+    for flag, value, readers in settings:
+        if value is not None and objective not in readers:
+            raise Problem(
+                f"{flag} {value} has no use with --objective {objective}",
+                f"leave it out, or train --objective {' or '.join(readers)}",
+            )
+
+
 @dataclass(frozen=True)
 class TrainConfig:
-    """Stage 3. `sigma` is None where no mask model is used, `reviews_digest` where no person's word changes a triplet."""
+    """Stage 3. `sigma` is None where no mask model is used, `tau` where the loss has no softmax, `reviews_digest` where no
+    person's word changes a triplet, and `objective` for MultiCSR itself."""
 
     base: str
     base_fingerprint: str
     mask_model: str
     mask_model_fingerprint: str | None
     sigma: float | None
-    tau: float
+    tau: float | None
     train_batch: int
     epochs: int
     lr: float
@@ -162,14 +191,24 @@ class TrainConfig:
     eval_every: int
     dtype: str
     reviews_digest: str | None = field(default=None, metadata=LATER)
+    objective: str | None = field(default=None, metadata=LATER)
+    clhaif: str | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
+        objective = self.objective or "multicsr"
+        refuse_unread(objective, self.mask_model, self.sigma, self.tau, self.clhaif)
+        assert (self.tau is None) == (objective == "claif")
+        object.__setattr__(self, "objective", None if objective == "multicsr" else objective)
+        if objective == "clhaif":
+            object.__setattr__(self, "clhaif", self.clhaif or "positive")
+            _one_of("--clhaif", self.clhaif or "", CLHAIF)
         if self.mask_model == "none":
             object.__setattr__(self, "sigma", None)
         else:
             assert self.sigma is not None
             object.__setattr__(self, "sigma", _number("--sigma", self.sigma, -1, 1))
-        object.__setattr__(self, "tau", _number("--tau", self.tau, 0, 10, low_open=True))
+        if self.tau is not None:
+            object.__setattr__(self, "tau", _number("--tau", self.tau, 0, 10, low_open=True))
         object.__setattr__(self, "lr", _number("--lr", self.lr, 0, 1, low_open=True))
         # With one triplet a batch the only negative is its own contradiction; two make the loss contrastive in-batch.
         _whole("--train-batch", self.train_batch, 2)

@@ -1,8 +1,9 @@
 """Stage 3, training. Arrow: triplet -> checkpoint.
 
 The encoder learns from the triplets of a curate run (or a gen run, uncurated) with the masked contrastive loss (MultiCSR,
-eq. 5-7; `stages/models/loss.py`). Every so many steps it is measured on the dev task, and the best measured weights are
-what is written in the end. The mask model's vectors are computed once a text, before the first step.
+eq. 5-7) or another objective of `stages/models/loss.py`: SimCSE without labels from their premises alone, CLHAIF and CLAIF
+from their scores too. Every so many steps it is measured on the dev task, and the best measured weights are what is
+written in the end. The mask model's vectors are computed once a text, before the first step.
 
 Resume points are taken by the clock, which changes nothing: a training restored from any of them does the same steps
 again (see `stages/models/fit.py`).
@@ -13,6 +14,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
+from array import array
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -24,7 +26,8 @@ import numpy as np
 
 from stages.batches import Batches
 from stages.card import EXAMPLES, model_card
-from stages.config import TrainConfig
+from stages.config import SCORED, TrainConfig
+from stages.similarity import SCALE
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.tasks import sts
 from stages.tasks.files import Unreadable
@@ -69,6 +72,11 @@ def run(
             f"{parent.stage} run {parent.id} is not finished",
             f"run the same `multicsr {parent.stage}` again; it goes on",
         )
+    if config.objective in SCORED and parent.stage != "curate":
+        raise Problem(
+            f"--objective {config.objective} learns from scores, and {parent.stage} run {parent.id} has none",
+            "give a curate run; `multicsr curate --alpha 0 --beta 5 --gamma -5` keeps every triplet with its scores",
+        )
     if reviews.applied(store, parent) != config.reviews_digest:
         raise _reviewed_meanwhile(parent)
     by_rule = parent.counts.get("kept", parent.counts["premises"])
@@ -112,6 +120,28 @@ def _triplets(store: Store, parent: Run, config: TrainConfig) -> Iterator[Triple
         raise _reviewed_meanwhile(parent)
 
 
+def _examples(store: Store, parent: Run, config: TrainConfig) -> Iterator[tuple[str, ...]]:
+    """The texts of each example: a triplet, or its premise alone."""
+    for triplet in _triplets(store, parent, config):
+        yield (triplet.premise,) if config.objective == "simcse-unsup" else triplet
+
+
+def _labels(store: Store, parent: Run, config: TrainConfig) -> np.ndarray | None:
+    """The LLM's similarities a/5 and b/5 of each triplet, (n, 2), where the objective learns from them, else None."""
+    if config.objective not in SCORED:
+        return None
+    found = array("f")
+    for scores in training.similarities(store, parent):
+        for score in scores:
+            if score is None:
+                raise Problem(
+                    f"curate run {parent.id} keeps a triplet without a score: a person's word counts more than its rule",
+                    "take that review back in `multicsr inspect`, or train another --objective",
+                )
+            found.append(score / SCALE)
+    return np.frombuffer(found, dtype=np.float32).reshape(-1, 2)
+
+
 def _train(
     store: Store,
     run: Run,
@@ -137,11 +167,13 @@ def _train(
         config.max_length,
         config.seed,
         config.dtype,
+        config.objective or "multicsr",
+        config.clhaif,
     )
     total = fit.steps_in(count, config.train_batch, config.epochs)
     yield Tick(0, total, "loading the encoder")
     encoder = loaders.base()
-    going = fit.Training(encoder, _triplets(store, parent, config), mask, recipe)
+    going = fit.Training(encoder, _examples(store, parent, config), mask, recipe, _labels(store, parent, config))
     best: dict[str, Any] = {}
     resume = training.checkpoint(store, run, "resume")
     if resume is not None:
@@ -153,9 +185,10 @@ def _train(
     best_value = _best_before(store, run, dev, going.step)
     for step in _taken(going, config):
         if not math.isfinite(step.loss):
+            tau = "" if config.tau is None else f"tau {config.tau:g}, "
             raise Problem(
-                f"the loss is {step.loss} at step {step.step} (tau {config.tau:g}, lr {config.lr:g})",
-                "train with a larger --tau or a smaller --lr",
+                f"the loss is {step.loss} at step {step.step} ({tau}lr {config.lr:g})",
+                f"train with {'a larger --tau or ' if tau else ''}a smaller --lr",
             )
         unsaved.append(StepRow(*_fields(step)))
         measured = step.step % config.eval_every == 0 or step.step == total
@@ -194,7 +227,7 @@ def _train(
     }
     yield Tick(total, total, "writing the model")
     folder = store.files / "models" / run.id
-    examples = list(islice(training.triplets(store, parent), EXAMPLES))
+    examples = list(islice(_examples(store, parent, config), EXAMPLES))
     checkpoint.save(encoder, folder, model_card(run, counts, training.recipe(store, run), examples))
     training.add_checkpoint(store, run, "model", top.step, folder)
     store.finish(run, counts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from store.database import Store, now
 from store.records import Run, Triplet
@@ -41,6 +41,12 @@ def triplets(store: Store, run: Run) -> Iterator[Triplet]:
 
     Streams: memory does not grow with the run, and no cursor is open between two of them.
     """
+    for row in _windows(store, run, "premise, entailment, contradiction"):
+        yield Triplet(*row)
+
+
+def _windows(store: Store, run: Run, columns: str) -> Iterator[Any]:
+    """`columns` of a run's triplets, in the order of their premises."""
     gen = run if run.stage == "gen" else store.parent(store.parent(run))
     # Windows of ids, not of rows: to find its next rows in order, the view would read all that are left.
     before, last = store.one(
@@ -48,12 +54,16 @@ def triplets(store: Store, run: Run) -> Iterator[Triplet]:
         {"gen": gen.id},
     )
     for start in range(before or 0, last or 0, PREMISES_AT_ONCE):
-        for row in store.rows(
-            "SELECT premise, entailment, contradiction FROM triplets"
-            " WHERE run = ? AND premise_id > ? AND premise_id <= ? ORDER BY premise_id",
+        yield from store.rows(
+            f"SELECT {columns} FROM triplets WHERE run = ? AND premise_id > ? AND premise_id <= ? ORDER BY premise_id",
             [run.id, start, start + PREMISES_AT_ONCE],
-        ):
-            yield Triplet(*row)
+        )
+
+
+def similarities(store: Store, run: Run) -> Iterator[tuple[float | None, float | None]]:
+    """The scores (a, b) in [0, 5] of each of the `triplets` of a curate run, in their order; None where there is none."""
+    for row in _windows(store, run, "a, b"):
+        yield row[0], row[1]
 
 
 def count_triplets(store: Store, run: Run) -> int:

@@ -28,7 +28,7 @@ def save(encoder: Encoder, folder: Path, card: str) -> None:
     """Write `encoder` to `folder` with `card` as its README; the folder's old content is replaced."""
 
     def fill(target: Path) -> None:
-        if encoder.mlp is not None:
+        if encoder.kept_mlp is not None:
             _into_pooler(encoder)
         encoder.backbone.config.output_hidden_states = encoder.pooler == "first_last_mean"
         encoder.backbone.save_pretrained(target)
@@ -75,7 +75,8 @@ def _pooling(encoder: Encoder, target: Path) -> list[tuple[str, str]]:
             "pooling_mode_mean_sqrt_len_tokens": False,
         },
     )
-    if encoder.mlp is not None:
+    mlp = encoder.kept_mlp
+    if mlp is not None:
         modules.append((f"{len(modules) + 1}_Dense", "Dense"))
         part = _part(target, modules[-1][0])
         _json(
@@ -88,7 +89,7 @@ def _pooling(encoder: Encoder, target: Path) -> list[tuple[str, str]]:
             },
         )
         save_file(
-            {"linear.weight": encoder.mlp.weight.detach().contiguous(), "linear.bias": encoder.mlp.bias.detach()},
+            {"linear.weight": mlp.weight.detach().contiguous(), "linear.bias": mlp.bias.detach()},
             part / "model.safetensors",
         )
     return modules
@@ -97,8 +98,8 @@ def _pooling(encoder: Encoder, target: Path) -> list[tuple[str, str]]:
 def _into_pooler(encoder: Encoder) -> None:
     """Put the trained MLP where transformers keeps it, so that `AutoModel(...).pooler_output` is the vector too."""
     pooler = getattr(encoder.backbone, "pooler", None)
-    if pooler is not None and encoder.mlp is not None:
-        pooler.dense.load_state_dict(encoder.mlp.state_dict())
+    if pooler is not None and encoder.kept_mlp is not None:
+        pooler.dense.load_state_dict(encoder.kept_mlp.state_dict())
 
 
 def dense(folder: Path) -> nn.Linear:

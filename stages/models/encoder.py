@@ -28,7 +28,8 @@ from stages.models.packed import Packed, first_position
 class Encoder(nn.Module):
     """A transformers encoder with its tokenizer and pooler.
 
-    `max_length` is the number of tokens a text is cut to; `mlp` is the trained layer of the `cls` pooler, else None.
+    `max_length` is the number of tokens a text is cut to; `mlp` is the trained layer over [CLS], else None. The `cls`
+    pooler keeps it; with `cls_before_pooler` it is there in training mode only (unsupervised SimCSE).
     """
 
     def __init__(
@@ -47,6 +48,11 @@ class Encoder(nn.Module):
     def device(self) -> torch.device:
         device: torch.device = self.backbone.device
         return device
+
+    @property
+    def kept_mlp(self) -> nn.Linear | None:
+        """The MLP that a vector goes through at test, and that is saved with the model."""
+        return self.mlp if self.pooler == "cls" else None
 
     @property
     def width(self) -> int:
@@ -87,7 +93,8 @@ class Encoder(nn.Module):
         """(B, T, width) -> (B, width); `mask` (B, T) is 0 at padding, None where there is none."""
         if self.pooler.startswith("cls"):
             first = hidden[:, 0]
-            return first if self.mlp is None else torch.tanh(self.mlp(first))
+            mlp = self.mlp if self.training else self.kept_mlp
+            return first if mlp is None else torch.tanh(mlp(first))
         if mask is None:
             return hidden.mean(1)
         weight = mask[:, :, None].to(hidden.dtype)

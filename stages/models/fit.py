@@ -1,5 +1,8 @@
 """Training, without store or clock: triplets in, steps out. Arrow: triplet -> checkpoint; this is the inside of `train`.
 
+The objectives differ in their loss (`stages/models/loss.py`) and in what a loss reads beside the vectors: a mask, labels,
+or nothing. Unsupervised SimCSE reads sentences instead of triplets, and each twice.
+
 Nothing depends on when it happens: the order of triplets comes from (seed, epoch), dropout from (seed, step), the
 learning rate from the step. So weights, optimiser and step number are all there is to save, and a training that was
 killed and restored walks the same road to the last bit (on one CPU thread).
@@ -10,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -21,7 +24,14 @@ import torch
 from torch import Tensor
 
 from stages.models.encoder import Encoder
-from stages.models.loss import false_negatives, masked_contrastive_loss
+from stages.models.loss import (
+    false_negatives,
+    masked_contrastive_loss,
+    released_loss,
+    released_mask,
+    scored_contrastive_loss,
+    similarity_loss,
+)
 from stages.models.token_rows import TokenRows
 
 # Gradients longer than this are scaled down; the value of the field's trainers.
@@ -34,9 +44,9 @@ TOKENISED_AT_ONCE = 1024
 @dataclass(frozen=True)
 class Recipe:
     """What training needs to know. `dtype` bfloat16 computes the encoder's matrix products in it; weights and loss stay
-    float32."""
+    float32. `tau` is None for `claif`, `clhaif` (positive or all) for every other objective than that."""
 
-    tau: float
+    tau: float | None
     sigma: float | None
     train_batch: int
     epochs: int
@@ -44,6 +54,8 @@ class Recipe:
     max_length: int
     seed: int
     dtype: str
+    objective: str = "multicsr"
+    clhaif: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,18 +87,27 @@ def steps_in(triplets: int, train_batch: int, epochs: int) -> int:
 class Training:
     """An encoder on its way: `steps()` goes on from `step`; `state()` and `restore()` are all it takes to resume.
 
-    `triplets` (x, x+, x-) are read once. Kept are their token ids and a digest of each premise, not the texts.
+    `examples` are read once: triplets (x, x+, x-), or sentences (x,) for `simcse-unsup`. Kept are their token ids and a
+    digest of each premise, not the texts. `labels` (n, 2): the AI's similarities of (x, x+) and (x, x-), in [0, 1].
     """
 
     def __init__(
-        self, encoder: Encoder, triplets: Iterable[tuple[str, str, str]], mask: MaskVectors | None, recipe: Recipe
+        self,
+        encoder: Encoder,
+        examples: Iterable[Sequence[str]],
+        mask: MaskVectors | None,
+        recipe: Recipe,
+        labels: np.ndarray | None = None,
     ) -> None:
         self.encoder = encoder
         self.recipe = recipe
         self.mask = mask
+        self.labels = labels
         self.step = 0
-        self.rows = [TokenRows() for _ in range(3)]  # a column each of x, x+, x-, all of n rows
-        self.premise_number = self._read(triplets)
+        width = 1 if recipe.objective == "simcse-unsup" else 3
+        self.rows = [TokenRows() for _ in range(width)]  # a column each of x, x+, x-, all of n rows
+        self.premise_number = self._read(examples)
+        assert labels is None or len(labels) == len(self.premise_number)
         self.total = steps_in(len(self.premise_number), recipe.train_batch, recipe.epochs)
         self.used = self._used_words()
         table = encoder.words.weight
@@ -95,13 +116,13 @@ class Training:
         # Fused: one pass over the weights.
         self.optimiser = torch.optim.AdamW(self.trained, lr=recipe.lr, weight_decay=0.0, fused=True)
 
-    def _read(self, triplets: Iterable[tuple[str, str, str]]) -> Tensor:
+    def _read(self, examples: Iterable[Sequence[str]]) -> Tensor:
         """Fill `rows`, and return a number for each premise, (n,), equal where premises are equal."""
-        digests, pending = array("q"), iter(triplets)
+        digests, pending = array("q"), iter(examples)
         while window := list(islice(pending, TOKENISED_AT_ONCE)):
             for column, texts in zip(self.rows, zip(*window, strict=True), strict=True):
                 column.extend(self.encoder.ids(texts, self.recipe.max_length))
-            digests.extend(_digest(premise) for premise, _, _ in window)
+            digests.extend(_digest(example[0]) for example in window)
         return torch.from_numpy(np.frombuffer(digests, dtype=np.int64))
 
     def _used_words(self) -> Tensor | None:
@@ -149,11 +170,12 @@ class Training:
             group["lr"] = lr
         self.encoder.train()
         torch.manual_seed(_seed(recipe.seed, "dropout", self.step))
-        rows = [column[place] for column in self.rows for place in chosen.tolist()]  # all x, all x+, all x-
+        # All x, all x+, all x-; or all x twice: a row that stands in a batch twice has two draws of dropout.
+        columns = self.rows * 2 if len(self.rows) == 1 else self.rows
+        rows = [column[place] for column in columns for place in chosen.tolist()]
         with autocast(recipe.dtype, device):
-            vectors = self.encoder(rows, None if self.used is None else self.words)  # (3N, d)
-        masked, share = self._masked(chosen)
-        loss = masked_contrastive_loss(vectors[: len(chosen)], vectors[len(chosen) :], masked, recipe.tau)
+            vectors = self.encoder(rows, None if self.used is None else self.words)  # (3N, d) or (2N, d)
+        loss, share = self._loss(vectors[: len(chosen)], vectors[len(chosen) :], chosen)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.trained, GRADIENT_NORM)
@@ -163,6 +185,21 @@ class Training:
         self.step += 1
         return Step(self.step, epoch, float(loss.detach()), share, lr)
 
+    def _loss(self, premise: Tensor, hypotheses: Tensor, chosen: Tensor) -> tuple[Tensor, float]:
+        """The objective's loss of a batch, premise (N, d) and what it is compared with; and the share that is masked."""
+        recipe = self.recipe
+        if self.labels is not None:
+            labels = torch.from_numpy(self.labels[chosen.numpy()]).to(premise.device)  # (N, 2)
+            if recipe.objective == "claif":
+                return similarity_loss(premise, hypotheses, labels.T.flatten()), 0.0
+            assert recipe.tau is not None
+            others = recipe.clhaif == "all"
+            return scored_contrastive_loss(premise, hypotheses, labels[:, 0], recipe.tau, others), 0.0
+        assert recipe.tau is not None
+        masked, share = self._masked(chosen)
+        loss = released_loss if recipe.objective == "multicsr-released" else masked_contrastive_loss
+        return loss(premise, hypotheses, masked, recipe.tau), share
+
     def _masked(self, chosen: Tensor) -> tuple[Tensor | None, float]:
         """The mask (N, 2N) of a batch, and the share of its negatives (all but each premise's own x+) that it removes."""
         if self.mask is None or self.recipe.sigma is None:
@@ -170,8 +207,11 @@ class Training:
         places = chosen.numpy()
         premise = torch.from_numpy(self.mask.premise[places])
         hypotheses = torch.from_numpy(np.concatenate([self.mask.entailment[places], self.mask.contradiction[places]]))
-        number = self.premise_number[chosen]
-        masked = false_negatives(premise, hypotheses, number[:, None] == number[None, :], self.recipe.sigma)
+        if self.recipe.objective == "multicsr-released":
+            masked = released_mask(premise, hypotheses, self.recipe.sigma)
+        else:
+            number = self.premise_number[chosen]
+            masked = false_negatives(premise, hypotheses, number[:, None] == number[None, :], self.recipe.sigma)
         share = float(masked.sum()) / (masked.numel() - len(chosen))
         return masked.to(self.encoder.device), share
 

@@ -86,15 +86,20 @@ def moved(model: Module, where: torch.device | str, name: str) -> Module:
         ) from error
 
 
-def trainable(found: Located, where: torch.device | str, pooler: str, seed: int) -> Encoder:
-    """Load a base to train with `pooler`; the `cls` pooler starts from a fresh MLP drawn by `seed`, as SimCSE does."""
+def trainable(
+    found: Located, where: torch.device | str, pooler: str, seed: int, mlp_in_training: bool = False
+) -> Encoder:
+    """Load a base to train with `pooler`; the `cls` pooler starts from a fresh MLP drawn by `seed`, as SimCSE does.
+
+    `mlp_in_training`: `cls_before_pooler` has such an MLP too, and drops it at test, as unsupervised SimCSE does.
+    """
     base = encoder(found, where, "cls_before_pooler" if pooler == "cls" else pooler)
-    if pooler == "cls":
+    if pooler == "cls" or (mlp_in_training and pooler == "cls_before_pooler"):
         torch.manual_seed(seed)
         mlp = nn.Linear(base.width, base.width)
         mlp.weight.data.normal_(mean=0.0, std=base.backbone.config.initializer_range)
         mlp.bias.data.zero_()
-        base.pooler, base.mlp = "cls", mlp.to(where)
+        base.pooler, base.mlp = pooler, mlp.to(where)
     return base
 
 

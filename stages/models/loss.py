@@ -1,13 +1,23 @@
-"""The masked in-batch contrastive loss (MultiCSR, eq. 5-7).
+"""What training minimises, each objective with its equation. Pure: vectors in, a mean loss out.
 
 For a batch of N triplets (x_k, x_k+, x_k-) with vectors h, cosine similarity and temperature tau:
+
+`multicsr` (MultiCSR, eq. 5-7)
 
     loss_i = -log( exp(cos(h_i, h_i+)/tau) / sum_k sum_{s in {+,-}} M_iks exp(cos(h_i, h_k^s)/tau) )
     M_iks  = 0 if cos_P(x_i, x_k^s) >= sigma and x_k != x_i, else 1
 
 P is the frozen mask model. A premise's own x+ and x- are never masked, also where the same premise stands in the batch
-twice. A masked term is -inf before the softmax, in float32, so it takes no probability. (The released MultiCSR code
-multiplies masked logits by 0 instead, which leaves exp(0) in the denominator.)
+twice. A masked term is -inf before the softmax, in float32, so it takes no probability.
+
+`simcse` (SimCSE, supervised, eq. 5; SynCSE on triplets that an LLM wrote): the same with M = 1 everywhere.
+
+`simcse-unsup` (SimCSE, eq. 4): a sentence is its own positive, h and h' two vectors of it under two draws of dropout.
+
+    loss_i = -log( exp(cos(h_i, h'_i)/tau) / sum_k exp(cos(h_i, h'_k)/tau) )
+
+`multicsr-released`, the loss of the code that was released with MultiCSR, for comparison (`released_loss`). `clhaif` and
+`claif` learn from the similarities that an AI gave (`scored_contrastive_loss`, `similarity_loss`).
 """
 
 from __future__ import annotations
@@ -27,11 +37,80 @@ def false_negatives(premise_p: Tensor, hypotheses_p: Tensor, same_premise: Tenso
     return similar & ~same_premise.repeat(1, 2)
 
 
+def released_mask(premise_p: Tensor, hypotheses_p: Tensor, sigma: float) -> Tensor:
+    """Where the released MultiCSR code masks, a boolean (N, 2N): above sigma, and not a premise's own x+.
+
+    Its own x- can be hit, and so can both hypotheses of the same premise in another triplet. (There, P runs under dropout,
+    so that code masks a little at random; here it does not.)
+    """
+    similar = premise_p @ hypotheses_p.T > sigma  # (N, 2N)
+    return similar.fill_diagonal_(False)
+
+
 def masked_contrastive_loss(premise: Tensor, hypotheses: Tensor, masked: Tensor | None, tau: float) -> Tensor:
-    """Mean loss over the batch (eq. 5): premise (N, d), hypotheses (2N, d) all x+ then all x-, masked (N, 2N) or None."""
-    cosine = functional.normalize(premise.float(), dim=-1) @ functional.normalize(hypotheses.float(), dim=-1).T
-    logits = cosine / tau  # (N, 2N)
+    """Mean loss over the batch (eq. 5): premise (N, d), hypotheses (M, d) of which row i is the positive of premise i,
+    masked (N, M) or None. M is 2N for triplets, all x+ then all x-, and N for sentences encoded twice."""
+    logits = _logits(premise, hypotheses, tau)
     if masked is not None:
         logits = logits.masked_fill(masked, -torch.inf)
-    own = torch.arange(len(premise), device=premise.device)  # the column of h_i+
-    return functional.cross_entropy(logits, own)
+    return functional.cross_entropy(logits, _own(premise))
+
+
+def released_loss(premise: Tensor, hypotheses: Tensor, masked: Tensor | None, tau: float) -> Tensor:
+    """The loss of the released MultiCSR code; shapes as above.
+
+        p_i    = softmax over (k, s) of M_iks cos(h_i, h_k^s)/tau
+        loss_i = -1/2N ( log p_ii+ + sum over every (k, s) but (i, +) of log(1 - p_iks) )
+
+    It departs from the paper twice: a masked logit becomes 0 instead of -inf, so that it still adds exp(0) to the
+    denominator; and the loss is a binary cross-entropy of each of the N x 2N cells. M is that of `released_mask`.
+    """
+    logits = _logits(premise, hypotheses, tau)
+    if masked is not None:
+        logits = logits.masked_fill(masked, 0.0)
+    total = logits.logsumexp(1, keepdim=True)
+    log_p = logits - total  # (N, 2N)
+    # 1 - p of the likeliest cell is the sum of the others': close to p = 1 the difference would be 0, its log -inf.
+    likeliest = logits.argmax(1, keepdim=True)
+    others = logits.scatter(1, likeliest, -torch.inf).logsumexp(1, keepdim=True) - total
+    log_not_p = torch.log1p(-log_p.exp().scatter(1, likeliest, 0.0)).scatter(1, likeliest, others)
+    positive = torch.eye(*logits.shape, dtype=torch.bool, device=logits.device)
+    return -torch.where(positive, log_p, log_not_p).mean()
+
+
+def scored_contrastive_loss(premise: Tensor, hypotheses: Tensor, scores: Tensor, tau: float, others: bool) -> Tensor:
+    """Mean loss over the batch (CLHAIF): shapes as above; scores (N,) in [0, 1], the AI's similarity of x_i and x_i+.
+
+    p_i    = softmax over (k, s) of cos(h_i, h_k^s)/tau
+    loss_i = -s_i log p_ii+                                                                   `positive`
+    loss_i = -s_i log p_ii+ - (1 - s_i)/(2N - 1) sum over every (k, s) but (i, +) of log p_iks   `all` (`others`)
+    """
+    log_p = _logits(premise, hypotheses, tau).log_softmax(1)  # (N, 2N)
+    own = log_p.diagonal()
+    loss = -scores * own
+    if others:
+        loss = loss - (1 - scores) / (log_p.shape[1] - 1) * (log_p.sum(1) - own)
+    return loss.mean()
+
+
+def similarity_loss(premise: Tensor, hypotheses: Tensor, labels: Tensor) -> Tensor:
+    """Mean squared error between cosine and label over the 2N pairs (x_i, x_i+) and (x_i, x_i-) of a batch (CLAIF).
+
+        loss = 1/2N sum_i sum_{s in {+,-}} (cos(h_i, h_i^s) - y_i^s)^2
+
+    labels (2N,) in [0, 1]: the AI's similarity of each pair, in the order of hypotheses. CLAIF's own pairs come from masked
+    rewrites, smoothed and padded with random partners; these are the pairs of triplets, with the scores as they are.
+    """
+    cosine = functional.cosine_similarity(premise.float().repeat(2, 1), hypotheses.float())
+    return functional.mse_loss(cosine, labels)
+
+
+def _logits(premise: Tensor, hypotheses: Tensor, tau: float) -> Tensor:
+    """cos/tau of every premise with every hypothesis, (N, M), in float32."""
+    cosine = functional.normalize(premise.float(), dim=-1) @ functional.normalize(hypotheses.float(), dim=-1).T
+    return cosine / tau
+
+
+def _own(premise: Tensor) -> Tensor:
+    """The column of each premise's positive, (N,)."""
+    return torch.arange(len(premise), device=premise.device)

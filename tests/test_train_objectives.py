@@ -1,0 +1,211 @@
+"""Stage 3 under every objective but MultiCSR's own: it teaches, a kill costs nothing, and what is complete is left alone."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import PREMISES
+from rows import Made, scored
+from test_train_stage import CONFIG, CPU, DEV, UNMASKED, never, result
+
+from stages import curate, train
+from stages.config import OBJECTIVES, SCORED, CurateConfig, TrainConfig, refuse_unread
+from stages.models import catalog, loading
+from store import reviews, training
+from store.database import Store
+from store.records import Problem, Run, as_config, run_id
+
+RELEASED = replace(CONFIG, objective="multicsr-released", sigma=0.95)
+CONFIGS = {
+    "multicsr-released": RELEASED,
+    "simcse": replace(UNMASKED, objective="simcse"),
+    "simcse-unsup": replace(UNMASKED, objective="simcse-unsup", pooler="cls_before_pooler"),
+    "clhaif positive": replace(UNMASKED, objective="clhaif"),
+    "clhaif all": replace(UNMASKED, objective="clhaif", clhaif="all"),
+    "claif": replace(UNMASKED, objective="claif", tau=None),
+}
+EVERYTHING = CurateConfig(alpha=0.0, beta=5.0, gamma=-5.0)
+MADE = [
+    Made(text, text.replace(" the ", " a "), f"Never: {text.lower()}", a=5.0 - n % 4, b=n % 3 / 2)
+    for n, text in enumerate(PREMISES)
+]
+STEPS = 6  # ceil(10 triplets / 4) * 2 epochs
+
+Loaded = Callable[[TrainConfig], train.Loaders]
+
+
+@pytest.fixture(scope="module")
+def loaders(tiny_encoder: Path) -> Loaded:
+    torch.set_num_threads(1)
+    found = catalog.locate(str(tiny_encoder), "encoder")
+
+    def make(config: TrainConfig) -> train.Loaders:
+        mask = None if config.mask_model == "none" else lambda: loading.encoder(found, CPU, "mean")
+        head = config.objective == "simcse-unsup"
+        return train.Loaders(lambda: loading.trainable(found, CPU, config.pooler, config.seed, head), mask)
+
+    return make
+
+
+def curated(store: Store, config: CurateConfig = EVERYTHING) -> Run:
+    """All ten triplets with their scores, under a curate run."""
+    row = store.one("SELECT id FROM runs WHERE stage = 'score'")
+    score = store.run(row[0]) if row else scored(store, MADE)[1]
+    list(curate.run(store, config, score))
+    return store.begin("curate", curate.VERSION, config, score.id)
+
+
+def ticks(store: Store, config: TrainConfig, loaders: train.Loaders, **kwargs: Any) -> Any:
+    return train.run(store, config, curated(store), DEV, loaders, 8, "cpu", **kwargs)
+
+
+def trained(store: Store, config: TrainConfig, loaders: train.Loaders) -> Run:
+    list(ticks(store, config, loaders))
+    return store.begin("train", train.VERSION, config, curated(store).id)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_it_trains_and_lowers_the_loss(file_store: Store, loaders: Loaded, name: str) -> None:
+    """Twenty epochs of all ten triplets at once; the folder it leaves loads by itself."""
+    config = replace(CONFIGS[name], epochs=20, train_batch=10, lr=3e-3, eval_every=20)
+    run = trained(file_store, config, loaders(config))
+    steps = training.steps(file_store, run)
+    assert len(steps) == run.counts["steps"] == 20
+    assert run.counts["triplets"] == 10
+    assert np.mean([step.loss for step in steps[-3:]]) < np.mean([step.loss for step in steps[:3]])
+    assert (run.counts["masked_share"] > 0) == (name == "multicsr-released")
+    found = training.checkpoint(file_store, run, "model")
+    assert found is not None
+    encoder = loading.encoder(catalog.locate(str(found[1]), "encoder"), CPU)
+    assert (encoder.pooler, encoder.mlp) == (config.pooler, None)
+    assert encoder.encode(PREMISES).shape == (10, encoder.width)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_killed_and_run_again_equals_a_training_without_a_break(
+    file_store: Store, tmp_path: Path, loaders: Loaded, name: str
+) -> None:
+    """Killed twice, once behind a resume point: same steps, figures, counts and bytes of the weights."""
+    config = CONFIGS[name]
+    opened = Store.open(tmp_path / "whole.db")
+    whole = result(opened, trained(opened, config, loaders(config)))
+    assert len(whole[0]) == STEPS
+    resumed = 0
+    for count in (6, 4):
+        going = ticks(file_store, config, loaders(config), resume_seconds=0.0)
+        list(itertools.islice(going, count))
+        going.close()
+        run = file_store.begin("train", train.VERSION, config, curated(file_store).id)
+        assert run.finished is None
+        resumed += training.checkpoint(file_store, run, "resume") is not None
+    assert resumed
+    assert result(file_store, trained(file_store, config, loaders(config))) == whole
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_complete_training_loads_nothing(file_store: Store, loaders: Loaded, name: str) -> None:
+    config = CONFIGS[name]
+    run = trained(file_store, config, loaders(config))
+    before = result(file_store, run)
+    found = list(ticks(file_store, config, train.Loaders(never, never)))
+    assert [(tick.done, tick.total, tick.note) for tick in found] == [(STEPS, STEPS, "complete")]
+    assert result(file_store, run) == before
+
+
+def test_every_objective_is_another_run_and_multicsr_the_one_it_always_was() -> None:
+    """Ids of runs that are in stores: `objective` came later and is left out where it is the default."""
+    configs = [CONFIG, UNMASKED, *CONFIGS.values()]
+    ids = [run_id("train", 2, None, as_config(config)) for config in configs]
+    assert len(set(ids)) == len(ids)
+    assert ids[:2] == ["4fc538da706e", "3653e8e90fd6"]
+    assert replace(CONFIG, objective="multicsr") == CONFIG
+    assert {name.split()[0] for name in CONFIGS} | {"multicsr"} == set(OBJECTIVES)
+
+
+def test_without_labels_only_the_premises_count(file_store: Store, tmp_path: Path, loaders: Loaded) -> None:
+    """Other hypotheses of the same premises: the same steps, to the last bit. With them read, other steps."""
+    for name, same in (("simcse-unsup", True), ("simcse", False)):
+        config = CONFIGS[name]
+        mine = trained(file_store, config, loaders(config))
+        opened = Store.open(tmp_path / f"{name}.db")
+        _, score, _ = scored(opened, [replace(one, x_plus=one.x, x_minus="No.") for one in MADE])
+        assert score.finished
+        other = trained(opened, config, loaders(config))
+        assert (training.steps(file_store, mine) == training.steps(opened, other)) == same
+
+
+@pytest.mark.parametrize("name", ["clhaif positive", "clhaif all", "claif"])
+def test_the_scores_are_part_of_what_is_trained(file_store: Store, tmp_path: Path, loaders: Loaded, name: str) -> None:
+    """The same texts with other scores give another loss; SimCSE reads none."""
+    steps = []
+    for number, config in enumerate((CONFIGS[name], CONFIGS["simcse"])):
+        mine = training.steps(file_store, trained(file_store, config, loaders(config)))
+        opened = Store.open(tmp_path / f"{number}.db")
+        scored(opened, [replace(one, a=3.25, b=2.75) for one in MADE])
+        steps.append(mine == training.steps(opened, trained(opened, config, loaders(config))))
+    assert steps == [False, True]
+
+
+@pytest.mark.parametrize("objective", SCORED)
+def test_scores_are_needed_where_they_are_learned_from(file_store: Store, loaders: Loaded, objective: str) -> None:
+    """A gen run has none; nor has a triplet that a person kept though the LLM's reply could not be read."""
+    gen, score, _ = scored(file_store, [*MADE, Made("Unread.", "Not read.", "Read.", a=None, b=1.0)])
+    config = CONFIGS["claif" if objective == "claif" else "clhaif positive"]
+    with pytest.raises(Problem, match="has none") as refused:
+        list(train.run(file_store, config, gen, DEV, train.Loaders(never, never), 8, "cpu"))
+    assert "multicsr curate" in refused.value.remedy
+    assert file_store.one("SELECT count(*) FROM runs WHERE stage = 'train'") == (0,)
+    parent = curated(file_store)
+    assert parent.counts["kept"] == 10
+    (unread,) = file_store.one("SELECT id FROM premises WHERE text = 'Unread.'")
+    reviews.add(file_store, gen, unread, "keep")
+    config = replace(config, reviews_digest=reviews.applied(file_store, parent))
+    with pytest.raises(Problem, match="without a score"):
+        list(train.run(file_store, config, parent, DEV, loaders(config), 8, "cpu"))
+    assert score.finished
+
+
+@pytest.mark.parametrize(
+    ("objective", "given", "says"),
+    [
+        ("simcse", {"sigma": 0.9}, "--sigma 0.9"),
+        ("simcse-unsup", {"mask_model": "minilm"}, "--mask-model minilm"),
+        ("clhaif", {"mask_model": "self"}, "--mask-model self"),
+        ("claif", {"tau": 0.05}, "--tau 0.05"),
+        ("multicsr", {"clhaif": "all"}, "--clhaif all"),
+        ("contrastive", {}, "--objective 'contrastive'"),
+    ],
+)
+def test_a_setting_that_an_objective_does_not_read_is_refused(objective: str, given: dict[str, Any], says: str) -> None:
+    asked: dict[str, Any] = {"mask_model": None, "sigma": None, "tau": None, "clhaif": None, **given}
+    with pytest.raises(Problem) as refused:
+        refuse_unread(objective, **asked)
+    assert refused.value.what.startswith(says)
+    with pytest.raises(Problem):
+        TrainConfig(**{**vars(UNMASKED), "tau": None, "objective": objective, **given})
+
+
+def test_a_clhaif_variant_that_is_not_known_is_refused() -> None:
+    with pytest.raises(Problem, match="--clhaif 'some'"):
+        replace(UNMASKED, objective="clhaif", clhaif="some")
+
+
+def test_the_card_names_the_objective_and_what_was_read(file_store: Store, loaders: Loaded) -> None:
+    cards = {}
+    for name in ("simcse-unsup", "claif"):
+        run = trained(file_store, CONFIGS[name], loaders(CONFIGS[name]))
+        found = training.checkpoint(file_store, run, "model")
+        assert found is not None
+        cards[name] = (found[1] / "README.md").read_text()
+    assert "trained with unsupervised SimCSE" in cards["simcse-unsup"]
+    assert "on the premises of 10 triplets" in cards["simcse-unsup"]
+    assert MADE[0].x_minus not in cards["simcse-unsup"]
+    assert "trained with CLAIF's loss" in cards["claif"]
+    assert MADE[0].x_minus in cards["claif"]
