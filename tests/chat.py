@@ -68,6 +68,7 @@ class Chat:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # or every answer waits 40 ms for the client to acknowledge its headers
 
             def log_message(self, *args: Any) -> None:
                 pass

@@ -6,9 +6,11 @@ import os
 import shlex
 import signal
 import sqlite3
-from collections import Counter
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ from store.database import Store
 KEY = "sk-0123456789-secret"
 COUNT = 40  # premises
 IN_FLIGHT = 4
+PATIENCE = 120  # seconds until a process that writes nothing is called broken
+SETTLED = 25  # looks at the store, 20 ms apart, after which nothing more is coming
 
 
 def says(prompt: str) -> dict[str, Any]:
@@ -106,7 +110,7 @@ def test_the_whole_road(chat: Chat, gen: tuple[object, ...], sentences: Path, ma
     assert multicsr("curate", "--alpha", 0, "--beta", 5, "--gamma", -5, "--db", db, "--json").json["kept"] == COUNT
 
     task = tmp_path / "pairs.tsv"
-    task.write_text("".join(f"{one}\t{two}\t{n % 6}\n" for n, (one, two) in enumerate(zip(PREMISES, PREMISES[1:]))))
+    task.write_text("".join(f"{one}\t{two}\t{n % 6}\n" for n, (one, two) in enumerate(pairwise(PREMISES))))
     judge = ("eval", "--scorer", f"openai:{MODEL}", "--base-url", chat.url, "--prompts", sentences, "--task", task)
     judged = multicsr(*judge, *prices).json
     assert judged["cost"] == (7 * 9 * 2 + 9 * 8) / 1_000_000
@@ -151,27 +155,26 @@ def rows(db: Path, table: str) -> int:
         return 0
 
 
-def stop(chat: Chat, answers: int, with_signal: signal.Signals, *command: object) -> tuple[int, str]:
-    """Start a command, and signal it when the server has answered so often and holds back what else is asked."""
-    import threading
-
-    enough, go = threading.Event(), threading.Event()
-    before, count = chat.says, Counter[str]()
+def stop(chat: Chat, answers: int, with_signal: signal.Signals, table: str, *command: object) -> tuple[int, str]:
+    """Start a command, and signal it when the server has given so many answers, holds back the others, and what was answered
+    is stored."""
+    go, before, begun = threading.Event(), chat.says, len(chat.asked)
+    turn = count(1)
 
     def holding(prompt: str) -> dict[str, Any]:
-        with chat.lock:
-            count["asked"] += 1
-            late = count["asked"] > answers
-        if late:
-            enough.set()
-            go.wait(60)
+        if next(turn) > answers:
+            go.wait(PATIENCE)
         return before(prompt)
 
     chat.says = holding
     going = start(*command)
-    enough.wait(60)
-    until = rows_settled(command)
-    until()
+    db, seen, same = Path(str(command[-1])), -1, 0
+    until = time.monotonic() + PATIENCE
+    while same < SETTLED and going.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+        now = rows(db, table)
+        same = same + 1 if now == seen and len(chat.asked) - begun > answers else 0
+        seen = now
     going.send_signal(with_signal)
     _, err = going.communicate()
     chat.says = before
@@ -179,30 +182,12 @@ def stop(chat: Chat, answers: int, with_signal: signal.Signals, *command: object
     return going.returncode, err
 
 
-def rows_settled(command: tuple[object, ...]) -> Callable[[], None]:
-    """A wait until what was answered is stored: nothing more comes while the server holds back."""
-    import time
-
-    db = Path(str(command[command.index("--db") + 1]))
-    table = "drafts" if "gen" in command else "scores"
-
-    def wait() -> None:
-        seen, same = -1, 0
-        while same < 20:
-            time.sleep(0.02)
-            now = rows(db, table)
-            same = same + 1 if now == seen and now > 0 else 0
-            seen = now
-
-    return wait
-
-
 @pytest.mark.parametrize("with_signal", [signal.SIGKILL, signal.SIGINT])
 def test_stopped_and_resumed_it_pays_only_for_what_is_missing(
     chat: Chat, gen: tuple[object, ...], tmp_path: Path, with_signal: signal.Signals
 ) -> None:
     db, whole = tmp_path / "s.db", tmp_path / "whole.db"
-    code, err = stop(chat, 30, with_signal, *gen, "--db", db)
+    code, err = stop(chat, 30, with_signal, "drafts", *gen, "--db", db)
     assert code == (130 if with_signal == signal.SIGINT else -signal.SIGKILL)
     if with_signal == signal.SIGINT:
         assert "the same command goes on" in err.splitlines()[-1]
@@ -228,7 +213,7 @@ def test_a_killed_scoring_pays_only_for_what_is_missing(
     for path in (db, whole):
         assert multicsr(*gen, "--db", path).code == 0
     score = ("score", "--prompts", sentences, "--in-flight", IN_FLIGHT)
-    code, _ = stop(chat, 30, signal.SIGKILL, *score, "--db", db)
+    code, _ = stop(chat, 30, signal.SIGKILL, "scores", *score, "--db", db)
     assert code == -signal.SIGKILL
     there, asked = rows(db, "scores"), len(chat.asked)
     assert 30 - 2 * IN_FLIGHT <= there <= 30
