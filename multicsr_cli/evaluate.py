@@ -11,6 +11,7 @@ import typer
 
 from multicsr_cli import judge, options, screen
 from multicsr_cli.gen import notes_of, read_source, resolve
+from multicsr_cli.hosted import BaseUrl, InFlight, PriceIn, PriceOut, Server, Timeout
 from multicsr_cli.options import DEFAULT_DB, Batch, Data, Db, Device, Json
 from store.records import Problem, Run
 
@@ -171,6 +172,11 @@ def command(
     directions: judge.Directions = None,
     expected: judge.Expected = False,
     prompts: judge.Prompts = None,
+    base_url: BaseUrl = None,
+    in_flight: InFlight = None,
+    timeout: Timeout = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
     db: Db = DEFAULT_DB,
     device: Device = "auto",
     batch: Batch = "auto",
@@ -178,7 +184,8 @@ def command(
     json: Json = False,
 ) -> None:
     """Measure an encoder, or an LLM as scorer of sentence pairs: figures x 100, with their standard errors."""
-    reading = judge.Asked(by, shots, directions, expected, prompts, dtype)
+    server = Server(base_url, in_flight, timeout, price_in, price_out)
+    reading = judge.Asked(by, shots, directions, expected, prompts, dtype, server)
     others: dict[str, object] = {"MODEL": model, "--against": against, "--runs": runs, "--pooler": pooler}
     others |= {"--whiten": whiten, "--whiten-column": whiten_column, "--whiten-dim": whiten_dim}
     others |= {"--analysis": analysis, "--plot": plot, "--histogram": histogram}
@@ -201,7 +208,10 @@ def command(
         made = judge.plan(scorer, pairs, reading, split=split, device=device, notes=typed)
         run, rows = judge.make(Store.open(db), made, pairs, size)
         judged = Measured(scorer, run, rows, averages(rows, split))
-        screen.document(judged.document()) if json else judged.show()
+        cost = server.cost(run.counts)
+        screen.document({**judged.document(), **cost}) if json else judged.show()
+        if cost and not json:
+            screen.facts(f"eval {run.id}", list(cost.items()))
         return
     for flag, asked in (("--analysis", analysis), ("--plot", plot), ("--histogram", histogram)):
         if asked:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from multicsr_cli import options, screen
+from multicsr_cli import hosted, options, screen
+from multicsr_cli.hosted import NOWHERE, BaseUrl, InFlight, PriceIn, PriceOut, Reached, Server, Timeout
 from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Dtype, Json
 from store.records import Problem, Run
 
@@ -27,7 +28,7 @@ def command(
         str, typer.Option(metavar="bundled|FILE|-", help="Sentences: .txt, .csv, .tsv, .jsonl; - is stdin.")
     ] = "bundled",
     llm: Annotated[
-        str, typer.Option(metavar="NAME", help="Alias, hub id or folder; see `multicsr models`.")
+        str, typer.Option(metavar="NAME", help="Alias, hub id, folder or openai:MODEL; see `multicsr models`.")
     ] = "smollm2",
     omega: Annotated[
         float, typer.Option(parser=options.number, metavar="F", help="Weight of the opposite instruction.")
@@ -46,6 +47,11 @@ def command(
     prompts: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Prompt set.", show_default="the one that suits the LLM")
     ] = None,
+    base_url: BaseUrl = None,
+    in_flight: InFlight = None,
+    timeout: Timeout = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
     db: Db = DEFAULT_DB,
     device: Device = "auto",
     batch: Batch = "auto",
@@ -53,7 +59,7 @@ def command(
     json: Json = False,
 ) -> None:
     """Write an entailment and a contradiction for each premise, by contrastive decoding."""
-    size = options.batch_size(batch)
+    size, server = options.batch_size(batch), Server(base_url, in_flight, timeout, price_in, price_out)
     source = read_source(premises, column)
     if premises == "bundled" and column:
         raise Problem("--column goes with a file, and --premises is bundled", "leave it out")
@@ -71,12 +77,13 @@ def command(
         top_p=top_p,
         device=device,
         dtype=dtype,
+        server=server,
     )
     from store.database import Store
 
     store = Store.open(db)
     run, work = make(store, source, made, size)
-    result = summary(run, work)
+    result = {**summary(run, work), **server.cost(run.counts)}
     if json:
         screen.document(result)
     else:
@@ -121,6 +128,7 @@ def plan(
     top_p: float = 0.9,
     device: str,
     dtype: str,
+    server: Server = NOWHERE,
 ) -> Plan:
     """Resolve names and settings into a config. Raises Problem or Unusable before anything is written."""
     from stages import config as configs
@@ -128,8 +136,7 @@ def plan(
     from stages.models import catalog
 
     chosen = prompt_sets.load(prompts or catalog.prompts_for(llm)[0])
-    found = catalog.locate(llm, "llm")
-    where, number_format = resolve(device, dtype)
+    found = reach(llm, server, device, dtype, chosen.stop)
     config = configs.GenConfig(
         premises=source.name,
         llm=llm,
@@ -144,10 +151,11 @@ def plan(
         sample=sample,
         temperature=temperature,
         top_p=top_p,
-        dtype=number_format,
+        dtype=found.dtype,
+        base_url=found.base_url,
     )
     notes = notes_of(premises=source.shown, column=source.column if source.column_given else None, prompts=prompts)
-    return Plan(config, chosen, language_model(found, where, number_format), where, notes)
+    return Plan(config, chosen, found.load, found.device, notes)
 
 
 def notes_of(**flags: str | Path | None) -> dict[str, str]:
@@ -193,6 +201,22 @@ def summary(run: Run, work: screen.Work) -> dict[str, Any]:
         "seconds": round(work.seconds, 3),
         "premises_per_second": round(work.rate, 3),
     }
+
+
+def reach(name: str, server: Server, device: str, dtype: str, stop: Sequence[str]) -> Reached:
+    """Find the LLM called `name`, on this machine or behind a server, which may stop writing at the texts `stop`.
+
+    Raises Problem or Unusable.
+    """
+    from stages.models import catalog
+
+    if catalog.is_hosted(name):
+        return hosted.reach(name, server, device, dtype, stop)
+    if given := server.given():
+        raise Problem(f"{given} goes with a hosted LLM, openai:MODEL, and the LLM is {name}", "leave it out")
+    found = catalog.locate(name, "llm")
+    where, number_format = resolve(device, dtype)
+    return Reached(found.fingerprint, where, number_format, None, language_model(found, where, number_format))
 
 
 def resolve(device: str, dtype: str) -> tuple[str, str]:

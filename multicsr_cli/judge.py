@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from multicsr_cli import screen
-from multicsr_cli.gen import Plan, language_model, notes_of, resolve
+from multicsr_cli.gen import Plan, notes_of, reach
+from multicsr_cli.hosted import Server
 from store.records import Problem, Run
 
 if TYPE_CHECKING:
@@ -56,14 +57,16 @@ class Asked:
     expected: bool
     prompts: str | None
     dtype: str | None
+    server: Server
 
 
 def refuse_mixture(scorer: str | None, others: Mapping[str, Any], asked: Asked) -> None:
     """Raise Problem for an option that goes with --scorer alone or, of the `others`, never with it."""
     if scorer is None:
-        for option, value in asdict(asked).items():
-            if value is not None and value is not False:
-                raise Problem(f"--{option} goes with --scorer LLM", "leave it out")
+        for option, value in vars(asked).items():
+            given = asked.server.given() if option == "server" else f"--{option}"
+            if given and value is not None and value is not False:
+                raise Problem(f"{given} goes with --scorer LLM", "leave it out")
         return
     for option, value in others.items():
         if value is not None and value is not False:
@@ -89,12 +92,12 @@ def plan(
     """Resolve names and settings into a config. Raises Problem or Unusable before anything is written."""
     from stages import config as configs
     from stages import prompts as prompt_sets
+    from stages import similarity
     from stages.models import catalog
 
     suits, usual = catalog.prompts_for(scorer)
     chosen, reading = prompt_sets.load(asked.prompts or suits), asked.by or usual
-    where, number_format = resolve(device, asked.dtype or "auto")
-    found = catalog.locate(scorer, "llm")
+    found = reach(scorer, asked.server, device, asked.dtype or "auto", (similarity.END,))
     config = configs.JudgeConfig(
         model=scorer,
         model_fingerprint=found.fingerprint,
@@ -104,16 +107,15 @@ def plan(
         expected=asked.expected,
         directions=asked.directions or ("both" if reading == "likelihood" else "one"),
         shots=chosen.shots(reading) if asked.shots is None else asked.shots,
-        dtype=number_format,
+        dtype=found.dtype,
         tasks={task.name: task.digest for task in tasks},
         split=split,
+        base_url=found.base_url,
     )
     chosen.with_shots(config.by, config.shots)  # refused here where there are not as many
     if asked.by is None and reading == "likelihood":
         screen.say(f"{scorer} is too small to answer with a number: scoring by likelihood (--by prompt asks it anyway)")
-    return Plan(
-        config, chosen, language_model(found, where, number_format), where, {**notes, **notes_of(prompts=asked.prompts)}
-    )
+    return Plan(config, chosen, found.load, found.device, {**notes, **notes_of(prompts=asked.prompts)})
 
 
 def make(store: Store, made: Plan, tasks: Sequence[Task], batch: int | None) -> tuple[Run, list[MetricRow]]:

@@ -19,5 +19,6 @@ def command(db: Db = DEFAULT_DB, json: Json = False) -> None:
         "models",
         ("name", "kind", "what it is", "installed", "if not"),
         [(row.name, row.kind, row.about, row.installed, "" if row.installed else row.where) for row in listed],
-        caption="Any hub id (owner/name) or local folder can be given instead.",
+        caption="Any hub id (owner/name) or local folder can be given instead, and openai:MODEL with --base-url URL"
+        " for an LLM behind an OpenAI-compatible server.",
     )

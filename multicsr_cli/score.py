@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from multicsr_cli import options, screen
-from multicsr_cli.gen import Plan, language_model, notes_of, resolve
+from multicsr_cli.gen import Plan, notes_of, reach
+from multicsr_cli.hosted import NOWHERE, BaseUrl, InFlight, PriceIn, PriceOut, Server, Timeout
 from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Dtype, Json, RunName
 from store.records import Run
 
@@ -40,6 +42,11 @@ def command(
     expected: Annotated[
         bool, typer.Option("--expected", help="With prompt: the mean of 0 to 5 under the LLM.")
     ] = False,
+    base_url: BaseUrl = None,
+    in_flight: InFlight = None,
+    timeout: Timeout = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
     db: Db = DEFAULT_DB,
     device: Device = "auto",
     batch: Batch = "auto",
@@ -47,7 +54,7 @@ def command(
     json: Json = False,
 ) -> None:
     """Let the LLM score how similar each hypothesis is to its premise, from 0 to 5."""
-    size = options.batch_size(batch)
+    size, server = options.batch_size(batch), Server(base_url, in_flight, timeout, price_in, price_out)
     from store.database import Store
 
     store = Store.open(db, create=False)
@@ -62,13 +69,14 @@ def command(
         expected=expected,
         device=device,
         dtype=dtype,
+        server=server,
     )
     if by is None and made.config.by == "likelihood":
         screen.say(
             f"{made.config.llm} is too small to answer with a number: scoring by likelihood (--by prompt asks it anyway)"
         )
     done, work = make(store, parent, made, size)
-    result = summary(done, work)
+    result = {**summary(done, work), **server.cost(done.counts)}
     if json:
         screen.document(result)
     else:
@@ -87,10 +95,12 @@ def plan(
     expected: bool = False,
     device: str,
     dtype: str,
+    server: Server = NOWHERE,
 ) -> Plan:
-    """Resolve names and settings into a config; the LLM and prompts of the gen run unless told otherwise."""
+    """Resolve names and settings into a config; the LLM, its server and prompts of the gen run unless told otherwise."""
     from stages import config as configs
     from stages import prompts as prompt_sets
+    from stages import similarity
     from stages.models import catalog
     from store import drafts
 
@@ -103,8 +113,9 @@ def plan(
         chosen = prompt_sets.parse(written_with[1], written_with[0])
     else:
         chosen = prompt_sets.load(prompts or suits)
-    found = catalog.locate(name, "llm")
-    where, number_format = resolve(device, dtype)
+    if name == writer and server.base_url is None:
+        server = replace(server, base_url=parent.config.get("base_url"))
+    found = reach(name, server, device, dtype, (similarity.END,))
     reading = by or usual
     config = configs.ScoreConfig(
         llm=name,
@@ -114,9 +125,10 @@ def plan(
         by=reading,
         expected=expected,
         directions=directions or ("both" if reading == "likelihood" else "one"),
-        dtype=number_format,
+        dtype=found.dtype,
+        base_url=found.base_url,
     )
-    return Plan(config, chosen, language_model(found, where, number_format), where, notes_of(prompts=prompts))
+    return Plan(config, chosen, found.load, found.device, notes_of(prompts=prompts))
 
 
 def make(store: Store, parent: Run, made: Plan, batch: int | None, title: str | None = None) -> tuple[Run, screen.Work]:

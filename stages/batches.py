@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from stages.models.problem import Unusable
 from store.records import Problem
 
 Item = TypeVar("Item")
@@ -97,6 +98,8 @@ class Batches:
 
     def _refuse(self, error: Exception, size: int) -> None:
         """Raise `error` again unless it says that memory ran out, and Problem if it did so with one."""
+        if isinstance(error, (Problem, Unusable)):
+            raise error  # a refusal says nothing of memory, and asking would load torch
         from stages.models import memory
 
         if not memory.ran_out(error):

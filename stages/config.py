@@ -14,6 +14,7 @@ from store.records import LATER, Problem
 
 POOLERS = ("cls", "cls_before_pooler", "mean", "first_last_mean")
 DTYPES = ("float32", "bfloat16")
+HOSTED_DTYPES = ("auto",)  # of a hosted LLM only its server knows the number format
 
 # What `train` minimises (stages/models/loss.py): those with a mask, those that learn from the AI's scores, and all.
 MASKED = ("multicsr", "multicsr-released")
@@ -55,9 +56,27 @@ def _reading(by: str, expected: bool, directions: str) -> None:
         raise Problem("--expected goes with --by prompt", "leave it out, or score --by prompt")
 
 
+def _number_format(dtype: str, base_url: str | None) -> None:
+    _one_of("--dtype", dtype, DTYPES if base_url is None else HOSTED_DTYPES)
+
+
+def _only_words(by: str, expected: bool, base_url: str | None) -> None:
+    """A hosted LLM is read by what it writes: servers do not give the logits of a text of ours, nor of every number."""
+    for flag, asked in (("--by likelihood", by == "likelihood"), ("--expected", expected)):
+        if asked and base_url is not None:
+            raise Problem(
+                f"{flag} needs next-token logits, which a hosted LLM does not give",
+                "score --by prompt without --expected, or by an LLM on this machine",
+            )
+
+
 @dataclass(frozen=True)
 class GenConfig:
-    """Stage 1. `premises` names a source in the store; fingerprints name the model's and the prompts' content."""
+    """Stage 1. `premises` names a source in the store; fingerprints name the model's and the prompts' content.
+
+    `base_url` is where a hosted LLM is asked, None for one on this machine: the same model name at another server may be
+    another model, so it changes the answer. A server gives no logits to subtract (MultiCSR, eq. 1): there omega is 0.
+    """
 
     premises: str
     llm: str
@@ -73,6 +92,7 @@ class GenConfig:
     temperature: float | None
     top_p: float | None
     dtype: str
+    base_url: str | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         # The paper studies 0 to 0.5; -1 to 1 leaves room for its figure 5, beyond that the noise outweighs the LLM.
@@ -83,7 +103,13 @@ class GenConfig:
         if self.limit is not None:
             _whole("--limit", self.limit, 1)
         _whole("--max-tokens", self.max_tokens, 1, LONGEST_HYPOTHESIS)
-        _one_of("--dtype", self.dtype, DTYPES)
+        _number_format(self.dtype, self.base_url)
+        for flag, value in (("--omega", self.omega), ("--omega-contradiction", self.omega_contradiction)):
+            if value and self.base_url is not None:
+                raise Problem(
+                    f"{flag} {value:g} needs next-token logits, which a hosted LLM does not give",
+                    "give --omega 0 (no contrast), or an LLM on this machine",
+                )
         if self.sample:
             assert self.temperature is not None
             assert self.top_p is not None
@@ -124,10 +150,12 @@ class ScoreConfig:
     expected: bool
     directions: str
     dtype: str
+    base_url: str | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         _reading(self.by, self.expected, self.directions)
-        _one_of("--dtype", self.dtype, DTYPES)
+        _only_words(self.by, self.expected, self.base_url)
+        _number_format(self.dtype, self.base_url)
 
 
 @dataclass(frozen=True)
@@ -255,9 +283,11 @@ class JudgeConfig:
     dtype: str
     tasks: dict[str, str]
     split: str
+    base_url: str | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         _reading(self.by, self.expected, self.directions)
+        _only_words(self.by, self.expected, self.base_url)
         _whole("--shots", self.shots, 0)
-        _one_of("--dtype", self.dtype, DTYPES)
+        _number_format(self.dtype, self.base_url)
         _one_of("--split", self.split, SPLITS)

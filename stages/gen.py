@@ -57,7 +57,7 @@ def run(
                 yield Tick(done, total, "writing")
             window.sort(key=lambda premise: -len(premise.text))
             for written in batches.flow(window, measure, work):
-                drafts.add(store, run, [row for rows in written for row in rows])
+                drafts.add(store, run, [row for rows in written for row in rows], writer.spent())
                 done, fresh = done + len(written), fresh + len(written)
                 yield Tick(done, total, "writing", fresh, batches.warning())
         store.finish(run, drafts.counts(store, run))
@@ -103,7 +103,7 @@ def write(
 def read(draft: Draft, premise: Premise, role: Role, template: str, prompts: PromptSet) -> DraftRow:
     """What the LLM wrote, as it is stored: the hypothesis, and where that is not the whole of it, the raw text too."""
     cleaned = text.clean(draft.text, prompts.stop, prompts.one_sentence)
-    problem = text.problem(cleaned, draft.ended)
+    problem = draft.problem or text.problem(cleaned, draft.ended)
     raw = draft.text if problem or draft.text.strip() != cleaned else None
     return DraftRow(premise.id, role, cleaned, raw, problem, template, draft.tokens)
 

@@ -76,7 +76,7 @@ def run(
                 yield Tick(done, total, task.name)
             missing.sort(key=lambda pair: -len(pair.first) - len(pair.second))
             for part, rows in batches.over(missing, measure, work):
-                judgements.add(store, run, task.name, rows)
+                judgements.add(store, run, task.name, rows, reader().spent())
                 done, fresh = done + len(part), fresh + len(part)
                 yield Tick(done, total, task.name, fresh, batches.warning())
             found = figures(task, judgements.values(store, run, task.name))

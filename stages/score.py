@@ -57,7 +57,7 @@ def run(
                 yield Tick(done, total, "scoring")
             window.sort(key=lambda row: -len(row.text) - max(len(row.entailment), len(row.contradiction)))
             for part, rows in batches.over(window, measure, work):
-                scores.add(store, run, rows)
+                scores.add(store, run, rows, reader.spent())
                 done, fresh = done + len(part), fresh + len(part)
                 yield Tick(done, total, "scoring", fresh, batches.warning())
         store.finish(run, scores.counts(store, run))

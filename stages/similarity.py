@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from stages import text
-from stages.models.request import Line, Prompt, Reader
+from stages.models.request import Draft, Line, Prompt, Reader
 from stages.prompts import PromptSet
 from store.records import Problem, canonical
 
 SCALE = 5.0  # the top of the similarity scale (SemEval's 0 to 5)
+END = "\n"  # a reply is one line
 REPLY_TOKENS = 12  # room for "The similarity is 3.5 out of 5."
 
 Pair = tuple[str, str]  # (premise, hypothesis), or any two texts
@@ -102,8 +103,15 @@ def by_prompt(pairs: Sequence[Pair], expected: bool, prompts: PromptSet, reader:
                 "leave --expected out",
             )
         return [(value, canonical({"expected": value})) for value in values]
-    replies = reader.write(asked, plain_lines(asked), REPLY_TOKENS, ends=lambda written: "\n" in written.lstrip())
-    return [(text.first_number(draft.text, 0.0, SCALE), draft.text) for draft in replies]
+    replies = reader.write(asked, plain_lines(asked), REPLY_TOKENS, ends=lambda written: END in written.lstrip())
+    return [read(draft) for draft in replies]
+
+
+def read(draft: Draft) -> Answer:
+    """(score or None, the reply); a reply that the server itself calls unusable is kept with that reason."""
+    if draft.problem:
+        return None, canonical({"problem": draft.problem, "reply": draft.text})
+    return text.first_number(draft.text, 0.0, SCALE), draft.text
 
 
 def questions(pairs: Sequence[Pair], prompts: PromptSet, reader: Reader) -> list[Prompt]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -173,11 +173,12 @@ class Store:
         return self.run(id)
 
     def finish(self, run: Run, counts: dict[str, Any]) -> None:
-        """Mark a run complete, with its counts."""
+        """Mark a run complete, with its counts beside what it spent."""
         with self.writing() as connection:
+            (before,) = connection.execute("SELECT counts FROM runs WHERE id = ?", [run.id]).fetchone()
             connection.execute(
                 "UPDATE runs SET finished = coalesce(finished, ?), counts = ? WHERE id = ?",
-                [now(), canonical(counts), run.id],
+                [now(), canonical({**json.loads(before), **counts}), run.id],
             )
 
     def run(self, id: str) -> Run:
@@ -234,6 +235,15 @@ class Store:
             yield
         finally:
             lock.release()
+
+
+def spend(connection: sqlite3.Connection, run: Run, spent: Mapping[str, int] | None) -> None:
+    """Add to what `run` spent so far, in the transaction that stores what it was spent on."""
+    if spent:
+        (counts,) = connection.execute("SELECT counts FROM runs WHERE id = ?", [run.id]).fetchone()
+        before = json.loads(counts)
+        total = {name: before.get(name, 0) + number for name, number in spent.items()}
+        connection.execute("UPDATE runs SET counts = ? WHERE id = ?", [canonical({**before, **total}), run.id])
 
 
 def now() -> str:

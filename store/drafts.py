@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from store.database import Store
+from store.database import Store, spend
 from store.records import ROLES, DraftRow, Premise, Run
 
 
@@ -46,10 +46,11 @@ def done(store: Store, run: Run) -> int:
     return int(count) // len(ROLES)
 
 
-def add(store: Store, run: Run, rows: Sequence[DraftRow]) -> None:
-    """Store the drafts of one batch, both roles of each of its premises, in one transaction."""
+def add(store: Store, run: Run, rows: Sequence[DraftRow], spent: Mapping[str, int] | None = None) -> None:
+    """Store the drafts of one batch, both roles of each of its premises, and what was `spent`, in one transaction."""
     with store.writing() as connection:
         insert(connection, run, rows)
+        spend(connection, run, spent)
 
 
 def insert(connection: sqlite3.Connection, run: Run, rows: Sequence[DraftRow]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from store.database import Store
+from store.database import Store, spend
 from store.records import Run
 
 
@@ -21,13 +21,16 @@ class JudgementRow(NamedTuple):
     reply: str
 
 
-def add(store: Store, run: Run, task: str, rows: Sequence[JudgementRow]) -> None:
-    """Store the judgements of one batch in one transaction."""
+def add(
+    store: Store, run: Run, task: str, rows: Sequence[JudgementRow], spent: Mapping[str, int] | None = None
+) -> None:
+    """Store the judgements of one batch, and what was `spent`, in one transaction."""
     with store.writing() as connection:
         connection.executemany(
             "INSERT INTO judgements (run, task, subset, position, value, reply) VALUES (?, ?, ?, ?, ?, ?)",
             ((run.id, task, *row) for row in rows),
         )
+        spend(connection, run, spent)
 
 
 def values(store: Store, run: Run, task: str) -> dict[tuple[str, int], float | None]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from store.database import Store
+from store.database import Store, spend
 from store.records import Run, ScoreRow
 
 
@@ -40,13 +40,14 @@ def done(store: Store, run: Run) -> int:
     return int(count)
 
 
-def add(store: Store, run: Run, rows: Sequence[ScoreRow]) -> None:
-    """Store the scores of one batch in one transaction."""
+def add(store: Store, run: Run, rows: Sequence[ScoreRow], spent: Mapping[str, int] | None = None) -> None:
+    """Store the scores of one batch, and what was `spent`, in one transaction."""
     with store.writing() as connection:
         connection.executemany(
             "INSERT INTO scores (run, premise, role, value, reply) VALUES (?, ?, ?, ?, ?)",
             ((run.id, row.premise, row.role, row.value, row.reply) for row in rows),
         )
+        spend(connection, run, spent)
 
 
 def counts(store: Store, run: Run) -> dict[str, int]:

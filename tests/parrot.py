@@ -50,6 +50,9 @@ class Parrot:
     def fits(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
         return 4
 
+    def spent(self) -> dict[str, int]:
+        return {}
+
     def log_likelihoods(self, pairs: Sequence[tuple[Prompt, str]]) -> list[float]:
         """Half a nat a character, less one for each word that the prompt holds already."""
         self.asked += [prompt.text for prompt, _ in pairs]

@@ -1,7 +1,8 @@
 """Which models there are and where they lie. Knows names and files, not weights: nothing here loads torch.
 
 A name is an alias, a local folder, or a hub id. Embedded models come inside Python packages and need no network. A model
-found is a `Located`: a folder, and a fingerprint of its content that becomes part of a run's identity.
+found is a `Located`: a folder, and a fingerprint of its content that becomes part of a run's identity. An LLM behind a
+server is a `Hosted`: a name and a URL, which are all that can be known of it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from stages.models.problem import Unusable
 
@@ -93,6 +95,12 @@ OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert")
 DEFAULT_PROMPTS = "general"
 
 
+# How the name of an LLM behind an OpenAI-compatible server begins; the server's own name of the model follows.
+HOSTED = "openai:"
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
 @dataclass(frozen=True)
 class Located:
     """A model on disk. `gguf` names the file to convert first; `pooler` is what the alias says, if anything."""
@@ -104,6 +112,16 @@ class Located:
     gguf: str | None
     layers: int | None
     pooler: str | None
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """An LLM behind an OpenAI-compatible server: `model` as the server calls it, `base_url` with its version part."""
+
+    name: str
+    model: str
+    base_url: str
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -139,6 +157,11 @@ def prompts_for(name: str) -> tuple[str, str]:
 
 def locate(name: str, kind: Kind) -> Located:
     """Find the model called `name`, fetching it from the hub if need be. Raises Unusable if it cannot be used as `kind`."""
+    if is_hosted(name):
+        raise Unusable(
+            f"{name} is an LLM behind a server, and this takes {_a(kind)} on this machine",
+            "gen, score and eval --scorer take it, with --base-url",
+        )
     alias = ALIASES.get(name)
     if alias and alias.kind != kind:
         raise Unusable(f"{name} is {_a(alias.kind)}, not {_a(kind)}", f"`multicsr models` lists every {_a(kind, '')}")
@@ -155,6 +178,55 @@ def locate(name: str, kind: Kind) -> Located:
     _refuse_wrong_kind(folder, name, kind)
     pooler = alias.pooler if alias else None
     return Located(name, kind, folder.resolve(), _fingerprint(folder, None), None, None, pooler)
+
+
+def is_hosted(name: str) -> bool:
+    """Whether `name` means an LLM behind a server (`openai:MODEL`)."""
+    return name.startswith(HOSTED)
+
+
+def hosted(name: str, base_url: str | None) -> Hosted:
+    """The LLM called `name` (`openai:MODEL`) at `base_url`. Raises Unusable, and never repeats a URL: it may hold a key.
+
+    All that identifies it is what is asked and where: the same model name at another server may be another model.
+    """
+    model = name.removeprefix(HOSTED)
+    if not model.strip():
+        raise Unusable(f"{name} names no model", f"write {HOSTED}MODEL, with the name the server knows")
+    if base_url is None:
+        raise Unusable(
+            f"{name} needs --base-url, the server to ask",
+            "give --base-url https://api.openai.com, or http://localhost:8000, say",
+        )
+    url = _server(base_url)
+    fingerprint = hashlib.blake2b(json.dumps([model, url]).encode(), digest_size=6).hexdigest()
+    return Hosted(name, model, url, fingerprint)
+
+
+def _server(base_url: str) -> str:
+    """`base_url` in one spelling: lower-case host, no default port, no last slash, and a version part (/v1 if none)."""
+    try:
+        parts = urlsplit(base_url.strip())
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), None, None
+    if parts.scheme not in ("http", "https") or not host:
+        raise Unusable("--base-url is not the URL of a server", "write it as http://localhost:8000 or https://HOST/v1")
+    if parts.username is not None or parts.password is not None:
+        raise Unusable(
+            f"--base-url holds a user name or password before {host}, and it would be stored",
+            "leave it out; a key goes into the environment: OPENAI_API_KEY or MULTICSR_API_KEY",
+        )
+    if parts.query or parts.fragment:
+        raise Unusable(
+            f"--base-url holds a query or fragment behind {host}, and a key in it would be stored",
+            "leave it out; a key goes into the environment: OPENAI_API_KEY or MULTICSR_API_KEY",
+        )
+    shown = f"[{host}]" if ":" in host else host
+    where = shown if port in (None, DEFAULT_PORTS[parts.scheme]) else f"{shown}:{port}"
+    path = parts.path.rstrip("/")
+    versioned = any(re.fullmatch(r"v\d\w*", part) for part in path.split("/"))
+    return f"{parts.scheme}://{where}{path}" + ("" if versioned else "/v1")
 
 
 def cache_folder() -> Path:

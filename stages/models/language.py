@@ -114,6 +114,10 @@ class LanguageModel:
         each = memory.writing(self, prompts, lines, max_tokens)
         return memory.count(self.device, each, memory.PREMISES[self.device.type])
 
+    def spent(self) -> dict[str, int]:
+        """Nothing: no server is asked."""
+        return {}
+
     def open(self, rows: int) -> Streams:
         """Room for `rows` rows to be written side by side."""
         return EncoderDecoderStreams(self, rows) if self.encoder_decoder else DecoderStreams(self, rows)

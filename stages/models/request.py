@@ -36,11 +36,15 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Draft:
-    """What was written: its text, its number of tokens, and whether it ended by itself (not by running out of room)."""
+    """What was written: its text, its number of tokens, and whether it ended by itself (not by running out of room).
+
+    `problem` is why a server itself says that the text cannot be used: 'refusal' or 'filtered'.
+    """
 
     text: str
     tokens: int
     ended: bool
+    problem: str | None = None
 
 
 class Writer(Protocol):
@@ -78,6 +82,10 @@ class Writer(Protocol):
 
     def fits(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
         """How many times this work could be done at once in free memory; no more than gains speed, at least 1."""
+        ...
+
+    def spent(self) -> dict[str, int]:
+        """What a server was asked and charged since this was last called; nothing for a model on this machine."""
         ...
 
 
