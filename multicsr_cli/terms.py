@@ -5,6 +5,7 @@ from __future__ import annotations
 TERMS = {
     # gen, import
     "premises": "the unlabeled sentences x, with a digest of their texts",
+    "base_url": "the server that a hosted LLM is asked at",
     "method": "how the triplets came here",
     "llm": "the language model C",
     "prompts": "the set of instructions I",
