@@ -11,7 +11,7 @@ import typer
 
 from multicsr_cli import judge, options, screen
 from multicsr_cli.gen import notes_of, read_source, resolve
-from multicsr_cli.hosted import BaseUrl, InFlight, PriceIn, PriceOut, Server, Timeout
+from multicsr_cli.hosted import BaseUrl, InFlight, PriceIn, PriceOut, Server, Timeout, cells
 from multicsr_cli.options import DEFAULT_DB, Batch, Data, Db, Device, Json
 from store.records import Problem, Run
 
@@ -211,7 +211,7 @@ def command(
         cost = server.cost(run.counts)
         screen.document({**judged.document(), **cost}) if json else judged.show()
         if cost and not json:
-            screen.facts(f"eval {run.id}", list(cost.items()))
+            screen.facts(f"eval {run.id}", cells(cost))
         return
     for flag, asked in (("--analysis", analysis), ("--plot", plot), ("--histogram", histogram)):
         if asked:

@@ -88,7 +88,7 @@ def command(
         screen.document(result)
     else:
         problems = [(name, count) for name, count in run.counts.items() if name not in result]
-        screen.facts(f"gen {run.id}", [*list(result.items())[2:], *problems])
+        screen.facts(f"gen {run.id}", [*hosted.cells(result)[2:], *problems])
         screen.say(f"next: multicsr score {run.id}   or   multicsr inspect {run.id}")
 
 

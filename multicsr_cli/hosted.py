@@ -99,6 +99,11 @@ class Server:
         return shown
 
 
+def cells(result: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """A result as rows of a table; a cost may be far below a hundredth, where other figures end."""
+    return [(name, f"{value:.6f}" if name == "cost" else value) for name, value in result.items()]
+
+
 NOWHERE = Server()  # no option of a hosted LLM
 
 

@@ -9,7 +9,7 @@ import typer
 
 from multicsr_cli import options, screen
 from multicsr_cli.gen import Plan, notes_of, reach
-from multicsr_cli.hosted import NOWHERE, BaseUrl, InFlight, PriceIn, PriceOut, Server, Timeout
+from multicsr_cli.hosted import NOWHERE, BaseUrl, InFlight, PriceIn, PriceOut, Server, Timeout, cells
 from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Dtype, Json, RunName
 from store.records import Run
 
@@ -80,7 +80,7 @@ def command(
     if json:
         screen.document(result)
     else:
-        screen.facts(f"score {done.id}", list(result.items())[1:])
+        screen.facts(f"score {done.id}", cells(result)[1:])
         screen.say(f"next: multicsr curate {done.id} --sweep   then   multicsr curate {done.id}")
 
 

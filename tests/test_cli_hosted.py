@@ -101,6 +101,7 @@ def test_the_whole_road(chat: Chat, gen: tuple[object, ...], sentences: Path, ma
     again = multicsr(*gen, "--db", db, "--json")
     assert (again.json["run"], len(chat.asked)) == (said["run"], 2 * COUNT)
     assert "cost" not in again.json
+    assert "0.004800" in multicsr(*gen, *prices[:-1]).out
 
     scored = multicsr("score", "--prompts", sentences, *prices).json  # the LLM and the server of the gen run
     assert (scored["scored"], scored["unparsable"]) == (2 * COUNT, 0)
