@@ -57,4 +57,5 @@ def command(
             }
         )
         return
-    screen.facts(f"report of {found.stage} {found.id}", [("page", path), ("images", len(files) - 1)])
+    images = [("images beside it", len(files) - 1)] if len(files) > 1 else []
+    screen.facts(f"report of {found.stage} {found.id}", [("page", path), *images])
