@@ -13,7 +13,6 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from stages.models.problem import Unusable
 from store.records import Problem
 
 Item = TypeVar("Item")
@@ -75,7 +74,7 @@ class Batches:
                     done.update(place for place, _ in part)
                     yield [result for _, result in part]
                 return
-            except Exception as error:
+            except (MemoryError, RuntimeError) as error:  # torch's own is a RuntimeError
                 self._refuse(error, size)
             self._halve(size)
             left = [item for place, item in enumerate(left) if place not in done]
@@ -89,17 +88,15 @@ class Batches:
             size = self._size(count, fits)
             try:
                 return work(size)
-            except Exception as error:
+            except (MemoryError, RuntimeError) as error:  # torch's own is a RuntimeError
                 self._refuse(error, size)
             self._halve(size)
 
     def _size(self, count: int, fits: Callable[[], int]) -> int:
         return min(count, self.most) if self.asked else min(count, self.most, fits())
 
-    def _refuse(self, error: Exception, size: int) -> None:
+    def _refuse(self, error: MemoryError | RuntimeError, size: int) -> None:
         """Raise `error` again unless it says that memory ran out, and Problem if it did so with one."""
-        if isinstance(error, (Problem, Unusable)):
-            raise error  # a refusal says nothing of memory, and asking would load torch
         from stages.models import memory
 
         if not memory.ran_out(error):

@@ -149,7 +149,7 @@ def _asked(
         try:
             said = get_hf_file_metadata(url, timeout=ANSWER, library_name="multicsr", endpoint=endpoint)
             break
-        except Exception as error:
+        except _failures() as error:
             pause = _pause(error, tried) if reached or isinstance(error, HfHubHTTPError) else None
             if pause is None or tried == retries:
                 raise _refusal(error, wanted, endpoint, folder) from None
@@ -180,7 +180,7 @@ def _download(remote: Remote, part: Path, retries: int) -> Iterator[tuple[int, s
                 yield there, ""
             if _there(part) < remote.bytes:
                 raise Cut("the connection ended")
-        except Exception as error:
+        except _failures() as error:
             there = _there(part)
             most, tried = (there, 0) if there > most else (most, tried + 1)
             pause = _pause(error, tried)
@@ -226,6 +226,17 @@ def _first_byte(content_range: str | None) -> int | None:
     return int(found[1]) if found else None
 
 
+def _failures() -> tuple[type[Exception], ...]:
+    """What a network and a hub can do to us; anything else is a bug of ours and keeps its traceback."""
+    from huggingface_hub.errors import (  # type: ignore[attr-defined]  # its HTTP library's
+        HfHubHTTPError,
+        HTTPError,
+        OfflineModeIsEnabled,
+    )
+
+    return (HfHubHTTPError, HTTPError, OfflineModeIsEnabled, Cut)
+
+
 def _pause(error: Exception, tried: int) -> float | None:
     """Seconds to wait before another try, None where none would help."""
     from huggingface_hub.errors import HfHubHTTPError, HTTPError  # type: ignore[attr-defined]  # its HTTP library's
@@ -240,15 +251,9 @@ def _pause(error: Exception, tried: int) -> float | None:
     return grown if isinstance(error, (HTTPError, Cut)) else None
 
 
-def _refusal(error: Exception, wanted: Wanted, endpoint: str, folder: Path) -> Exception:
-    """What to tell the user of `error`; a bug of ours comes back as it is."""
-    from huggingface_hub.errors import (  # type: ignore[attr-defined]
-        GatedRepoError,
-        HfHubHTTPError,
-        HTTPError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-    )
+def _refusal(error: Exception, wanted: Wanted, endpoint: str, folder: Path) -> Problem:
+    """What to tell the user of one of `_failures`."""
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
 
     hub = _shown(endpoint)
     by_hand = f"or lay it by hand at {folder / wanted.to}" if wanted.to else f"or unpack it by hand into {folder}"
@@ -272,12 +277,10 @@ def _refusal(error: Exception, wanted: Wanted, endpoint: str, folder: Path) -> E
         return Problem(
             f"{hub} answers {status} for {wanted.name} at {wanted.revision}", f"check the revision, {by_hand}"
         )
-    if isinstance(error, (HTTPError, Cut)):
-        return Problem(
-            f"{wanted.name} could not be fetched from {hub}: {_reason(error)}",
-            f"run the same command again with a network (it goes on where it was), {by_hand}",
-        )
-    return error
+    return Problem(
+        f"{wanted.name} could not be fetched from {hub}: {_reason(error)}",
+        f"run the same command again with a network (it goes on where it was), {by_hand}",
+    )
 
 
 def _reason(error: Exception) -> str:

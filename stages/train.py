@@ -240,7 +240,7 @@ def _taken(going: Any, config: TrainConfig) -> Iterator[Any]:
 
     try:
         yield from going.steps()
-    except Exception as error:
+    except (MemoryError, RuntimeError) as error:  # torch's own is a RuntimeError
         if not memory.ran_out(error):
             raise
         raise Problem(

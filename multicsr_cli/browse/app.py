@@ -8,6 +8,7 @@ who reviews or writes a curate run opens it for that moment.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -754,7 +755,10 @@ class Browser(App[None]):
                 self.call_from_thread(self.came, text, found)
         except Problem as problem:
             self.call_from_thread(self.failed, problem)
-        except Exception:
+        except (
+            sqlite3.Error,
+            RuntimeError,
+        ):  # a search that is given up: its query is interrupted, or the app has gone
             if not worker.is_cancelled:
                 raise
 

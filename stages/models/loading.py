@@ -76,7 +76,7 @@ def moved(model: Module, where: torch.device | str, name: str) -> Module:
     """`model` on the device `where`. Raises Unusable if its weights do not fit there."""
     try:
         return nn.Module.to(model, where)
-    except Exception as error:
+    except (MemoryError, RuntimeError) as error:  # torch's own is a RuntimeError
         if not memory.ran_out(error):
             raise
         size = sum(weight.numel() * weight.element_size() for weight in model.parameters()) / 2**30
