@@ -37,6 +37,9 @@ def command(
         float | None,
         typer.Option(parser=options.number, metavar="F", help="The same for contradictions.", show_default="omega"),
     ] = None,
+    nu: Annotated[
+        float, typer.Option(parser=options.number, metavar="F", help="Weight of the instruction without any premise.")
+    ] = 0.0,
     column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of a CSV, TSV or JSONL file.")] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="Only the first N distinct premises.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Draws instructions, and tokens with --sample.")] = 0,
@@ -69,6 +72,7 @@ def command(
         prompts=prompts,
         omega=omega,
         omega_contradiction=omega_contradiction,
+        nu=nu,
         limit=limit,
         seed=seed,
         max_tokens=max_tokens,
@@ -120,6 +124,7 @@ def plan(
     prompts: str | None,
     omega: float,
     omega_contradiction: float | None,
+    nu: float = 0.0,
     limit: int | None,
     seed: int,
     max_tokens: int = MAX_TOKENS,
@@ -153,6 +158,7 @@ def plan(
         top_p=top_p,
         dtype=found.dtype,
         base_url=found.base_url,
+        nu=nu,
     )
     notes = notes_of(premises=source.shown, column=source.column if source.column_given else None, prompts=prompts)
     return Plan(config, chosen, found.load, found.device, notes)

@@ -11,6 +11,7 @@ TERMS = {
     "prompts": "the set of instructions I",
     "omega": "ω: how much of the opposite instruction's logits is taken away when x+ is written, l - ω·l̂ (eq. 1-2)",
     "omega_contradiction": "the same when x- is written",
+    "nu": "ν: how much of the same instruction's logits without any premise is taken away; not in the paper",
     "limit": "premises taken; - for all",
     "max_tokens": "tokens at which a hypothesis is cut off",
     "sample": "drawn from the softmax, or the likeliest token each time",

@@ -75,7 +75,8 @@ class GenConfig:
     """Stage 1. `premises` names a source in the store; fingerprints name the model's and the prompts' content.
 
     `base_url` is where a hosted LLM is asked, None for one on this machine: the same model name at another server may be
-    another model, so it changes the answer. A server gives no logits to subtract (MultiCSR, eq. 1): there omega is 0.
+    another model, so it changes the answer. A server gives no logits to subtract (MultiCSR, eq. 1): there omega and nu
+    are 0. A `nu` of 0 is kept as None: the same run as before there was one.
     """
 
     premises: str
@@ -93,6 +94,7 @@ class GenConfig:
     top_p: float | None
     dtype: str
     base_url: str | None = field(default=None, metadata=LATER)
+    nu: float | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         # The paper studies 0 to 0.5; -1 to 1 leaves room for its figure 5, beyond that the noise outweighs the LLM.
@@ -100,15 +102,17 @@ class GenConfig:
         object.__setattr__(
             self, "omega_contradiction", _number("--omega-contradiction", self.omega_contradiction, -1, 1)
         )
+        object.__setattr__(self, "nu", _number("--nu", self.nu or 0, -1, 1) or None)
         if self.limit is not None:
             _whole("--limit", self.limit, 1)
         _whole("--max-tokens", self.max_tokens, 1, LONGEST_HYPOTHESIS)
         _number_format(self.dtype, self.base_url)
-        for flag, value in (("--omega", self.omega), ("--omega-contradiction", self.omega_contradiction)):
+        contrasts = {"omega": self.omega, "omega-contradiction": self.omega_contradiction, "nu": self.nu}
+        for name, value in contrasts.items():
             if value and self.base_url is not None:
                 raise Problem(
-                    f"{flag} {value:g} needs next-token logits, which a hosted LLM does not give",
-                    "give --omega 0 (no contrast), or an LLM on this machine",
+                    f"--{name} {value:g} needs next-token logits, which a hosted LLM does not give",
+                    f"give --{name} 0 (no contrast), or an LLM on this machine",
                 )
         if self.sample:
             assert self.temperature is not None

@@ -2,6 +2,7 @@
 
 For each premise one entailment and one contradiction instruction are drawn; the LLM writes both hypotheses by contrastive
 decoding, each with the other's instruction as its noise (MultiCSR, eq. 1-2; the loop is `stages/models/decoding.py`).
+With nu, which is not in the paper, what the same instruction brings forth without any premise is taken away too.
 Every draft is stored: one that is empty, a refusal or without end keeps its raw text and the name of its problem.
 """
 
@@ -13,8 +14,8 @@ from functools import partial
 from stages import text
 from stages.batches import Batches
 from stages.config import GenConfig
-from stages.models.request import Draft, Line, Prompt, Sampling, Writer
-from stages.prompts import PromptSet
+from stages.models.request import Draft, Line, Noise, Prompt, Sampling, Writer
+from stages.prompts import NO_PREMISE, PromptSet
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from store import drafts, premises
 from store.database import Store
@@ -111,20 +112,26 @@ def read(draft: Draft, premise: Premise, role: Role, template: str, prompts: Pro
 def ask(
     part: Sequence[Premise], config: GenConfig, prompts: PromptSet, writer: Writer
 ) -> tuple[list[str], list[Prompt], list[Line]]:
-    """(template, prompt, line) of each hypothesis to be written: for each premise in the order of ROLES."""
-    omega = {"entailment": config.omega, "contradiction": config.omega_contradiction}
+    """(template, line) of each hypothesis to be written, for each premise in the order of ROLES, and the prompts of all."""
     templates: list[str] = []
-    asked: list[Prompt] = []
+    places: dict[Prompt, int] = {}  # each prompt once: without a premise it is the same for many
+
+    def place(template: str, premise: str) -> int:
+        return places.setdefault(fill(template, premise), len(places))
+
     lines: list[Line] = []
     for premise in part:
-        entailment = len(asked)  # its prompt's place; the contradiction's follows, and each is the other's noise
-        for role, own, noise in zip(ROLES, (entailment, entailment + 1), (entailment + 1, entailment), strict=True):
-            template = prompts.template(role).draw(config.seed, role, premise.text)
-            template = writer.wrap(template) if prompts.chat else template
-            templates.append(template)
-            asked.append(fill(template, premise.text))
-            lines.append(Line(own, noise, omega[role], f"{role}/{premise.text}"))
-    return templates, asked, lines
+        drawn = [prompts.template(role).draw(config.seed, role, premise.text) for role in ROLES]
+        entailment, contradiction = drawn = [writer.wrap(one) if prompts.chat else one for one in drawn]
+        templates += drawn
+        for role, own, opposite, omega in (
+            ("entailment", entailment, contradiction, config.omega),
+            ("contradiction", contradiction, entailment, config.omega_contradiction),
+        ):
+            noises = [Noise(place(opposite, premise.text), omega)] if omega else []
+            noises += [Noise(place(own, NO_PREMISE), config.nu)] if config.nu else []
+            lines.append(Line(place(own, premise.text), tuple(noises), f"{role}/{premise.text}"))
+    return templates, list(places), lines
 
 
 def fill(template: str, premise: str) -> Prompt:

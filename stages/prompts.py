@@ -29,6 +29,9 @@ BUNDLED = files("stages") / "bundled" / "prompts"
 BLANK_LINE = "\n\n"
 HOLE = r"\{premise\}|\{hypothesis\}"
 
+# What stands for the premise in a prompt that asks for a hypothesis of nothing in particular.
+NO_PREMISE = "..."
+
 
 @dataclass(frozen=True)
 class Template:

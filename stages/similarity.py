@@ -126,5 +126,5 @@ def questions(pairs: Sequence[Pair], prompts: PromptSet, reader: Reader) -> list
 
 
 def plain_lines(asked: Sequence[Prompt]) -> list[Line]:
-    """An answer to each prompt, without contrast."""
-    return [Line(own=place, noise=None, omega=0.0, key="") for place in range(len(asked))]
+    """An answer to each prompt, without noise."""
+    return [Line(own=place, noises=(), key="") for place in range(len(asked))]

@@ -9,7 +9,7 @@ import tiny
 
 from benchmarks import generation
 from stages.models.language import LanguageModel
-from stages.models.request import Line, Prompt
+from stages.models.request import Line, Noise, Prompt
 
 TOKENS = 10
 OMEGA = 0.3
@@ -39,7 +39,7 @@ def slowly(model: LanguageModel, own: str, noise: str, ends: frozenset[int]) -> 
 
 def ours(model: LanguageModel) -> Sequence[str]:
     prompts = [Prompt(text) for pair in zip(OWN, NOISE, strict=True) for text in pair]
-    lines = [Line(2 * place, 2 * place + 1, OMEGA, "") for place in range(len(OWN))]
+    lines = [Line(2 * place, (Noise(2 * place + 1, OMEGA),), "") for place in range(len(OWN))]
     drafts = model.write(prompts, lines, TOKENS, ends=lambda text: "\n" in text)
     return [draft.text.partition("\n")[0] for draft in drafts]
 

@@ -130,7 +130,14 @@ def test_speed_is_not_identity(copied: Piped, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("flag", "value"),
-    [("--omega", 0.31), ("--omega-contradiction", 0.1), ("--seed", 1), ("--limit", 9), ("--max-tokens", 11)],
+    [
+        ("--omega", 0.31),
+        ("--omega-contradiction", 0.1),
+        ("--nu", 0.2),
+        ("--seed", 1),
+        ("--limit", 9),
+        ("--max-tokens", 11),
+    ],
 )
 def test_every_setting_that_changes_the_answer_is_another_run_and_stands_in_its_config(
     copied: Piped, flag: str, value: float

@@ -303,6 +303,7 @@ HOSTED = ("--llm", "openai:m", "--base-url", "http://localhost:1")
     [
         ((*HOSTED,), "--omega 0.3 needs next-token logits"),
         ((*HOSTED, "--omega", 0, "--omega-contradiction", 0.1), "--omega-contradiction 0.1 needs"),
+        ((*HOSTED, "--omega", 0, "--nu", 0.2), "--nu 0.2 needs"),
         (("--llm", "openai:m", "--omega", 0), "needs --base-url"),
         (("--llm", "openai:", "--base-url", "http://localhost", "--omega", 0), "names no model"),
         (("--llm", "openai:m", "--base-url", "http://a:secret@b", "--omega", 0), "user name or password"),

@@ -69,7 +69,7 @@ def test_the_command_that_runs_prints_makes_that_run(copied: Piped, tmp_path: Pa
     table.write_text("words\tn\nA dog runs.\t1\nRain falls.\t2\n")
     gen, train = copied.commands["gen"], copied.commands["train"]
     for more in (
-        (*gen, "--omega", 0.123456789, "--omega-contradiction", -0.5),
+        (*gen, "--omega", 0.123456789, "--omega-contradiction", -0.5, "--nu", 0.25),
         (*gen, "--sample", "--temperature", 0.9, "--limit", 5),
         ("gen", "--premises", table, "--column", "words", *gen[3:]),
         ("score", copied.run("gen"), "--by", "prompt", "--dtype", "float32"),

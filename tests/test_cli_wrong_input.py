@@ -67,6 +67,7 @@ def test_a_premises_file_or_column_that_is_not_there(
 NUMBERS = [
     ("gen", "--omega", ("7", "-1.1", "nan", "inf", "abc", "")),
     ("gen", "--omega-contradiction", ("7", "nan")),
+    ("gen", "--nu", ("7", "-1.1", "nan", "abc")),
     ("gen", "--limit", ("0", "-3", str(2**64))),
     ("gen", "--max-tokens", ("0", str(10**15))),
     ("gen", "--dtype", ("float16", "")),

@@ -18,10 +18,10 @@ from rows import GEN, add_premises, content, drafted
 from stages import gen
 from stages.config import GenConfig
 from stages.models.language import LanguageModel
-from stages.prompts import PromptSet, Template
+from stages.prompts import NO_PREMISE, PromptSet, Template
 from store import drafts
 from store.database import Store
-from store.records import Problem, Run
+from store.records import ROLES, Premise, Problem, Run
 
 CONFIG = replace(GEN, max_tokens=12)
 
@@ -185,11 +185,13 @@ def slow(llm: LanguageModel, run: Run, prompts: dict[str, str], premise: str) ->
 
     raw = {}
     for role, noise in (("entailment", "contradiction"), ("contradiction", "entailment")):
-        omega = run.config["omega" if role == "entailment" else "omega_contradiction"]
+        omega, nu = run.config["omega" if role == "entailment" else "omega_contradiction"], run.config.get("nu", 0)
         own, other = (Prompt(prompts[one].replace("{premise}", premise)) for one in (role, noise))
+        without = Prompt(prompts[role].replace("{premise}", NO_PREMISE))
         tokens: list[int] = []
         while len(tokens) < run.config["max_tokens"]:
-            token = int((llm.alone(own, tokens) - omega * llm.alone(other, tokens)).argmax())
+            noises = omega * llm.alone(other, tokens) + nu * llm.alone(without, tokens)
+            token = int((llm.alone(own, tokens) - noises).argmax())
             if token in llm.eos:
                 break
             tokens.append(token)
@@ -199,11 +201,14 @@ def slow(llm: LanguageModel, run: Run, prompts: dict[str, str], premise: str) ->
     return raw
 
 
-@pytest.mark.parametrize(("omega", "omega_contradiction"), [(0.0, 0.0), (0.3, 0.3), (0.5, 0.1), (-0.3, 0.0)])
+@pytest.mark.parametrize(
+    ("omega", "omega_contradiction", "nu"),
+    [(0.0, 0.0, 0.0), (0.3, 0.3, 0.0), (0.5, 0.1, 0.0), (-0.3, 0.0, 0.0), (0.0, 0.0, 0.4), (0.3, 0.1, 0.2)],
+)
 def test_drafts_are_what_equations_1_and_2_write(
-    store: Store, model: LanguageModel, omega: float, omega_contradiction: float
+    store: Store, model: LanguageModel, omega: float, omega_contradiction: float, nu: float
 ) -> None:
-    config = replace(CONFIG, omega=omega, omega_contradiction=omega_contradiction)
+    config = replace(CONFIG, omega=omega, omega_contradiction=omega_contradiction, nu=nu)
     run = written(store, model, config, texts=PREMISES[:4])
     found = by_text(store, run)
     for premise in PREMISES[:4]:
@@ -220,6 +225,26 @@ def test_omega_contradiction_touches_contradictions_only(store: Store, llm: Lang
     changed = {key for key in same if same[key] != other[key]}
     assert changed
     assert {role for _, role in changed} == {"contradiction"}
+
+
+def test_nu_changes_both_roles_and_without_it_the_run_is_the_one_there_was_before(
+    store: Store, llm: LanguageModel
+) -> None:
+    plain, none = (written(store, llm, replace(CONFIG, nu=nu)) for nu in (None, 0.0))
+    assert plain == none
+    assert "nu" not in plain.config
+    before, after = by_text(store, plain), by_text(store, written(store, llm, replace(CONFIG, nu=0.4)))
+    assert {key[1] for key in before if before[key] != after[key]} == set(ROLES)
+
+
+def test_without_a_premise_a_prompt_is_asked_once_for_all(llm: LanguageModel) -> None:
+    premises = [Premise(place, text) for place, text in enumerate(PREMISES)]
+    _, plain, _ = gen.ask(premises, CONFIG, SET, llm)
+    templates, asked, lines = gen.ask(premises, replace(CONFIG, nu=0.2), SET, llm)
+    assert len(asked) == len(set(asked)) == len(plain) + len(set(templates))
+    for template, line in zip(templates, lines, strict=True):
+        assert asked[line.noises[-1].prompt].text == template.replace("{premise}", NO_PREMISE)
+        assert llm.split(asked[line.noises[-1].prompt])[0] == llm.split(asked[line.own])[0]  # its start is read already
 
 
 def test_sampling_depends_on_the_seed_and_not_on_the_batch(store: Store, llm: LanguageModel) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from stages.models import catalog, loading
 from stages.models.language import LanguageModel
-from stages.models.request import Draft, Line, Prompt, Sampling
+from stages.models.request import Draft, Line, Noise, Prompt, Sampling
 
 WRITE = "Write a sentence that {} be true if the sentence above is true.\nSentence: "
 OWN, OPPOSITE = WRITE.format("must"), WRITE.format("cannot")
@@ -35,7 +35,10 @@ def asked(premises: Sequence[str], omegas: tuple[float, float]) -> tuple[list[Pr
     for place, premise in enumerate(premises):
         prompts += [Prompt(f"{start}{premise}\nSo:", len(start)) for start in (OWN, OPPOSITE)]
         own, opposite = 2 * place, 2 * place + 1
-        lines += [Line(own, opposite, omegas[0], f"+/{premise}"), Line(opposite, own, omegas[1], f"-/{premise}")]
+        lines += [
+            Line(own, (Noise(opposite, omegas[0]),), f"+/{premise}"),
+            Line(opposite, (Noise(own, omegas[1]),), f"-/{premise}"),
+        ]
     return prompts, lines
 
 
@@ -48,9 +51,9 @@ def written(
 
 @torch.inference_mode()
 def slowly(llm: LanguageModel, prompts: Sequence[Prompt], line: Line, max_tokens: int) -> list[int]:
-    """argmax of l - omega * noise at every step, with no cache, no padding, no batch (eq. 1-2)."""
+    """argmax of l - sum_j w_j * l_j at every step, with no cache, no padding, no batch (eq. 1-2)."""
 
-    def logits(place: int | None) -> torch.Tensor:
+    def logits(place: int) -> torch.Tensor:
         prompt = llm.tokenizer(prompts[place].text, return_tensors="pt").input_ids
         if llm.model.config.is_encoder_decoder:
             start = llm.model.config.decoder_start_token_id
@@ -61,7 +64,10 @@ def slowly(llm: LanguageModel, prompts: Sequence[Prompt], line: Line, max_tokens
 
     tokens: list[int] = []
     while len(tokens) < max_tokens:
-        token = int((logits(line.own) - line.omega * logits(line.noise)).argmax())
+        scores = logits(line.own)
+        for noise in line.noises:
+            scores = scores - noise.weight * logits(noise.prompt)
+        token = int(scores.argmax())
         if token == llm.tokenizer.eos_token_id:
             break
         tokens.append(token)
@@ -78,6 +84,22 @@ def test_contrastive_decoding_equals_token_by_token_argmax(llm: LanguageModel, o
         assert draft == Draft(llm.tokenizer.decode(tokens, skip_special_tokens=True), len(tokens), len(tokens) < TOKENS)
 
 
+def test_several_weighted_noises_equal_token_by_token_argmax(llm: LanguageModel) -> None:
+    """Lines with none, one, two and three noises side by side, some of them of the same prompt, a few seats for all."""
+    texts = [Prompt(f"{start}{premise}\nSo:", len(start)) for premise in tiny.premises() for start in (OWN, OPPOSITE)]
+    nothing = len(texts)
+    texts.append(Prompt(f"{OWN}...\nSo:", len(OWN)))
+    lines = []
+    for own in range(0, nothing, 2):
+        noises = (Noise(own + 1, 0.3), Noise(nothing, 0.2), Noise(0, -0.1))
+        lines += [Line(own, noises[:count], f"{count}/{own}") for count in range(4)]
+    found = dict(pair for part in llm.writing(texts, lines, TOKENS, never, at_once=5) for pair in part)
+    for place, line in enumerate(lines):
+        tokens = slowly(llm, texts, line, TOKENS)
+        assert found[place].text == llm.tokenizer.decode(tokens, skip_special_tokens=True)
+    assert len({found[place].text for place in range(4)}) > 1  # each noise counts
+
+
 def test_the_noise_changes_what_is_written(llm: LanguageModel) -> None:
     """The tests of this file would be empty if omega made no difference here."""
     plain, contrasted = written(llm, tiny.premises(), (0.0, 0.0)), written(llm, tiny.premises(), (0.3, 0.3))
@@ -85,9 +107,9 @@ def test_the_noise_changes_what_is_written(llm: LanguageModel) -> None:
     assert len(set(contrasted.values())) == len(contrasted)
 
 
-@pytest.mark.parametrize("noise", [None, 1])
-def test_without_omega_it_is_the_greedy_decoding_of_transformers(llm: LanguageModel, noise: int | None) -> None:
-    """omega = 0 writes what generate(do_sample=False) writes, whether or not a noise prompt is named."""
+@pytest.mark.parametrize("noises", [(), (Noise(1, 0.0),)])
+def test_without_noise_it_is_the_greedy_decoding_of_transformers(llm: LanguageModel, noises: tuple[Noise, ...]) -> None:
+    """What generate(do_sample=False) writes, whether there is no noise or its weight is 0."""
     for premise in tiny.premises():
         inputs = llm.tokenizer(premise, return_tensors="pt")
         found = llm.model.generate(
@@ -95,7 +117,7 @@ def test_without_omega_it_is_the_greedy_decoding_of_transformers(llm: LanguageMo
         )
         new = found[0, 1:] if llm.encoder_decoder else found[0, inputs.input_ids.shape[1] :]
         prompts = [Prompt(premise), Prompt("Another one.")]
-        (draft,) = llm.write(prompts, [Line(0, noise, 0.0, "")], TOKENS, never)
+        (draft,) = llm.write(prompts, [Line(0, noises, "")], TOKENS, never)
         assert draft.text == llm.tokenizer.decode(new, skip_special_tokens=True)
 
 
@@ -135,7 +157,7 @@ def test_a_shared_prefix_hint_changes_nothing(llm: LanguageModel) -> None:
     """Right, too long, empty, or through the middle of a token: the hint is never more than a hint."""
     premise = "The children are building a castle."
     text = f"{OWN}{premise}\nSo:"
-    line = Line(0, 1, 0.3, "")
+    line = Line(0, (Noise(1, 0.3),), "")
     (expected,) = llm.write([Prompt(text), Prompt(OPPOSITE + premise)], [line], TOKENS, never)
     for shared in [*range(0, len(text), 5), len(OWN), len(text) - 1, len(text), len(text) + 9]:
         prompts = [Prompt(text, shared), Prompt(OPPOSITE + premise, shared)]
@@ -147,14 +169,14 @@ def test_a_hint_may_cut_a_token_in_half(llm: LanguageModel) -> None:
     text, cut = OWN + "Rain.", OWN.index("sentence") + 4
     split = llm.tokenizer(text[:cut], add_special_tokens=False).input_ids
     assert split != llm.tokenizer(text, add_special_tokens=False).input_ids[: len(split)]
-    line = Line(0, None, 0.0, "")
+    line = Line(0, (), "")
     assert llm.write([Prompt(text, cut)], [line], TOKENS, never) == llm.write([Prompt(text)], [line], TOKENS, never)
 
 
 def test_many_prefixes_in_one_batch_or_one_after_the_other_change_nothing(llm: LanguageModel) -> None:
     """Seventy prefixes of several lengths, some rows without one, at once or in batches and again: as each alone."""
     texts = [f"Sentence {i}: {'the same meaning ' * (i % 3)}\nSo:" for i in range(70)]
-    lines = [Line(i, None, 0.0, "") for i in range(len(texts))]
+    lines = [Line(i, (), "") for i in range(len(texts))]
     prompts = [Prompt(text, 0 if i % 7 == 0 else len(text) - 4) for i, text in enumerate(texts)]
     alone = [llm.write([Prompt(text)], lines[:1], 4, never)[0] for text in texts]
     assert llm.write(prompts, lines, 4, never) == alone
@@ -181,7 +203,7 @@ def test_ends_stops_a_line_at_the_first_text_it_accepts(llm: LanguageModel) -> N
 @pytest.mark.parametrize("room", [1, 2, 7])
 def test_a_line_out_of_room_has_not_ended(llm: LanguageModel, room: int) -> None:
     """max_tokens is what is written, and ended is False."""
-    lines = [Line(0, None, 0.0, "")]
+    lines = [Line(0, (), "")]
     assert [(draft.tokens, draft.ended) for draft in llm.write([Prompt("Rain.")], lines, room, never)] == [
         (room, False)
     ]
@@ -211,7 +233,7 @@ def test_sampled_drafts_follow_seed_and_key_only(llm: LanguageModel) -> None:
 
     def draw(seed: int, key: str) -> Draft:
         sampling = Sampling(seed, temperature=1.0, top_p=0.95)
-        return llm.write([Prompt("A man sings.")], [Line(0, None, 0.0, key)], TOKENS, never, sampling)[0]
+        return llm.write([Prompt("A man sings.")], [Line(0, (), key)], TOKENS, never, sampling)[0]
 
     first = draw(1, "a")
     torch.manual_seed(99)
@@ -222,7 +244,7 @@ def test_sampled_drafts_follow_seed_and_key_only(llm: LanguageModel) -> None:
 def test_every_step_draws_anew(llm: LanguageModel) -> None:
     """At a temperature that makes all tokens alike, the second token is not the first one again."""
     hot = Sampling(1, temperature=1e4, top_p=1.0)
-    lines = [Line(0, None, 0.0, str(key)) for key in range(20)]
+    lines = [Line(0, (), str(key)) for key in range(20)]
     one, two = (llm.write([Prompt("Rain.")], lines, room, never, hot) for room in (1, 2))
     assert sum(long.text == 2 * short.text for short, long in zip(one, two, strict=True)) <= 2
 

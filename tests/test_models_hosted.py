@@ -34,7 +34,7 @@ def model(chat: Chat, *, stop: tuple[str, ...] = ("\n",), **settings: Any) -> Ho
 
 def asked(count: int = COUNT) -> tuple[list[Prompt], list[Line]]:
     prompts = [Prompt(f"Say it: number {place}") for place in range(count)]
-    return prompts, [Line(place, None, 0.0, f"entailment/{place}") for place in range(count)]
+    return prompts, [Line(place, (), f"entailment/{place}") for place in range(count)]
 
 
 def never(written: str) -> bool:

@@ -14,7 +14,7 @@ from live import Live
 from stages.models import catalog, loading, memory
 from stages.models.language import LanguageModel
 from stages.models.problem import Unusable
-from stages.models.request import Line, Prompt
+from stages.models.request import Line, Noise, Prompt
 
 CPU = torch.device("cpu")
 WORDS = "The same meaning in other words, and nobody is waiting for it on the old wooden bench. " * 8
@@ -34,7 +34,7 @@ def asked(llm: LanguageModel, premises: int, shared: int, own: int, omega: float
     ids = llm.tokenizer(WORDS, add_special_tokens=False).input_ids
     head, tail = llm.tokenizer.decode(ids[:shared]), llm.tokenizer.decode(ids[:own])
     prompts = [Prompt(f"{head}{place % 10}{tail}", len(head)) for place in range(2 * premises)]
-    lines = [Line(place, place ^ 1, omega, "") for place in range(2 * premises)]
+    lines = [Line(place, (Noise(place ^ 1, omega),) if omega else (), "") for place in range(2 * premises)]
     return prompts, lines
 
 

@@ -16,7 +16,7 @@ from stages.models import catalog, loading
 from stages.models.cache import GrowingLayer
 from stages.models.decoding import best
 from stages.models.language import LanguageModel
-from stages.models.request import Draft, Line, Prompt, Sampling
+from stages.models.request import Draft, Line, Noise, Prompt, Sampling
 
 TOKENS = 9
 START = "Write a sentence.\nSentence: "
@@ -34,7 +34,7 @@ def asked(premises: Sequence[str]) -> tuple[list[Prompt], list[Line]]:
     for place, premise in enumerate(premises):
         prompts += [Prompt(f"{start}{premise}\nSo:", len(start)) for start in (START, f"Not: {START}")]
         own = 2 * place
-        lines += [Line(own, own + 1, 0.3, f"+/{premise}"), Line(own + 1, None, 0.0, f"-/{premise}")]
+        lines += [Line(own, (Noise(own + 1, 0.3),), f"+/{premise}"), Line(own + 1, (), f"-/{premise}")]
     return prompts, lines
 
 

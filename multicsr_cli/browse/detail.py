@@ -145,7 +145,8 @@ def omega(gen: Run) -> str:
     if "omega" not in gen.config:
         return "imported"
     both = [gen.config["omega"], gen.config["omega_contradiction"]]
-    return f"ω {number(both[0])}" if both[0] == both[1] else f"ω {number(both[0])} / {number(both[1])}"
+    nu = f"  ν {number(gen.config['nu'])}" if "nu" in gen.config else ""
+    return (f"ω {number(both[0])}" if both[0] == both[1] else f"ω {number(both[0])} / {number(both[1])}") + nu
 
 
 def _beside(one: Triplet, width: int) -> Table:

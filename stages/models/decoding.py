@@ -1,13 +1,14 @@
-"""Contrastive decoding (MultiCSR, eq. 1-2): the next token is chosen from softmax(l - omega * noise).
+"""Contrastive decoding (MultiCSR, eq. 1-2): the next token is chosen from softmax(l - sum_j w_j * l_j).
 
-Arrow: premise -> hypotheses; this is the inside of `gen`, and with omega = 0 it also writes the replies `score` asks for.
+Arrow: premise -> hypotheses; this is the inside of `gen`, and without noise it also writes the replies `score` asks for.
 
-One `Line` is one text being written. It owns a stream (its instruction, l) and may have a noise stream (the opposite
-instruction); both are fed the same token, so both always see the same prefix y_<t. The entailment and the
-contradiction of a premise are each other's noise: their two prompts are read once and serve all four streams.
+One `Line` is one text being written. It owns a stream (its instruction, l) and one for each of its noises (l_j, of weight
+w_j); all are fed the same token, so all always see the same prefix y_<t. In the paper there is one, the opposite
+instruction, with weight omega. The entailment and the contradiction of a premise are each other's noise: their two
+prompts are read once and serve all four streams.
 
     prompts      0 = "write an entailment of x"      1 = "write a contradiction of x"
-    lines        y+ : own 0, noise 1                 y- : own 1, noise 0
+    lines        y+ : own 0, noises (1, omega)       y- : own 1, noises (0, omega)
     streams      own(y+)  own(y-)  noise(y+)  noise(y-)          one row each, one forward pass a step
 
 A number of lines is written side by side, each at a desk; when some are done, the next ones sit down in their places while
@@ -61,8 +62,8 @@ def writing(
     """Write every line to its end: an end-of-text token, `ends(text)` true, or `max_tokens`.
 
     `at_once` lines are written side by side (None: all). Yields lines that are done, as (place in `lines`, draft), before
-    others begin. Greedy unless `sampling` is given. With omega = 0 (or no noise) a line is ordinary decoding; if no line has
-    more, each costs one stream.
+    others begin. Greedy unless `sampling` is given. A line without noise is ordinary decoding; each line costs as many
+    streams as the one with most noises.
     """
     if not lines:
         return
@@ -98,8 +99,8 @@ def writing(
 class _Desks:
     """The lines being written side by side: which line sits at which desk, what it wrote, and the rows of its streams.
 
-    Desk i has row i of the streams, and if any line is contrasted, row n + i for its noise (n desks). A line without noise
-    among such has a row that counts for nothing.
+    Desk i of n has row i of the streams, and row j * n + i for its j-th noise. A line with fewer noises than another has rows
+    that count for nothing.
     """
 
     def __init__(
@@ -115,12 +116,12 @@ class _Desks:
         self.lines = lines
         self.sampling = sampling
         self.size = size
-        self.contrasted = any(line.omega and line.noise is not None for line in lines)
+        self.layers = 1 + max(len(line.noises) for line in lines)  # own, and noises
         self.line: dict[int, int] = {}  # desk -> place in `lines`
         self.written: dict[int, list[int]] = {}  # desk -> tokens
         self.chosen = torch.zeros(size, dtype=torch.long)  # the newest token of each desk
-        self.omega = torch.zeros(size)
-        self.streams = llm.open(2 * size if self.contrasted else size)
+        self.weights = torch.zeros((self.layers - 1, size))
+        self.streams = llm.open(self.layers * size)
 
     @property
     def taken(self) -> list[int]:
@@ -137,16 +138,14 @@ class _Desks:
     def seat(self, places: Sequence[int]) -> None:
         """Let lines sit down at free desks: their prompts are read, each once."""
         if not self.line:
-            self.streams = self.llm.open(2 * self.size if self.contrasted else self.size)
+            self.streams = self.llm.open(self.layers * self.size)
         rows, wanted = list[int](), list[int]()
         for desk, place in zip(self.free, places, strict=False):
             line = self.lines[place]
             self.line[desk], self.written[desk] = place, []
-            rows.append(desk)
-            wanted.append(line.own)
-            if self.contrasted:
-                rows.append(self.size + desk)
-                wanted.append(line.own if line.noise is None else line.noise)
+            prompts = [line.own, *(noise.prompt for noise in line.noises)]
+            rows += range(desk, self.layers * self.size, self.size)
+            wanted += prompts + [line.own] * (self.layers - len(prompts))
         read = {prompt: order for order, prompt in enumerate(dict.fromkeys(wanted))}
         self.streams.start(rows, [self.prompts[prompt] for prompt in read], [read[prompt] for prompt in wanted])
         self._weigh()
@@ -160,7 +159,7 @@ class _Desks:
         kept = sorted(self.line)
         if not kept:
             return
-        self.streams.select(kept + [self.size + desk for desk in kept] if self.contrasted else kept)
+        self.streams.select([layer * self.size + desk for layer in range(self.layers) for desk in kept])
         self.line = {new: self.line[desk] for new, desk in enumerate(kept)}
         self.written = {new: self.written[desk] for new, desk in enumerate(kept)}
         self.chosen, self.size = self.chosen[kept], len(kept)
@@ -168,33 +167,33 @@ class _Desks:
 
     def step(self) -> None:
         """Feed each line's newest token to its streams."""
-        self.streams.step(self.chosen.repeat(2) if self.contrasted else self.chosen)
+        self.streams.step(self.chosen.repeat(self.layers))
 
     def choose(self) -> list[int]:
         """The next token of each taken desk, in the order of `taken`."""
         some = SCORED_AT_ONCE[self.llm.device.type]
-        logits, keys, settle = self.streams.logits, [""] * self.size, self._alone if self.llm.exact else None
+        own, *noises = self.streams.logits.unflatten(0, (self.layers, self.size))  # (n, V) each
+        keys, settle = [""] * self.size, self._alone if self.llm.exact else None
         for desk, place in self.line.items():
             keys[desk] = f"{self.lines[place].key}/{len(self.written[desk])}"
         found = []
         for start in range(0, self.size, some):
             part = slice(start, min(start + some, self.size))
-            scores = logits[part].float()
-            if self.contrasted:  # l - omega * noise in float32 (eq. 2)
-                noise = logits[self.size + part.start : self.size + part.stop].float()
-                scores = scores - self.omega[part, None] * noise
+            scores = own[part].float()
+            for noise, weights in zip(noises, self.weights, strict=True):  # l - w_j * l_j in float32 (eq. 2)
+                scores = scores - weights[part, None] * noise[part].float()
             found.append(choose(scores, self.sampling, keys[part], settle and _shifted(settle, start)))
         self.chosen = torch.cat(found).cpu()
         tokens = self.chosen.tolist()
         return [tokens[desk] for desk in self.line]
 
     def _weigh(self) -> None:
-        """The omega of each desk, where the scores are."""
-        weights = [0.0] * self.size
+        """The weight of each noise of each desk, where the scores are: (noises, n)."""
+        weights = torch.zeros((self.layers - 1, self.size))
         for desk, place in self.line.items():
-            line = self.lines[place]
-            weights[desk] = line.omega if line.noise is not None else 0.0
-        self.omega = torch.tensor(weights, device=self.llm.device)
+            for layer, noise in enumerate(self.lines[place].noises):
+                weights[layer, desk] = noise.weight
+        self.weights = weights.to(self.llm.device)
 
     def _alone(self, desk: int) -> Tensor | None:
         """The scores (V,) of a desk computed again, alone; None for a free desk."""
@@ -202,8 +201,8 @@ class _Desks:
             return None
         line, tokens = self.lines[self.line[desk]], self.written[desk]
         scores = self.llm.alone(self.prompts[line.own], tokens)
-        if line.omega and line.noise is not None:
-            scores = scores - line.omega * self.llm.alone(self.prompts[line.noise], tokens)
+        for noise in line.noises:
+            scores = scores - noise.weight * self.llm.alone(self.prompts[noise.prompt], tokens)
         return scores
 
 

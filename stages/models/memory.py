@@ -102,10 +102,10 @@ def writing(llm: LanguageModel, prompts: Sequence[Prompt], lines: Sequence[Line]
     read = [llm.ids(prompt.text) for prompt in prompts]
     shared = [llm.shared(prompt, ids) for prompt, ids in zip(prompts, read, strict=True)]
     own = max(len(ids) - head for ids, head in zip(read, shared, strict=True))
-    streams = len(lines) + sum(bool(line.omega) and line.noise is not None for line in lines)
+    streams = len(lines) * (1 + max(len(line.noises) for line in lines))
     cache = streams * cache_bytes(llm, own, room)
     reading = len(prompts) * activation_bytes(config, own, max(shared) + own, size)
-    # As the model gives them, and in float32: both sides and what they are contrasted to.
+    # As the model gives them, and in float32: both sides and what is taken away.
     logits = streams * config.vocab_size * (size + 3 * FLOAT32)
     states = streams * own * config.hidden_size * size if llm.encoder_decoder else 0
     return int(cache + reading + logits + states)

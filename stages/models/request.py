@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True)
@@ -15,13 +15,19 @@ class Prompt:
     shared: int = 0
 
 
+class Noise(NamedTuple):
+    """A prompt (its place in the list) whose logits are taken away `weight` times."""
+
+    prompt: int
+    weight: float
+
+
 @dataclass(frozen=True)
 class Line:
-    """One text to write: `own` and `noise` are places in the list of prompts, `key` names it for the random draws."""
+    """One text to write: `own` is the place of its prompt in the list, `key` names it for the random draws."""
 
     own: int
-    noise: int | None
-    omega: float
+    noises: tuple[Noise, ...]
     key: str
 
 
