@@ -27,7 +27,9 @@ class Query(NamedTuple):
 
 _RUN = "the run"
 _PREMISE = "the premise's id"
-_ROLE = "entailment or contradiction"
+_ROLE = "entailment or contradiction; rewrite-K in a run of pairs, K ten times the mask rate, or counted in a file"
+_PARTNER_ROLE = "rewrite-K as in `drafts`, or random-K for another premise drawn at random"
+_LABEL = "what cos(premise, partner) is trained towards, 0 to 1: 0.1 + 0.8 · score / 5, and 0 for a random partner"
 
 # The public face: names and columns that stay.
 VIEWS = {
@@ -44,6 +46,18 @@ VIEWS = {
             "b": "sim(x, x-), 0 to 5; null for a gen run",
         },
     ),
+    "sentence_pairs": Described(
+        "What `train --objective claif` reads of a curation of pairs: the kept ones",
+        {
+            "run": "the curate run",
+            "premise_id": _PREMISE,
+            "premise": "the sentence",
+            "partner": "its rewrite, or another premise",
+            "label": _LABEL,
+            "score": "sim(premise, partner), 0 to 5; null for a random partner",
+            "role": _PARTNER_ROLE,
+        },
+    ),
     "hypotheses": Described(
         "Every hypothesis with the prompt that it answers, in full",
         {
@@ -53,7 +67,7 @@ VIEWS = {
             "text": "the hypothesis, cleaned",
             "prompt": "what the LLM was asked; empty for imported triplets",
             "tokens": "how many tokens were written",
-            "problem": "why it cannot be used: empty, refusal, runaway or filtered; null if it can",
+            "problem": "why it cannot be used: empty, refusal, runaway, filtered or mask (one is left); null if it can",
             "raw": "what the LLM wrote, where cleaning changed it",
         },
     ),
@@ -183,8 +197,9 @@ TABLES = {
             "role": _ROLE,
             "text": "the hypothesis, cleaned",
             "raw": "what the LLM wrote, where cleaning changed it",
-            "problem": "why it cannot be used: empty, refusal, runaway or filtered",
+            "problem": "why it cannot be used: empty, refusal, runaway, filtered or mask (one is left)",
             "prompt": "the prompt's id",
+            "masked": "what stands in the prompt in the premise's place: the premise with words masked; null for itself",
             "tokens": "how many tokens were written",
         },
     ),
@@ -222,6 +237,18 @@ TABLES = {
     "repeats": Described(
         "Premises that a comparison of texts drops, for `decisions`",
         {"run": "the curate run", "premise": _PREMISE, "reason": "copy or duplicate"},
+    ),
+    "partners": Described(
+        "What became of each pair in each curation of pairs (CLAIF)",
+        {
+            "run": "the curate run",
+            "premise": _PREMISE,
+            "role": _PARTNER_ROLE,
+            "other": "the random partner's id; null for a rewrite",
+            "label": _LABEL + "; null where there is no score",
+            "verdict": "keep or drop",
+            "reason": "the first reason for which it was dropped; null if kept",
+        },
     ),
     "reviews": Described(
         "Every word of a person over a triplet, oldest first; `reviewed` has those in force",

@@ -44,3 +44,21 @@ def m003_judgements(db: Database) -> None:
 def m004_reviews(db: Database) -> None:
     for statement in schema.REVIEWS:
         db.execute(statement)
+
+
+@migrations()
+def m005_rewrites(db: Database) -> None:
+    # Triggers and indexes go with their table, and a view that reads a table which is gone for a moment would forbid to give
+    # another one its name.
+    kept = db.execute(
+        "SELECT type, name, sql FROM sqlite_master WHERE type = 'view'"
+        " OR (type IN ('index', 'trigger') AND tbl_name IN ('drafts', 'scores') AND sql NOTNULL) ORDER BY rowid"
+    ).fetchall()
+    for kind, name, _ in kept:
+        if kind == "view":
+            db.execute(f"DROP VIEW {name}")
+    for statement in schema.REWRITES:
+        db.execute(statement)
+    for _, name, sql in kept:
+        if name != "hypotheses":  # it has become another one
+            db.execute(sql)

@@ -24,7 +24,7 @@ APPLICATION_ID = 0x6D637372
 
 # The migrations there are, oldest first; store/migrations.py applies them. Known by name here, so that opening a store that
 # is up to date does not import sqlite-utils.
-MIGRATIONS = ("m001_store", "m002_decisions_are_a_view", "m003_judgements", "m004_reviews")
+MIGRATIONS = ("m001_store", "m002_decisions_are_a_view", "m003_judgements", "m004_reviews", "m005_rewrites")
 
 # Both scores of each premise side by side; a condition and a GROUP BY follow.
 PAIRED = """
@@ -410,6 +410,84 @@ REVIEWS = [
     SELECT overruled.run, iif(verdict = 'keep', 'kept', 'dropped'), 'review', count(*)
     FROM overruled JOIN runs ON runs.id = overruled.run WHERE runs.counts ->> 'funnel' NOTNULL
     GROUP BY overruled.run, verdict
+    """,
+]
+
+# CLAIF's road beside the triplets' one: a premise has rewrites in place of two hypotheses, and a pair is decided on at a
+# time. A CHECK cannot be altered, so both tables are built anew around theirs. A draft keeps its id, by which the full-text
+# index knows it. `masked` is what stands in the prompt in the premise's place: the premise with words masked.
+ROLE = "CHECK (role IN ('entailment', 'contradiction') OR role GLOB 'rewrite-[0-9]*')"
+REWRITES = [
+    f"""
+    CREATE TABLE new_drafts (
+        id INTEGER PRIMARY KEY,
+        run TEXT NOT NULL REFERENCES runs(id),
+        premise INTEGER NOT NULL REFERENCES premises(id),
+        role TEXT NOT NULL {ROLE},
+        text TEXT NOT NULL,
+        raw TEXT,
+        problem TEXT,
+        prompt INTEGER NOT NULL REFERENCES prompts(id),
+        masked TEXT,
+        tokens INTEGER NOT NULL,
+        UNIQUE (run, premise, role)
+    ) STRICT
+    """,
+    """
+    INSERT INTO new_drafts (id, run, premise, role, text, raw, problem, prompt, tokens)
+    SELECT id, run, premise, role, text, raw, problem, prompt, tokens FROM drafts ORDER BY id
+    """,
+    "DROP TABLE drafts",
+    "ALTER TABLE new_drafts RENAME TO drafts",
+    f"""
+    CREATE TABLE new_scores (
+        run TEXT NOT NULL REFERENCES runs(id),
+        premise INTEGER NOT NULL REFERENCES premises(id),
+        role TEXT NOT NULL {ROLE},
+        value REAL CHECK (value BETWEEN 0 AND 5),
+        reply TEXT NOT NULL,
+        PRIMARY KEY (run, premise, role)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    INSERT INTO new_scores (run, premise, role, value, reply)
+    SELECT run, premise, role, value, reply FROM scores ORDER BY run, premise, role
+    """,
+    "DROP TABLE scores",
+    "ALTER TABLE new_scores RENAME TO scores",
+    # A rewrite and its verdict, or another premise (`other`) that was drawn as a partner of nothing in common.
+    """
+    CREATE TABLE partners (
+        run TEXT NOT NULL REFERENCES runs(id),
+        premise INTEGER NOT NULL REFERENCES premises(id),
+        role TEXT NOT NULL CHECK (role GLOB 'rewrite-[0-9]*' OR role GLOB 'random-[0-9]*'),
+        other INTEGER REFERENCES premises(id) CHECK ((other NOTNULL) = (role GLOB 'random-*')),
+        label REAL CHECK (label BETWEEN 0 AND 1),
+        verdict TEXT NOT NULL CHECK (verdict IN ('keep', 'drop')),
+        reason TEXT CHECK ((verdict = 'keep') = (reason IS NULL)),
+        PRIMARY KEY (run, premise, role)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE VIEW hypotheses AS
+    SELECT drafts.run, drafts.premise, drafts.role, drafts.text,
+           replace(prompts.text, '{premise}', coalesce(drafts.masked, premises.text)) AS prompt,
+           drafts.tokens, drafts.problem, drafts.raw
+    FROM drafts JOIN premises ON premises.id = drafts.premise JOIN prompts ON prompts.id = drafts.prompt
+    """,
+    # What `train` reads where pairs were curated.
+    """
+    CREATE VIEW sentence_pairs AS
+    SELECT partners.run, partners.premise AS premise_id, premises.text AS premise,
+           coalesce(other.text, drafts.text) AS partner, partners.label, scores.value AS score, partners.role
+    FROM partners
+    JOIN runs AS curate ON curate.id = partners.run
+    JOIN runs AS score ON score.id = curate.parent
+    JOIN premises ON premises.id = partners.premise
+    LEFT JOIN premises AS other ON other.id = partners.other
+    LEFT JOIN drafts ON drafts.run = score.parent AND drafts.premise = partners.premise AND drafts.role = partners.role
+    LEFT JOIN scores ON scores.run = score.id AND scores.premise = partners.premise AND scores.role = partners.role
+    WHERE partners.verdict = 'keep'
     """,
 ]
 

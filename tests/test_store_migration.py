@@ -133,3 +133,27 @@ def test_an_upgraded_store_goes_on(old: Store) -> None:
         assert found == made
         assert len(list(training.triplets(old, run))) == run.counts["kept"] == sum(reason is None for reason, _ in made)
     assert [row.premise for row in browse.rows(old, browse.view(old, old.run("c0")), search="awake")] == ["She sleeps."]
+
+
+def test_rewrites_get_room_beside_what_is_there(old: Store) -> None:
+    """Rows, ids, the index of texts, indexes, triggers and views of the tables that are built anew stay; roles are more."""
+    asked = (
+        "SELECT id, run, premise, role, text, raw, problem, prompt, tokens FROM drafts ORDER BY id",
+        "SELECT * FROM scores ORDER BY run, premise, role",
+        "SELECT rowid FROM drafts_fts WHERE drafts_fts MATCH 'dog' ORDER BY rowid",
+        "SELECT * FROM hypotheses ORDER BY run, premise, role",
+        "SELECT type, name FROM sqlite_master WHERE name <> 'partners' AND name <> 'sentence_pairs' ORDER BY 1, 2",
+    )
+    migrations.migrations.apply(Database(old.connection), stop_before="m005_rewrites")
+    before = [old.rows(sql) for sql in asked]
+    assert all(before)
+    migrations.apply(old.connection)
+    assert [old.rows(sql) for sql in asked] == before
+    assert not old.rows("PRAGMA foreign_key_check")
+    old.connection.execute("INSERT INTO drafts_fts (drafts_fts) VALUES ('integrity-check')")
+    row = "INSERT INTO scores (run, premise, role, value, reply) VALUES (?, 1, ?, 1.0, '')"
+    for role in ("rewrite-0", "rewrite-8", "rewrite-12"):
+        old.connection.execute(row, ["s" * 12, role])
+    for role in ("rewrite", "rewrite-", "paraphrase", "random-0", ""):
+        with pytest.raises(IntegrityError):
+            old.connection.execute(row, ["s" * 12, role])
