@@ -144,7 +144,9 @@ def command(
     pooler: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="mean, cls, cls_before_pooler or first_last_mean.", show_default="the model's own"
+            metavar="NAME",
+            help="mean, cls, cls_before_pooler, first_last_mean or prompt.",
+            show_default="the model's own",
         ),
     ] = None,
     whiten: Annotated[

@@ -35,6 +35,8 @@ TERMS = {
     "mask_model": "the frozen encoder P that finds false negatives",
     "sigma": "σ: a negative at least this similar to the premise, by P, is masked (eq. 5)",
     "tau": "τ: temperature of the contrastive loss (eq. 6-7)",
+    "rank": "RankCSE: consistent rankings, and a teacher's, learned by listNet or listMLE",
+    "teacher": "the frozen encoder whose rankings are learned",
     "train_batch": "N: triplets a step, each with 2N - 1 negatives before masking",
     "epochs": "times each triplet is seen",
     "lr": "learning rate",

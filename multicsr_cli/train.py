@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,6 +75,14 @@ def command(
         float | None,
         typer.Option(parser=options.number, metavar="F", help="Temperature.", show_default=str(TAU)),
     ] = None,
+    rank: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Add RankCSE's terms: listnet or listmle.", show_default=False),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The frozen encoder that --rank learns from.", show_default="the mask model"),
+    ] = None,
     train_batch: Annotated[
         int | None,
         typer.Option(metavar="N", help="Triplets a step.", show_default="32 for an embedded base, else the paper's"),
@@ -95,7 +104,9 @@ def command(
     pooler: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="mean, cls, cls_before_pooler or first_last_mean.", show_default="the base's own"
+            metavar="NAME",
+            help="mean, cls, cls_before_pooler, first_last_mean or prompt.",
+            show_default="the base's own",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N")] = 0,
@@ -135,6 +146,8 @@ def command(
         mask_model=mask_model,
         sigma=sigma,
         tau=tau,
+        rank=rank,
+        teacher=teacher,
         train_batch=train_batch,
         epochs=epochs,
         lr=lr,
@@ -174,6 +187,8 @@ def make(
     mask_model: str | None = None,
     sigma: float | None = None,
     tau: float | None = None,
+    rank: str | None = None,
+    teacher: str | None = None,
     train_batch: int | None = None,
     epochs: int | None = None,
     lr: float | None = None,
@@ -194,7 +209,7 @@ def make(
     from stages.models import catalog, pooling
     from store import reviews
 
-    refuse_unread(objective, mask_model, sigma, tau, clhaif)  # before a model is looked for
+    refuse_unread(objective, mask_model, sigma, tau, clhaif, rank, teacher)  # before a model is looked for
 
     if not parent.finished:
         raise Problem(
@@ -213,16 +228,20 @@ def make(
         tau = TAU
     found = catalog.locate(base, "encoder")
     guide = None if mask_model in ("none", "self") else catalog.locate(mask_model, "encoder")
+    if rank is not None and teacher is None:
+        teacher = MASK_MODEL if mask_model == "none" else mask_model
+    taught_by = guide if teacher is None or teacher == mask_model else catalog.locate(teacher, "encoder")
     chosen_pooler = pooler or pooling.pooling_of(found)
     if objective == "simcse-unsup" and pooler is None and chosen_pooler == "cls":
         chosen_pooler = "cls_before_pooler"  # the MLP is trained, and dropped at test
     if chosen_pooler is None:
         raise Problem(
             f"{base} does not record how its tokens are pooled",
-            "say it with --pooler: mean, cls, cls_before_pooler or first_last_mean",
+            "say it with --pooler: mean, cls, cls_before_pooler, first_last_mean or prompt",
         )
-    if guide is not None and pooling.pooling_of(guide) is None:
-        raise Problem(f"{mask_model} does not record how its tokens are pooled", "give a mask model that does, or none")
+    for model in (guide, taught_by):
+        if model is not None and pooling.pooling_of(model) is None:
+            raise Problem(f"{model.name} does not record how its tokens are pooled", "give an encoder that does")
     longest = catalog.longest_input(found)
     if longest is not None and max_length > longest:
         raise Problem(f"--max-length {max_length} is more than {base} reads", f"give at most {longest}")
@@ -251,6 +270,9 @@ def make(
         reviews_digest=reviews.applied(store, parent),
         objective=objective,
         clhaif=clhaif,
+        rank=rank,
+        teacher=teacher,
+        teacher_fingerprint=taught_by.fingerprint if rank is not None and taught_by else None,
     )
     notes = notes_of(dev=dev, data=data)
     if mask_model == "self":
@@ -271,6 +293,9 @@ def make(
         )
         guide = catalog.locate(str(model_folder(store, taught)), "encoder")
         config = replace(config, mask_model_fingerprint=guide.fingerprint)
+        if teacher == "self":
+            taught_by = guide
+            config = replace(config, teacher_fingerprint=guide.fingerprint)
         notes["mask_run"] = taught.id
 
     def load_base() -> Any:
@@ -278,13 +303,14 @@ def make(
 
         return loading.trainable(found, where, chosen_pooler, seed, objective == "simcse-unsup")
 
-    def load_guide() -> Any:
+    def frozen(model: catalog.Located) -> Any:
         from stages.models import loading
 
-        assert guide is not None
-        return loading.encoder(guide, where)
+        return loading.encoder(model, where)
 
-    loaders = stage.Loaders(load_base, load_guide if guide else None)
+    loaders = stage.Loaders(
+        load_base, partial(frozen, guide) if guide else None, partial(frozen, taught_by) if rank and taught_by else None
+    )
     ticks = stage.run(store, config, parent, dev_task, loaders, batch, where, notes=notes)
     work = screen.drive(ticks, title or f"train seed {seed}", "steps", announce=title is None)
     return store.begin("train", stage.VERSION, config, parent.id), work

@@ -20,6 +20,18 @@ METHODS = {
     "claif": "CLAIF's loss",
 }
 
+# How a vector is read without sentence-transformers where that is not what everybody does.
+BY_HAND = (
+    "The tokenizer puts each sentence into a template, and its vector is the hidden state at the mask:",
+    "",
+    "```python",
+    "from transformers import AutoModel, AutoTokenizer",
+    'words, model = AutoTokenizer.from_pretrained("FOLDER"), AutoModel.from_pretrained("FOLDER")',
+    'read = words(["A sentence.", "Another one."], padding=True, truncation=True, return_tensors="pt")',
+    "vectors = model(**read).last_hidden_state[read.input_ids == words.mask_token_id]",
+    "```",
+)
+
 # Fields that only tell content apart; the card names what a reader can act on.
 UNSHOWN = ("fingerprint", "digest")
 
@@ -33,6 +45,8 @@ def model_card(
     """The card as Markdown with the front matter that model hubs read. `examples`: triplets, or premises alone."""
     config = run.config
     objective = config.get("objective")
+    ranked = f" and RankCSE's terms ({config['rank']}, teacher {config['teacher']})" if config.get("rank") else ""
+    method = METHODS[objective] + ranked
     read = "the premises of " if objective == "simcse-unsup" else ""
     dev = counts["dev"]
     lines = [
@@ -42,7 +56,7 @@ def model_card(
         "tags: [sentence-transformers, feature-extraction, multicsr]",
         "---",
         "",
-        f"# {config['base']} trained with {METHODS[objective]}",
+        f"# {config['base']} trained with {method}",
         "",
         f"Sentence encoder trained by `multicsr` (run `{run.id}`) on {read}{counts['triplets']:,} triplets that a language"
         " model wrote from unlabeled sentences.",
@@ -53,6 +67,7 @@ def model_card(
         "```",
         "",
         f"Pooling: `{config['pooler']}`, recorded in the folder. Similarity: cosine.",
+        *(BY_HAND if config["pooler"] == "prompt" else ()),
         "",
         "## Figures",
         "",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from stages.tasks.files import SPLITS
 from store.records import LATER, Problem
 
-POOLERS = ("cls", "cls_before_pooler", "mean", "first_last_mean")
+POOLERS = ("cls", "cls_before_pooler", "mean", "first_last_mean", "prompt")
 DTYPES = ("float32", "bfloat16")
 HOSTED_DTYPES = ("auto",)  # of a hosted LLM only its server knows the number format
 
@@ -21,6 +21,9 @@ MASKED = ("multicsr", "multicsr-released")
 SCORED = ("clhaif", "claif")
 OBJECTIVES = (*MASKED, "simcse", "simcse-unsup", *SCORED)
 CLHAIF = ("positive", "all")
+# Those that RankCSE's terms can be added to, and its two ways of ranking.
+RANKED = ("multicsr", "simcse", "simcse-unsup")
+RANKS = ("listnet", "listmle")
 
 # Tokens. A hypothesis is a sentence; the bound keeps a slip of the finger from asking for all memory.
 LONGEST_HYPOTHESIS = 1024
@@ -180,7 +183,13 @@ class CurateConfig:
 
 
 def refuse_unread(
-    objective: str, mask_model: str | None, sigma: float | None, tau: float | None, clhaif: str | None
+    objective: str,
+    mask_model: str | None,
+    sigma: float | None,
+    tau: float | None,
+    clhaif: str | None,
+    rank: str | None = None,
+    teacher: str | None = None,
 ) -> None:
     """A setting that the objective does not read may neither pass in silence nor make a second run of the same.
 
@@ -192,6 +201,7 @@ def refuse_unread(
         ("--sigma", sigma, MASKED),
         ("--tau", tau, tuple(name for name in OBJECTIVES if name != "claif")),
         ("--clhaif", clhaif, ("clhaif",)),
+        ("--rank", rank, RANKED),
     ]
     for flag, value, readers in settings:
         if value is not None and objective not in readers:
@@ -199,6 +209,12 @@ def refuse_unread(
                 f"{flag} {value} has no use with --objective {objective}",
                 f"leave it out, or train --objective {' or '.join(readers)}",
             )
+    if rank is not None:
+        _one_of("--rank", rank, RANKS)
+    elif teacher is not None:
+        raise Problem(
+            f"--teacher {teacher} has no use without --rank", "leave it out, or give --rank listnet or listmle"
+        )
 
 
 @dataclass(frozen=True)
@@ -225,10 +241,14 @@ class TrainConfig:
     reviews_digest: str | None = field(default=None, metadata=LATER)
     objective: str | None = field(default=None, metadata=LATER)
     clhaif: str | None = field(default=None, metadata=LATER)
+    rank: str | None = field(default=None, metadata=LATER)
+    teacher: str | None = field(default=None, metadata=LATER)
+    teacher_fingerprint: str | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         objective = self.objective or "multicsr"
-        refuse_unread(objective, self.mask_model, self.sigma, self.tau, self.clhaif)
+        refuse_unread(objective, self.mask_model, self.sigma, self.tau, self.clhaif, self.rank, self.teacher)
+        assert (self.rank is None) == (self.teacher is None)
         assert (self.tau is None) == (objective == "claif")
         object.__setattr__(self, "objective", None if objective == "multicsr" else objective)
         if objective == "clhaif":

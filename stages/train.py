@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -37,9 +37,6 @@ from store.database import Store
 from store.records import Problem, Run, Triplet
 from store.training import MetricRow, StepRow
 
-if TYPE_CHECKING:
-    from stages.models.fit import MaskVectors
-
 VERSION = 2
 
 # Seconds of training that a kill may cost.
@@ -52,6 +49,7 @@ class Loaders:
 
     base: Callable[[], Any]
     mask: Callable[[], Any] | None
+    teacher: Callable[[], Any] | None = None
 
 
 def run(
@@ -157,7 +155,14 @@ def _train(
 
     mask = None
     if loaders.mask is not None:
-        mask = yield from _mask_vectors(store, parent, count, config, loaders.mask, batches)
+        frozen = _Frozen("mask model", config.mask_model_fingerprint, loaders.mask, batches)
+        texts = (text for triplet in _triplets(store, parent, config) for text in triplet)
+        mask = fit.MaskVectors(*(yield from _vectors(store, texts, count, 3, frozen)))
+    teacher = None
+    if loaders.teacher is not None:
+        frozen = _Frozen("teacher", config.teacher_fingerprint, loaders.teacher, batches)
+        texts = (text for example in _examples(store, parent, config) for text in example)
+        teacher = yield from _vectors(store, texts, count, 1 if config.objective == "simcse-unsup" else 3, frozen)
     recipe = fit.Recipe(
         config.tau,
         config.sigma,
@@ -169,11 +174,13 @@ def _train(
         config.dtype,
         config.objective or "multicsr",
         config.clhaif,
+        config.rank,
     )
     total = fit.steps_in(count, config.train_batch, config.epochs)
     yield Tick(0, total, "loading the encoder")
     encoder = loaders.base()
-    going = fit.Training(encoder, _examples(store, parent, config), mask, recipe, _labels(store, parent, config))
+    labels = _labels(store, parent, config)
+    going = fit.Training(encoder, _examples(store, parent, config), mask, recipe, labels, teacher)
     best: dict[str, Any] = {}
     resume = training.checkpoint(store, run, "resume")
     if resume is not None:
@@ -256,29 +263,37 @@ def _best_before(store: Store, run: Run, dev: sts.Task, step: int) -> float:
     return max(before, default=-np.inf)
 
 
-def _mask_vectors(
-    store: Store, parent: Run, count: int, config: TrainConfig, load: Callable[[], Any], batches: Batches
-) -> Generator[Tick, None, MaskVectors]:
-    """The mask model's vectors of all `count` triplets; it is loaded only if one is not in the cache.
+@dataclass(frozen=True)
+class _Frozen:
+    """A model whose vectors a training reads: called `name` on screen, loaded only if one of them is not in the cache."""
+
+    name: str
+    fingerprint: str | None
+    load: Callable[[], Any]
+    batches: Batches
+
+
+def _vectors(
+    store: Store, texts: Iterator[str], count: int, width: int, frozen: _Frozen
+) -> Generator[Tick, None, list[np.ndarray]]:
+    """The vectors of `count` examples of `width` texts each, scaled to length 1: (count, d) for each place in an example.
 
     They are too many for memory, so they lie in a file that batches read their rows from. It has no name and goes with
     the process, however that ends; a training that is resumed writes it again from the cache.
     """
     from stages.models.encoder import normalised
-    from stages.models.fit import MaskVectors
 
-    assert config.mask_model_fingerprint is not None
-    texts = (text for triplet in _triplets(store, parent, config) for text in triplet)
-    done, total = 0, 3 * count
-    yield Tick(done, total, "mask model")
+    assert frozen.fingerprint is not None
+    done, total = 0, width * count
+    yield Tick(done, total, frozen.name)
     with TemporaryFile(dir=store.files) as file:
-        for rows in Vectors(store, config.mask_model_fingerprint, load, batches).windows(texts):
+        for rows in Vectors(store, frozen.fingerprint, frozen.load, frozen.batches).windows(texts):
             file.write(normalised(rows).tobytes())
             done += len(rows)
-            yield Tick(done, total, "mask model", warning=batches.warning())
+            yield Tick(done, total, frozen.name, warning=frozen.batches.warning())
         file.flush()
-        every = np.memmap(file, dtype=np.float32, mode="r").reshape(count, 3, -1)
-    return MaskVectors(every[:, 0], every[:, 1], every[:, 2])
+        every = np.memmap(file, dtype=np.float32, mode="r").reshape(count, width, -1)
+    return [every[:, place] for place in range(width)]
 
 
 def _fields(step: Any) -> tuple[int, int, float, float, float]:

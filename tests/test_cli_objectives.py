@@ -22,6 +22,8 @@ OBJECTIVES = [
     ("--objective", "clhaif"),
     ("--objective", "clhaif", "--clhaif", "all"),
     ("--objective", "claif"),
+    ("--objective", "simcse", "--rank", "listnet", "--teacher", "minilm-l4"),
+    ("--objective", "simcse-unsup", "--rank", "listmle", "--teacher", "minilm-l4"),
 ]
 
 
@@ -108,6 +110,10 @@ def test_settings_that_an_objective_does_not_read(refuse: Callable[..., Ended], 
     refuse(*train, "--objective", "claif", "--tau", 0.05, says="--tau 0.05 has no use")
     refuse(*train, "--objective", "clhaif", "--clhaif", "some", says="--clhaif 'some' is not known")
     refuse(*train, "--clhaif", "all", says="--clhaif all has no use with --objective multicsr")
+    refuse(*train, "--rank", "listwise", says="--rank 'listwise' is not known")
+    refuse(*train, "--teacher", "minilm", says="--teacher minilm has no use without --rank")
+    refuse(*train, "--rank", "listnet", "--teacher", "nosuch", says="nosuch")
+    refuse(*train, "--objective", "claif", "--rank", "listnet", says="--rank listnet has no use")
     refuse(*train, "--objective", "infonce", says="--objective 'infonce' is not known")
     refuse(*train, "--mask-model", "self", "--lr", 3, says="--lr 3 is out of range")  # before anything is trained
 

@@ -21,6 +21,7 @@ from stages.models.encoder import Encoder
 from stages.models.problem import Unusable
 
 CPU = torch.device("cpu")
+LONGEST = 40  # tokens; some of the premises are longer, with a template around them most
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def trained(bert: Path, pooler: str) -> Encoder:
     generator = torch.Generator().manual_seed(6)
     for weight in found.parameters():
         weight.data += 0.1 * torch.randn(weight.shape, generator=generator)
-    found.max_length = 20
+    found.max_length = LONGEST
     return found
 
 
@@ -63,12 +64,13 @@ def test_transformers_gives_our_vectors(saved: tuple[Encoder, Path]) -> None:
     encoder, folder = saved
     model, words = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
     for text, expected in zip(tiny.premises(), encoder.encode(tiny.premises()), strict=True):
-        read = words(text, truncation=True, max_length=20, return_tensors="pt")
+        read = words(text, truncation=True, max_length=LONGEST, return_tensors="pt")
         out = model(**read, output_hidden_states=True)
         by_hand = {
             "mean": out.last_hidden_state[0].mean(0),
             "cls": out.pooler_output[0],
             "cls_before_pooler": out.last_hidden_state[0, 0],
+            "prompt": out.last_hidden_state[0, read.input_ids[0] == words.mask_token_id].sum(0),  # one, or none
             "first_last_mean": ((out.hidden_states[1] + out.hidden_states[-1]) / 2)[0].mean(0),
         }
         np.testing.assert_allclose(by_hand[encoder.pooler].numpy(), expected, atol=1e-5)
@@ -79,7 +81,7 @@ def test_a_checkpoint_loads_as_what_was_saved(saved: tuple[Encoder, Path]) -> No
     encoder, folder = saved
     found = catalog.locate(str(folder), "encoder")
     again = loading.encoder(found, CPU)
-    assert (pooling.pooling_of(found), again.pooler, again.max_length) == (encoder.pooler, encoder.pooler, 20)
+    assert (pooling.pooling_of(found), again.pooler, again.max_length) == (encoder.pooler, encoder.pooler, LONGEST)
     assert np.array_equal(again.encode(tiny.premises()), encoder.encode(tiny.premises()))
     assert (folder / "README.md").read_text() == "# a card\n"
 

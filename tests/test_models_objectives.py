@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,33 @@ def claif(batch: Batch, h: Tensor) -> Tensor:
     return torch.stack(pairs).mean()
 
 
+def shares(logits: Sequence[Tensor]) -> list[Tensor]:
+    return [log_p(logits, column).exp() for column in range(len(logits))]
+
+
+def ranked(batch: Batch, h: Tensor, by: str) -> Tensor:
+    """RankCSE's two terms, the list of a premise its columns without its own x+; the teacher is p."""
+    consistency, distillation = [], []
+    for i in range(batch.n):
+        forth = shares(columns(batch, h, i)[: batch.n])
+        back = shares([cosine(h[batch.n + i], h[k]) / batch.tau for k in range(batch.n)])
+        for p, q in zip(forth, back, strict=True):
+            r = (p + q) / 2
+            consistency.append((p * (p / r).log() + q * (q / r).log()) / 2)
+        others = [c for c in range(2 * batch.n) if c != i]
+        student = [cosine(h[i], h[batch.n + c]) / 0.05 for c in others]
+        taught = [cosine(batch.p[i].double(), batch.p[batch.n + c].double()) for c in others]
+        if by == "listnet":
+            target = shares([value / 0.025 for value in taught])
+            distillation += [-target[c] * log_p(student, c) for c in range(len(others))]
+        else:
+            left = sorted(range(len(others)), key=lambda c: -float(taught[c]))
+            while left:
+                distillation.append(-log_p([student[c] for c in left], 0) / len(others))
+                left = left[1:]
+    return (torch.stack(consistency).sum() + torch.stack(distillation).sum()) / batch.n
+
+
 def apart(batch: Batch, h: Tensor) -> tuple[Tensor, Tensor]:
     return h[: batch.n], h[batch.n :]
 
@@ -134,6 +162,13 @@ def apart(batch: Batch, h: Tensor) -> tuple[Tensor, Tensor]:
 def fast_released(batch: Batch, h: Tensor) -> Tensor:
     masked = loss.released_mask(*apart(batch, batch.p), batch.sigma)
     return loss.released_loss(*apart(batch, h), masked, batch.tau)
+
+
+def fast_ranked(batch: Batch, h: Tensor, by: str) -> Tensor:
+    x, hypotheses = apart(batch, h)
+    teacher = batch.p[: batch.n] @ batch.p[batch.n :].T
+    plain = loss.masked_contrastive_loss(x, hypotheses, None, batch.tau)
+    return plain + loss.ranking_loss(x, hypotheses, teacher, batch.tau, by)
 
 
 Loss = Callable[[Batch, Tensor], Tensor]
@@ -153,6 +188,10 @@ LOSSES: dict[str, tuple[Loss, Loss]] = {
         lambda b, h: clhaif(b, h, others=True),
     ),
     "claif": (lambda b, h: loss.similarity_loss(*apart(b, h), b.labels.T.flatten()), claif),
+    **{
+        f"simcse {by}": (partial(fast_ranked, by=by), lambda b, h, by=by: simcse(b, h) + ranked(b, h, by))
+        for by in ("listnet", "listmle")
+    },
 }
 
 
@@ -227,15 +266,24 @@ def test_a_score_of_one_is_supervised_simcse(batch: Batch) -> None:
 TEXTS = tiny.CORPUS
 TRIPLETS = [(TEXTS[i], TEXTS[i + 11], TEXTS[i + 6]) for i in range(10)]
 LABELS = np.array([[(i % 5) / 4, (i % 3) / 4] for i in range(10)], dtype=np.float32)
-OBJECTIVES = ("multicsr", *LOSSES)
+OBJECTIVES = ("multicsr", *LOSSES, "multicsr listnet", "simcse-unsup listmle")
 
 
 def recipe(name: str, **values: Any) -> Recipe:
     objective, _, variant = name.partition(" ")
+    rank = variant if variant.startswith("list") else None
     sigma = 0.9 if objective.startswith("multicsr") else None
     settings: dict[str, Any] = {"train_batch": 4, "epochs": 2, "lr": 1e-3, "max_length": 24, "seed": 3, **values}
     tau = None if objective == "claif" else 0.05
-    return Recipe(tau=tau, sigma=sigma, dtype="float32", objective=objective, clhaif=variant or None, **settings)
+    return Recipe(
+        tau=tau,
+        sigma=sigma,
+        dtype="float32",
+        objective=objective,
+        clhaif=None if rank else variant or None,
+        rank=rank,
+        **settings,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -247,14 +295,20 @@ def base(bert: Path, pooler: str = "mean", mlp_in_training: bool = False) -> Enc
     return loading.trainable(catalog.locate(str(bert), "encoder"), CPU, pooler, 3, mlp_in_training)
 
 
+def taught(bert: Path) -> Encoder:
+    return loading.encoder(catalog.locate(str(bert), "encoder"), CPU, "mean")
+
+
 def training(bert: Path, name: str, encoder: Encoder, **values: Any) -> Training:
     mask = None
     if name.startswith("multicsr"):
-        frozen = loading.encoder(catalog.locate(str(bert), "encoder"), CPU, "mean")
-        mask = MaskVectors(*(normalised(frozen.encode(column)) for column in zip(*TRIPLETS, strict=True)))
+        mask = MaskVectors(*(normalised(taught(bert).encode(column)) for column in zip(*TRIPLETS, strict=True)))
     labels = LABELS if name.startswith("cl") else None
-    examples: list[tuple[str, ...]] = [(x,) for x, _, _ in TRIPLETS] if name == "simcse-unsup" else list(TRIPLETS)
-    return Training(encoder, examples, mask, recipe(name, **values), labels)
+    examples: list[tuple[str, ...]] = [(x,) for x, _, _ in TRIPLETS] if "unsup" in name else list(TRIPLETS)
+    teacher = None
+    if " list" in name:
+        teacher = [normalised(taught(bert).encode(column)) for column in zip(*examples, strict=True)]
+    return Training(encoder, examples, mask, recipe(name, **values), labels, teacher)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -269,7 +323,8 @@ def test_the_loss_of_a_step_is_that_of_its_examples(bert: Path, name: str) -> No
     if name == "simcse-unsup":
         sides = [sides[0], sides[0], sides[0]]
     h = torch.from_numpy(np.concatenate(sides)).double()
-    p = h if going.mask is None else torch.from_numpy(np.concatenate(list(vars(going.mask).values())))
+    frozen = going.teacher if going.mask is None else list(vars(going.mask).values())
+    p = h if frozen is None else torch.from_numpy(np.concatenate(frozen))
     batch = Batch(h, p, torch.from_numpy(LABELS), 0.05, 0.9)
     step = next(going.steps())
     assert step.loss == pytest.approx(LOSSES[name][1](batch, h).item(), abs=1e-4)

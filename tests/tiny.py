@@ -25,6 +25,7 @@ from transformers import (
 )
 
 PAD, EOS, UNK, BOS, CLS, SEP = SPECIAL = ("<pad>", "</s>", "<unk>", "<s>", "[CLS]", "[SEP]")
+MASK = "[MASK]"  # of the encoders only, behind the vocabulary that all share
 VOCABULARY = 420
 WIDTH = 32
 
@@ -189,7 +190,7 @@ def save_tiny_llama(folder: Path) -> Path:
 
 def save_tiny_bert(folder: Path) -> Path:
     """A three-layer BERT encoder of width 32 with a pooler; a text stands between `[CLS]` and `[SEP]`."""
-    words = tokenizer(f"{CLS} $A {SEP}", cls_token=CLS, sep_token=SEP, model_max_length=64)
+    words = tokenizer(f"{CLS} $A {SEP}", cls_token=CLS, sep_token=SEP, mask_token=MASK, model_max_length=64)
     config = BertConfig(
         vocab_size=len(words),
         hidden_size=WIDTH,

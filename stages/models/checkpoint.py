@@ -64,6 +64,9 @@ def _pooling(encoder: Encoder, target: Path) -> list[tuple[str, str]]:
             {"word_embedding_dimension": width, "layer_start": 0, "num_hidden_layers": layers},
         )
         save_file({"layer_weights": weights}, part / "model.safetensors")
+    if encoder.template is not None:
+        modules.append(("1_WordWeights", "WordWeights"))
+        _only_the_mask(encoder, _part(target, modules[-1][0]))
     modules.append((f"{len(modules) + 1}_Pooling", "Pooling"))
     _json(
         _part(target, modules[-1][0]) / "config.json",
@@ -93,6 +96,16 @@ def _pooling(encoder: Encoder, target: Path) -> list[tuple[str, str]]:
             part / "model.safetensors",
         )
     return modules
+
+
+def _only_the_mask(encoder: Encoder, part: Path) -> None:
+    """Weights of words under which the mean over a text's tokens is the hidden state at its mask."""
+    mask = encoder.tokenizer.mask_token
+    words = encoder.tokenizer.convert_ids_to_tokens(range(encoder.words.num_embeddings))
+    config = {"vocab": words, "word_weights": {mask: 1.0}, "unknown_word_weight": 0.0}
+    _json(part / "config.json", config)
+    weights = torch.tensor([[float(word == mask)] for word in words])
+    save_file({"emb_layer.weight": weights}, part / "model.safetensors")
 
 
 def _into_pooler(encoder: Encoder) -> None:

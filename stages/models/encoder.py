@@ -9,6 +9,7 @@ Poolers (h: hidden states of one text, T tokens):
     cls_before_pooler    h_[CLS] of the last layer as it is
     first_last_mean      mean over tokens of (first layer + last layer) / 2; the first layer is the first transformer
                          block's output, not the embeddings (the reading that gives BERT-base its published 56.70)
+    prompt               h_[MASK] of the last layer, in a template around the text (`stages/models/template.py`)
 """
 
 from __future__ import annotations
@@ -23,17 +24,25 @@ from torch.nn import functional
 
 from stages.models import dropout, memory
 from stages.models.packed import Packed, first_position
+from stages.models.template import Template
 
 
 class Encoder(nn.Module):
     """A transformers encoder with its tokenizer and pooler.
 
-    `max_length` is the number of tokens a text is cut to; `mlp` is the trained layer over [CLS], else None. The `cls`
-    pooler keeps it; with `cls_before_pooler` it is there in training mode only (unsupervised SimCSE).
+    `max_length` is the number of tokens a text is cut to; `mlp` is the trained layer over the vector, else None. The `cls`
+    pooler keeps it; with `cls_before_pooler` and `prompt` it is there in training mode only (unsupervised SimCSE).
+    `template`: what the tokenizer puts around each text, for the `prompt` pooler only.
     """
 
     def __init__(
-        self, backbone: Any, tokenizer: Any, pooler: str, max_length: int, mlp: nn.Linear | None = None
+        self,
+        backbone: Any,
+        tokenizer: Any,
+        pooler: str,
+        max_length: int,
+        mlp: nn.Linear | None = None,
+        template: Template | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -41,6 +50,7 @@ class Encoder(nn.Module):
         self.pooler = pooler
         self.max_length = max_length
         self.mlp = mlp
+        self.template = template
         self.first_position = first_position(backbone)
         dropout.install(backbone)
 
@@ -66,21 +76,45 @@ class Encoder(nn.Module):
         table: nn.Embedding = self.backbone.get_input_embeddings()
         return table
 
-    def forward(self, rows: Sequence[Sequence[int]], words: Tensor | None = None) -> Tensor:
+    def forward(
+        self, rows: Sequence[Sequence[int]], words: Tensor | None = None, starts: Sequence[int] | None = None
+    ) -> Tensor:
         """Rows of token ids -> vectors (len(rows), width).
 
         `words` (V, width): word vectors to look the ids up in, instead of the backbone's own; only where it packs.
+        `starts` (len(rows),): the tokens of the template before each sentence, whose vectors are to be denoised.
         """
         if self.first_position is None:
             ids, mask = self._padded(rows)
             return self._pooled(self._hidden(input_ids=ids, attention_mask=mask), mask)
-        packed = Packed(rows, self.device)
+        vectors = self._packed(Packed(rows, self.device), words)
+        if starts is not None:
+            vectors = vectors - self._of_templates(rows, starts, words)
+        if self.pooler == "prompt" and self.mlp is not None and self.training:
+            vectors = torch.tanh(self.mlp(vectors))
+        return vectors
+
+    def _packed(self, packed: Packed, words: Tensor | None) -> Tensor:
+        """The vectors of packed texts, in the order of their rows."""
         hidden = self._hidden(
             inputs_embeds=functional.embedding(packed.ids, self.words.weight if words is None else words)[None],
             position_ids=packed.positions[None] + self.first_position,
             packed=packed,
         )  # (1, T, width)
         return torch.cat([self._pooled(run) for run in packed.apart(hidden[0], 0)])[packed.place]
+
+    def _of_templates(self, rows: Sequence[Sequence[int]], starts: Sequence[int], words: Tensor | None) -> Tensor:
+        """The vector (len(rows), width) of each row's template without its sentence, at the positions it has around it.
+
+        Rows of the same template and length share one, as in the published code: one draw of dropout a step.
+        """
+        assert self.template is not None
+        after = len(self.template.after)
+        around = [(start, len(row), (*row[:start], *row[-after:])) for row, start in zip(rows, starts, strict=True)]
+        place = {one: number for number, one in enumerate(dict.fromkeys(around))}
+        positions = [[*range(start), *range(length - after, length)] for start, length, _ in place]
+        vectors = self._packed(Packed([ids for _, _, ids in place], self.device, positions), words)
+        return vectors[torch.tensor([place[one] for one in around], device=self.device)]
 
     def _hidden(self, **batch: Any) -> Tensor:
         """The hidden states (B, T, width) that are pooled."""
@@ -95,6 +129,8 @@ class Encoder(nn.Module):
             first = hidden[:, 0]
             mlp = self.mlp if self.training else self.kept_mlp
             return first if mlp is None else torch.tanh(mlp(first))
+        if self.template is not None:
+            return hidden[:, self.template.mask]
         if mask is None:
             return hidden.mean(1)
         weight = mask[:, :, None].to(hidden.dtype)
@@ -102,10 +138,11 @@ class Encoder(nn.Module):
         return pooled
 
     def ids(self, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:
-        """Token ids of each text with special tokens, cut to `max_length`."""
-        found: list[list[int]] = self.tokenizer(
-            list(texts), truncation=True, max_length=max_length or self.max_length
-        ).input_ids
+        """Token ids of each text with special tokens, cut to `max_length`; words of a template come on top of these."""
+        longest = max_length or self.max_length
+        if max_length is not None and self.template is not None:
+            longest = min(max_length + len(self.template.before) + len(self.template.after) - 2, self.max_length)
+        found: list[list[int]] = self.tokenizer(list(texts), truncation=True, max_length=longest).input_ids
         return found
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:

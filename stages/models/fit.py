@@ -1,7 +1,7 @@
 """Training, without store or clock: triplets in, steps out. Arrow: triplet -> checkpoint; this is the inside of `train`.
 
 The objectives differ in their loss (`stages/models/loss.py`) and in what a loss reads beside the vectors: a mask, labels,
-or nothing. Unsupervised SimCSE reads sentences instead of triplets, and each twice.
+or nothing. Unsupervised SimCSE reads sentences instead of triplets, and each twice; in a template, in two of them.
 
 Nothing depends on when it happens: the order of triplets comes from (seed, epoch), dropout from (seed, step), the
 learning rate from the step. So weights, optimiser and step number are all there is to save, and a training that was
@@ -27,6 +27,7 @@ from stages.models.encoder import Encoder
 from stages.models.loss import (
     false_negatives,
     masked_contrastive_loss,
+    ranking_loss,
     released_loss,
     released_mask,
     scored_contrastive_loss,
@@ -44,7 +45,8 @@ TOKENISED_AT_ONCE = 1024
 @dataclass(frozen=True)
 class Recipe:
     """What training needs to know. `dtype` bfloat16 computes the encoder's matrix products in it; weights and loss stay
-    float32. `tau` is None for `claif`, `clhaif` (positive or all) for every other objective than that."""
+    float32. `tau` is None for `claif`, `clhaif` (positive or all) for every other objective than that. `rank` (listnet or
+    listmle) adds RankCSE's terms, else None."""
 
     tau: float | None
     sigma: float | None
@@ -56,6 +58,7 @@ class Recipe:
     dtype: str
     objective: str = "multicsr"
     clhaif: str | None = None
+    rank: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class Training:
 
     `examples` are read once: triplets (x, x+, x-), or sentences (x,) for `simcse-unsup`. Kept are their token ids and a
     digest of each premise, not the texts. `labels` (n, 2): the AI's similarities of (x, x+) and (x, x-), in [0, 1].
+    `teacher`: the vectors that `rank` learns from, one (n, w) for each text of an example, scaled to length 1.
     """
 
     def __init__(
@@ -98,11 +102,14 @@ class Training:
         mask: MaskVectors | None,
         recipe: Recipe,
         labels: np.ndarray | None = None,
+        teacher: Sequence[np.ndarray] | None = None,
     ) -> None:
         self.encoder = encoder
         self.recipe = recipe
         self.mask = mask
         self.labels = labels
+        assert (teacher is None) == (recipe.rank is None)
+        self.teacher = teacher
         self.step = 0
         width = 1 if recipe.objective == "simcse-unsup" else 3
         self.rows = [TokenRows() for _ in range(width)]  # a column each of x, x+, x-, all of n rows
@@ -123,6 +130,10 @@ class Training:
             for column, texts in zip(self.rows, zip(*window, strict=True), strict=True):
                 column.extend(self.encoder.ids(texts, self.recipe.max_length))
             digests.extend(_digest(example[0]) for example in window)
+        template = self.encoder.template
+        if template is not None and len(self.rows) == 1:
+            self.rows.append(TokenRows())
+            self.rows[1].extend(map(template.second, self.rows[0]))
         return torch.from_numpy(np.frombuffer(digests, dtype=np.int64))
 
     def _used_words(self) -> Tensor | None:
@@ -174,7 +185,8 @@ class Training:
         columns = self.rows * 2 if len(self.rows) == 1 else self.rows
         rows = [column[place] for column in columns for place in chosen.tolist()]
         with autocast(recipe.dtype, device):
-            vectors = self.encoder(rows, None if self.used is None else self.words)  # (3N, d) or (2N, d)
+            vectors = self.encoder(rows, None if self.used is None else self.words, self._starts(len(chosen)))
+        # (3N, d) or (2N, d)
         loss, share = self._loss(vectors[: len(chosen)], vectors[len(chosen) :], chosen)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -184,6 +196,15 @@ class Training:
             self.encoder.words.weight.data[self.used] = self.words.detach()
         self.step += 1
         return Step(self.step, epoch, float(loss.detach()), share, lr)
+
+    def _starts(self, n: int) -> list[int] | None:
+        """The tokens before the sentence in each row of a batch of `n` examples, where it stands in a template."""
+        template = self.encoder.template
+        if template is None:
+            return None
+        if len(self.rows) == 2:
+            return [len(template.before)] * n + [len(template.second_before)] * n
+        return [len(template.before)] * 3 * n
 
     def _loss(self, premise: Tensor, hypotheses: Tensor, chosen: Tensor) -> tuple[Tensor, float]:
         """The objective's loss of a batch, premise (N, d) and what it is compared with; and the share that is masked."""
@@ -198,7 +219,16 @@ class Training:
         assert recipe.tau is not None
         masked, share = self._masked(chosen)
         loss = released_loss if recipe.objective == "multicsr-released" else masked_contrastive_loss
-        return loss(premise, hypotheses, masked, recipe.tau), share
+        total = loss(premise, hypotheses, masked, recipe.tau)
+        if recipe.rank is not None:
+            total = total + ranking_loss(premise, hypotheses, self._taught(chosen), recipe.tau, recipe.rank)
+        return total, share
+
+    def _taught(self, chosen: Tensor) -> Tensor:
+        """The teacher's cosines of every premise of a batch with every hypothesis, (N, 2N); or with every premise, (N, N)."""
+        assert self.teacher is not None
+        premise, *others = [torch.from_numpy(side[chosen.numpy()]) for side in self.teacher]
+        return (premise @ torch.cat(others or [premise]).T).to(self.encoder.device)
 
     def _masked(self, chosen: Tensor) -> tuple[Tensor | None, float]:
         """The mask (N, 2N) of a batch, and the share of its negatives (all but each premise's own x+) that it removes."""

@@ -27,7 +27,9 @@ from stages.models import catalog, checkpoint, memory, pooling
 from stages.models.catalog import Located
 from stages.models.encoder import Encoder
 from stages.models.language import LanguageModel
+from stages.models.packed import PACKABLE
 from stages.models.problem import Unusable
+from stages.models.template import put_into
 
 # Loading bars and advice of the library would land between our own lines; real errors still raise.
 logging.set_verbosity_error()
@@ -57,7 +59,7 @@ def encoder(found: Located, where: torch.device | str, pooler: str | None = None
     if chosen is None:
         raise Unusable(
             f"{found.name} does not record how its tokens are pooled",
-            "say it with --pooler: mean, cls, cls_before_pooler or first_last_mean",
+            "say it with --pooler: mean, cls, cls_before_pooler, first_last_mean or prompt",
         )
     with _readable(found.name):
         backbone = AutoModel.from_pretrained(found.folder, dtype=torch.float32)
@@ -68,7 +70,15 @@ def encoder(found: Located, where: torch.device | str, pooler: str | None = None
     mlp = None
     if chosen == "cls":
         mlp = checkpoint.dense(recorded.mlp) if recorded and recorded.mlp else _published_mlp(backbone, found)
-    made = Encoder(backbone, tokenizer, chosen, _max_length(found, tokenizer), mlp)
+    longest, template = _max_length(found, tokenizer), None
+    if chosen == "prompt":
+        tokenizer, template = put_into(tokenizer, found.name)
+    made = Encoder(backbone, tokenizer, chosen, longest, mlp, template)
+    if template is not None and made.first_position is None:
+        raise Unusable(
+            f"{found.name} is of the family {backbone.config.model_type}, whose positions --pooler prompt cannot set",
+            f"train one of the families {', '.join(PACKABLE)}, or use another --pooler",
+        )
     return moved(made, where, found.name).eval()
 
 
@@ -91,10 +101,11 @@ def trainable(
 ) -> Encoder:
     """Load a base to train with `pooler`; the `cls` pooler starts from a fresh MLP drawn by `seed`, as SimCSE does.
 
-    `mlp_in_training`: `cls_before_pooler` has such an MLP too, and drops it at test, as unsupervised SimCSE does.
+    `mlp_in_training`: `cls_before_pooler` and `prompt` have such an MLP too, and drop it at test, as unsupervised SimCSE
+    and PromptBERT do.
     """
     base = encoder(found, where, "cls_before_pooler" if pooler == "cls" else pooler)
-    if pooler == "cls" or (mlp_in_training and pooler == "cls_before_pooler"):
+    if pooler == "cls" or (mlp_in_training and pooler in ("cls_before_pooler", "prompt")):
         torch.manual_seed(seed)
         mlp = nn.Linear(base.width, base.width)
         mlp.weight.data.normal_(mean=0.0, std=base.backbone.config.initializer_range)

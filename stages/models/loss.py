@@ -16,15 +16,24 @@ twice. A masked term is -inf before the softmax, in float32, so it takes no prob
 
     loss_i = -log( exp(cos(h_i, h'_i)/tau) / sum_k exp(cos(h_i, h'_k)/tau) )
 
+RankCSE adds two terms to either of these (`ranking_loss`).
+
 `multicsr-released`, the loss of the code that was released with MultiCSR, for comparison (`released_loss`). `clhaif` and
 `claif` learn from the similarities that an AI gave (`scored_contrastive_loss`, `similarity_loss`).
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+# RankCSE's beta and gamma, and the temperatures tau_2 and tau_3 = tau_2 / 2: what its public implementation is run with.
+CONSISTENCY, DISTILLATION = 1.0, 1.0
+RANK_TAU = 0.05
+TEACHER_TAU = RANK_TAU / 2
 
 
 def false_negatives(premise_p: Tensor, hypotheses_p: Tensor, same_premise: Tensor, sigma: float) -> Tensor:
@@ -103,6 +112,42 @@ def similarity_loss(premise: Tensor, hypotheses: Tensor, labels: Tensor) -> Tens
     """
     cosine = functional.cosine_similarity(premise.float().repeat(2, 1), hypotheses.float())
     return functional.mse_loss(cosine, labels)
+
+
+def ranking_loss(premise: Tensor, hypotheses: Tensor, teacher: Tensor, tau: float, by: str) -> Tensor:
+    """What RankCSE (Liu et al., 2023) adds to the contrastive loss: beta consistency + gamma distillation.
+
+    premise h (N, d), hypotheses (M, d) of which the first N are the positives h', teacher t (N, M): the teacher's cosines
+    of the same pairs. Where sentences are encoded twice, h' is the second view under dropout; of a triplet it is x+.
+
+        P_i = softmax_k cos(h_i, h'_k)/tau, Q_i = softmax_k cos(h'_i, h_k)/tau, R = (P + Q)/2
+        consistency  = 1/N sum_i ( KL(P_i || R_i) + KL(Q_i || R_i) ) / 2
+
+    With s_ik = cos(h_i, h_k)/tau_2 over all hypotheses but premise i's positive, K of them (to a frozen teacher the two
+    views of a sentence are one, and in both settings the contrastive loss says already that it comes first):
+
+        listnet:  distillation = -1/N sum_i sum_k softmax_k(t_ik/tau_3) log softmax_k(s_ik)
+        listmle:  distillation = -1/NK sum_i sum_j log( exp(s_i,pi(j)) / sum_{l >= j} exp(s_i,pi(l)) )
+
+    pi orders them by t_i, the greatest first, ties as they stand. The likelihood of an order has K factors; its mean, not
+    their sum, keeps the weight of the term apart from the size of the batch. No mask takes part: what looks like x_i is to
+    rank high here, not to be left out.
+    """
+    n = len(premise)
+    forth, back = _logits(premise, hypotheses[:n], tau), _logits(hypotheses[:n], premise, tau)  # (N, N)
+    log_p, log_q = forth.log_softmax(1), back.log_softmax(1)
+    log_r = torch.logaddexp(log_p, log_q) - math.log(2)
+    consistency = ((log_p.exp() * (log_p - log_r)).sum() + (log_q.exp() * (log_q - log_r)).sum()) / (2 * n)
+    others = ~torch.eye(n, len(hypotheses), dtype=torch.bool, device=premise.device)
+    student = _logits(premise, hypotheses, RANK_TAU)[others].view(n, -1)  # (N, K)
+    taught = teacher[others].view(n, -1)
+    if by == "listnet":
+        distillation = -((taught / TEACHER_TAU).softmax(1) * student.log_softmax(1)).sum() / n
+    else:
+        ordered = student.gather(1, taught.argsort(dim=1, descending=True, stable=True))
+        behind = ordered.flip(1).logcumsumexp(dim=1).flip(1)  # log sum_{l >= j}
+        distillation = (behind - ordered).sum() / max(ordered.numel(), 1)
+    return CONSISTENCY * consistency + DISTILLATION * distillation
 
 
 def _logits(premise: Tensor, hypotheses: Tensor, tau: float) -> Tensor:

@@ -32,17 +32,22 @@ PACKABLE = ("bert", *OFFSET_POSITIONS)
 class Packed:
     """The token ids of B texts, T in all, end to end.
 
-    `ids` and `positions` (T,), the latter from 0 within each text; `runs`: (count, length) of each stretch of texts of
-    equal length; `place` (B,) where each text went.
+    `ids` and `positions` (T,), the latter from 0 within each text, or as given; `runs`: (count, length) of each stretch of
+    texts of equal length; `place` (B,) where each text went.
     """
 
-    def __init__(self, rows: Sequence[Sequence[int]], device: torch.device) -> None:
+    def __init__(
+        self, rows: Sequence[Sequence[int]], device: torch.device, positions: Sequence[Sequence[int]] | None = None
+    ) -> None:
         order = sorted(range(len(rows)), key=lambda text: len(rows[text]))
         self.runs = [(len(list(texts)), length) for length, texts in groupby(len(rows[text]) for text in order)]
         tokens = sum(count * length for count, length in self.runs)
         ids = np.fromiter(chain.from_iterable(rows[text] for text in order), dtype=np.int64, count=tokens)
-        positions = np.concatenate([np.tile(np.arange(length), count) for count, length in self.runs])
-        self.ids, self.positions = torch.from_numpy(ids).to(device), torch.from_numpy(positions).to(device)
+        if positions is None:
+            places = np.concatenate([np.tile(np.arange(length), count) for count, length in self.runs])
+        else:
+            places = np.concatenate([np.asarray(positions[text]) for text in order])
+        self.ids, self.positions = torch.from_numpy(ids).to(device), torch.from_numpy(places).to(device)
         self.place = torch.from_numpy(np.argsort(order)).to(device)
 
     def apart(self, tokens: Tensor, dim: int) -> list[Tensor]:

@@ -31,11 +31,14 @@ def recorded(folder: Path) -> Recorded | None:
     listing = folder / "modules.json"
     if not listing.is_file():
         return None
-    pooler, mlp, layered = None, None, False
+    pooler, mlp, layered, at_mask = None, None, False, False
     for module in _json(listing):
         kind, part = module["type"].rsplit(".", 1)[-1], folder / module["path"]
         if kind == "WeightedLayerPooling":
             layered = True
+        elif kind == "WordWeights":
+            at_mask = _is_mask(_json(part / "config.json"))
+            layered = not at_mask  # other weights are no pooling of ours
         elif kind == "Pooling":
             pooler = _mode(_json(part / "config.json"))
         elif kind == "Dense" and pooler == "cls_before_pooler" and _is_tanh(_json(part / "config.json")):
@@ -45,10 +48,12 @@ def recorded(folder: Path) -> Recorded | None:
             break
     if layered:
         pooler = "first_last_mean" if pooler == "mean" else None
+    if at_mask:
+        pooler = "prompt" if pooler == "mean" else None
     if pooler is None:
         raise Unusable(
             f"{folder} pools its tokens in a way that is not supported",
-            "supported are mean, [CLS] with or without an MLP, and the mean of first and last layer",
+            "supported are mean, [CLS] with or without an MLP, the mean of first and last layer, and the mask of a prompt",
         )
     return Recorded(pooler, mlp)
 
@@ -62,6 +67,11 @@ def _mode(config: dict[str, Any]) -> str | None:
     known = {"pooling_mode_mean_tokens": "mean", "mean": "mean"}
     known |= {"pooling_mode_cls_token": "cls_before_pooler", "cls": "cls_before_pooler"}
     return known.get(modes[0]) if len(modes) == 1 else None
+
+
+def _is_mask(config: dict[str, Any]) -> bool:
+    """Whether a WordWeights module lets nothing through but one token."""
+    return bool(config.get("unknown_word_weight") == 0 and len(config.get("word_weights", {})) == 1)
 
 
 def _is_tanh(config: dict[str, Any]) -> bool:
