@@ -104,7 +104,7 @@ def write(
 def read(draft: Draft, premise: Premise, role: Role, template: str, prompts: PromptSet) -> DraftRow:
     """What the LLM wrote, as it is stored: the hypothesis, and where that is not the whole of it, the raw text too."""
     cleaned = text.clean(draft.text, prompts.stop, prompts.one_sentence)
-    problem = draft.problem or text.problem(cleaned, draft.ended)
+    problem = draft.problem or text.problem(cleaned, draft.ended, prompts.refusals)
     raw = draft.text if problem or draft.text.strip() != cleaned else None
     return DraftRow(premise.id, role, cleaned, raw, problem, template, draft.tokens)
 

@@ -2,7 +2,8 @@
 
 A set holds, for each role, a list of interchangeable instructions and a template with `{instruction}` and `{premise}`
 (shots are simply part of it), the two likelihood prompts, and the question for a score. The instruction a premise gets
-is drawn by (seed, premise): the same in any order, batch or store.
+is drawn by (seed, premise): the same in any order, batch or store. It may be written in any `language` (a BCP 47 tag), and
+then says how `refusals` begin in it.
 
 Shots are not marked. A blank line ends a part of a template, the last part is what is asked, and a part before it that
 has the same form, with its holes filled and an answer behind it, is a shot.
@@ -53,11 +54,13 @@ class PromptSet:
 
     name: str
     description: str
+    language: str | None
     digest: str
     toml: str
     chat: bool
     stop: tuple[str, ...]
     one_sentence: bool
+    refusals: tuple[str, ...]
     entailment: Template
     contradiction: Template
     given: str
@@ -165,11 +168,13 @@ def _checked(table: dict[str, Any], toml: str, name: str) -> PromptSet:
     return PromptSet(
         name=name,
         description=field("description", str),
+        language=field("language", str) if "language" in table else None,
         digest=digest(canonical(table)),
         toml=toml,
         chat=field("chat", bool, False),
         stop=texts("stop", ["\n"]),
         one_sentence=field("one_sentence", bool, True),
+        refusals=texts("refusals", []),
         entailment=role("entailment"),
         contradiction=role("contradiction"),
         given=text("likelihood.given", "{premise}"),

@@ -7,11 +7,19 @@ import re
 # Words whose full stop does not end a sentence, each between blanks.
 ABBREVIATIONS = " mr mrs ms dr prof st mt jr sr vs etc fig vol approx dept est inc ltd co e.g i.e a.m p.m u.s u.k "
 
-_END = re.compile(r"[.!?]+[\"')\]”’»]*(?=\s)")
+# Letters of scripts that put no blanks between words, and Korean, which writes units right behind a number.
+UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+
+# Where a sentence may end, with the quotes that close behind it: before a blank, and behind a full-width mark before
+# anything that is no such mark or quote.
+_END = re.compile(
+    r"[.!?؟۔।॥։።፧]+[\"')\]”’»]*(?=\s)"
+    r"|[。！？｡]+[\"')\]”’»」』）]*(?=[^。！？｡\"')\]”’»」』）])"
+)
 _WORD_BEFORE = re.compile(r"([\w.]*\w)\.?$")
 _NUMBERED = re.compile(r"\s+(?:\d|$)")  # what makes "no." short for "number"
 _EDGE = re.compile(r"^(?:[\s*_`]|[->](?=\s|$))+|[\s*_`]+$")
-_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’"}
+_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "„": "“", "「": "」", "『": "』"}
 _REFUSAL = re.compile(
     r"^((i['’]?m sorry|sorry),?( but)? i\b.*\b(can['’]?t|cannot|not able|unable)"
     r"|i apologi[sz]e"
@@ -21,7 +29,7 @@ _REFUSAL = re.compile(
     r"|i do not have enough (information|context))",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:[.,]\d+)?(?!\w|[.,]\d)")
+_NUMBER = re.compile(rf"(?<![^\W{UNSPACED}])(?<!\.)[-+]?\d+(?:[.,]\d+)?(?![^\W{UNSPACED}]|[.,]\d)")
 
 
 def sentence_end(text: str) -> int | None:
@@ -62,11 +70,14 @@ def _bare(text: str) -> str:
     return text
 
 
-def problem(text: str, ended: bool) -> str | None:
-    """Why a cleaned hypothesis cannot be used: 'empty', 'refusal', 'runaway' (it never came to an end), or None."""
+def problem(text: str, ended: bool, refusals: tuple[str, ...] = ()) -> str | None:
+    """Why a cleaned hypothesis cannot be used: 'empty', 'refusal', 'runaway' (it never came to an end), or None.
+
+    `refusals`: how they begin in the language of the prompts, beside the English ones that LLMs fall back on.
+    """
     if not any(character.isalnum() for character in text):
         return "empty"
-    if _REFUSAL.match(text):
+    if _REFUSAL.match(text) or text.casefold().startswith(tuple(start.casefold() for start in refusals)):
         return "refusal"
     return None if ended else "runaway"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from unicodedata import category
 
 from store.database import Store
 from store.records import Run
@@ -33,7 +34,10 @@ SWAPPED = "iif(:swap, max(a, b), a) AS a, iif(:swap, min(a, b), b) AS b"
 
 def plain(text: str) -> str:
     """A text without case, punctuation and spacing: what counts when asking whether two sentences are the same."""
-    return re.sub(r"[\W_]+", " ", text.casefold()).strip()
+    if text.isascii():
+        return re.sub(r"[\W_]+", " ", text.casefold()).strip()
+    # Marks belong to the letter before them: in Hindi or Thai they are vowels.
+    return " ".join("".join(one if category(one)[0] in "LMN" else " " for one in text.casefold()).split())
 
 
 def decide(store: Store, run: Run, thresholds: Mapping[str, float | bool]) -> Iterator[int]:

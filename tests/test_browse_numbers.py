@@ -206,6 +206,18 @@ def test_only_words_that_the_premise_lacks_are_marked() -> None:
     assert [words.strip() for words in marked] == ["sleeps", ", now"]
 
 
+@pytest.mark.parametrize(
+    ("premise", "hypothesis", "new"),
+    [("犬が走る。", "犬が眠る。", ["眠"]), ("الكلب يجري.", "الكلب ينام.", ["ينام"]), ("สุนัขวิ่ง", "สุนัขนอน", ["นอน"])],
+)
+def test_differences_show_in_scripts_without_blanks_and_from_right_to_left(
+    premise: str, hypothesis: str, new: list[str]
+) -> None:
+    shown = drawing.differences(premise, hypothesis)
+    assert shown.plain == hypothesis
+    assert [shown.plain[span.start : span.end] for span in shown.spans if span.style] == new
+
+
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=20), st.integers(12, 60), st.integers(2, 9))
 def test_a_curve_keeps_to_its_frame_and_tells_its_range(values: list[float], width: int, height: int) -> None:
     lines = drawing.curve("loss", [(float(x), y) for x, y in enumerate(values)], width, height)

@@ -97,6 +97,14 @@ def test_models_lists_the_aliases() -> None:
     assert all(isinstance(row["installed"], bool) for row in listed)
 
 
+def test_models_lists_the_prompt_sets_and_their_languages() -> None:
+    listed = {row["name"]: row for row in multicsr("models", "--json").json["prompts"]}
+    assert {"smollm2", "general", "flan-t5", "swahili"} == set(listed)
+    assert listed["swahili"]["language"] == "sw"
+    assert listed["smollm2"]["language"] is None
+    assert "swahili" in multicsr("models").out
+
+
 def test_the_store_may_be_named_by_the_environment(
     piped: Piped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -324,3 +324,22 @@ def test_the_browser_reads_the_same_rows_with_and_without_words(store: Store) ->
     assert [row.premise for row in browse.rows(store, shown, search="musi")] == ["He sings."]  # a word's beginning
     assert [row.premise for row in browse.rows(store, shown, search='awake" OR (')] == []
     assert browse.rows(store, shown, limit=2, offset=3) == every[3:]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Der Hund, er läuft!", "der hund  er LÄUFT", True),
+        ("कुत्ता दौड़ता है।", "कुत्ता दौड़ता है", True),
+        ("लड़का की किताब", "लड़की का किताब", False),
+        ("नदी", "नादा", False),
+        ("犬が走る。", "犬が走る", True),
+        ("犬が走る。", "犬が眠る。", False),
+        ("هل يجري؟", "هل يجري", True),
+        ("no_case", "No Case.", True),
+    ],
+)
+def test_two_texts_are_the_same_but_for_case_punctuation_and_blanks_in_any_script(
+    one: str, other: str, same: bool
+) -> None:
+    assert (plain(one) == plain(other)) == same

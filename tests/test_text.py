@@ -47,6 +47,15 @@ stops = st.sampled_from([(), ("\n",), ("\n", "Sentence:"), ("###",)])
         ("No. 5 is red. It shines.", "No. 5 is red."),
         ("He said no. She left.", "He said no."),
         ("日本です. Yes", "日本です."),
+        ("これは犬です。猫もいます。", "これは犬です。"),
+        ("「走れ。」と言った。", "「走れ。」"),
+        ("真的吗？！是的。", "真的吗？！"),
+        ("هل يجري؟ نعم.", "هل يجري؟"),
+        ("کتا دوڑتا ہے۔ وہ تیز ہے۔", "کتا دوڑتا ہے۔"),
+        ("कुत्ता दौड़ता है। वह तेज़ है।", "कुत्ता दौड़ता है।"),
+        ("ውሻው ይሮጣል። ፈጣን ነው።", "ውሻው ይሮጣል።"),
+        ("Շունը վազում է։ Այն արագ է։", "Շունը վազում է։"),
+        ("Mbwa anakimbia. Ana kasi.", "Mbwa anakimbia."),
     ],
 )
 def test_a_sentence_ends_behind_its_last_sign(text: str, first: str) -> None:
@@ -230,3 +239,37 @@ def test_a_number_read_is_in_range(reply: str) -> None:
     """None, or a value between the two ends."""
     value = first_number(reply, 0.0, 5.0)
     assert value is None or 0.0 <= value <= 5.0
+
+
+@pytest.mark.parametrize("text", ["犬が走る。", "真的吗？！", "彼は「走れ。」", "هل يجري؟", "कुत्ता दौड़ता है।"])
+def test_a_sentence_is_not_over_while_more_of_its_marks_may_come(text: str) -> None:
+    assert all(sentence_end(text[:length]) is None for length in range(len(text) + 1))
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"),
+    [
+        ("«Собака бежит.»", "Собака бежит."),
+        ("„Der Hund rennt.“", "Der Hund rennt."),
+        ("「犬が走る。」猫", "犬が走る。"),
+    ],
+)
+def test_quotes_of_other_languages_are_taken_off(raw: str, kept: str) -> None:
+    assert clean(raw, ("\n",), True) == kept
+
+
+@pytest.mark.parametrize(
+    ("reply", "value"),
+    [("4分", 4.0), ("得分：3.5分", 3.5), ("类似度は2です", 2.0), ("٣", 3.0), ("3점", 3.0), ("12分", None)],
+)
+def test_a_number_is_read_beside_letters_of_scripts_without_blanks(reply: str, value: float | None) -> None:
+    assert first_number(reply, 0, 5) == value
+
+
+def test_a_refusal_is_known_by_how_the_prompt_set_says_it_begins() -> None:
+    refusals = ("Samahani", "Siwezi kusaidia")
+    assert problem("SAMAHANI, sijui.", ended=True, refusals=refusals) == "refusal"
+    assert problem("Siwezi kusaidia na hilo.", ended=True, refusals=refusals) == "refusal"
+    assert problem("Siwezi kuogelea.", ended=True, refusals=refusals) is None
+    assert problem("Samahani, sijui.", ended=True) is None
+    assert problem("I cannot help with that.", ended=True, refusals=refusals) == "refusal"

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from rich.text import Text
 
 from multicsr_cli.browse.numbers import Thresholds
+from stages.text import UNSPACED
 
 KEEP_STYLE, DROP_STYLE, NEW_STYLE = "green", "red", "bold underline cyan"
 
@@ -57,8 +58,9 @@ def differences(premise: str, hypothesis: str) -> Text:
 
 
 def _words(text: str) -> list[str]:
-    """Words, punctuation and the spaces between them; joined they are the text again."""
-    return re.findall(r"\w+|\s+|[^\w\s]", text)
+    """Words, punctuation and the spaces between them; joined they are the text again. Where a script puts no blanks between
+    words, its letters."""
+    return re.findall(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|\s+|[^\w\s]", text)
 
 
 def density(cells: npt.NDArray[np.int64], thresholds: Thresholds | None) -> list[Text]:
