@@ -51,7 +51,7 @@ TERMS = {
     "tasks": "on what it is measured",
     "split": "of the tasks' data",
     "shots": "examples the LLM is shown before each pair",
-    "whiten": "the sentences that a whitening of the vectors was learned from",
+    "whiten": "the sentences that a whitening of the vectors was learned from; for train, its own",
     "whiten_dim": "dimensions that whitening leaves",
     "analysis": "alignment and uniformity measured too",
 }

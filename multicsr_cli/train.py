@@ -83,6 +83,13 @@ def command(
         str | None,
         typer.Option(metavar="NAME", help="The frozen encoder that --rank learns from.", show_default="the mask model"),
     ] = None,
+    whiten: Annotated[
+        bool, typer.Option("--whiten", help="Whiten the trained vectors by the sentences they were trained on.")
+    ] = False,
+    whiten_dim: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Dimensions that whitening leaves.", show_default="all that vary"),
+    ] = None,
     train_batch: Annotated[
         int | None,
         typer.Option(metavar="N", help="Triplets a step.", show_default="32 for an embedded base, else the paper's"),
@@ -148,6 +155,8 @@ def command(
         tau=tau,
         rank=rank,
         teacher=teacher,
+        whiten=whiten,
+        whiten_dim=whiten_dim,
         train_batch=train_batch,
         epochs=epochs,
         lr=lr,
@@ -170,8 +179,10 @@ def command(
     if json:
         screen.document(result)
         return
-    shown = [(key, value) for key, value in result.items() if key not in ("run", "dev", "masked_share")]
+    shown = [(key, value) for key, value in result.items() if key not in ("run", "dev", "masked_share", "whitened")]
     dev_shown = f"{result['dev']['task']} spearman {result['dev']['spearman']:.2f}"
+    if "whitened" in result:
+        shown.append(("whitened", "to {dimensions} dimensions, spearman {spearman:.2f}".format(**result["whitened"])))
     masked = f"{100 * result['masked_share']:.3f} % of negatives"
     screen.facts(f"train {done.id}", [*shown, ("dev (chose the step)", dev_shown), ("masked", masked)])
     screen.say(f"next: multicsr eval {done.id}")
@@ -189,6 +200,8 @@ def make(
     tau: float | None = None,
     rank: str | None = None,
     teacher: str | None = None,
+    whiten: bool = False,
+    whiten_dim: int | None = None,
     train_batch: int | None = None,
     epochs: int | None = None,
     lr: float | None = None,
@@ -273,6 +286,8 @@ def make(
         rank=rank,
         teacher=teacher,
         teacher_fingerprint=taught_by.fingerprint if rank is not None and taught_by else None,
+        whiten=whiten,
+        whiten_dim=whiten_dim,
     )
     notes = notes_of(dev=dev, data=data)
     if mask_model == "self":

@@ -47,6 +47,7 @@ def model_card(
     objective = config.get("objective")
     ranked = f" and RankCSE's terms ({config['rank']}, teacher {config['teacher']})" if config.get("rank") else ""
     method = METHODS[objective] + ranked
+    method += ", whitened" if "whitened" in counts else ""
     read = "the premises of " if objective == "simcse-unsup" else ""
     dev = counts["dev"]
     lines = [
@@ -73,6 +74,7 @@ def model_card(
         "",
         f"Spearman x 100 on the dev task `{dev['task']}`: {dev['spearman']:.2f}, at step {counts['best_step']} of"
         f" {counts['steps']} (the best of those measured; the dev task chose it, so it is no test figure).",
+        *_whitened(counts),
         f"Share of negatives masked: {100 * counts['masked_share']:.3f} %.",
         "",
         "## Recipe",
@@ -85,6 +87,16 @@ def model_card(
     packages = ("multicsr", "torch", "transformers")
     lines += ["", "Made with " + ", ".join(f"{name} {version(name)}" for name in packages) + "."]
     return "\n".join(lines) + "\n"
+
+
+def _whitened(counts: dict[str, Any]) -> list[str]:
+    found = counts.get("whitened")
+    if found is None:
+        return []
+    return [
+        f"Whitened to {found['dimensions']} dimensions by the sentences of the training (a Dense module behind the pooling):"
+        f" {found['spearman']:.2f} on the same task."
+    ]
 
 
 def _settings(values: Mapping[str, object]) -> str:

@@ -244,11 +244,18 @@ class TrainConfig:
     rank: str | None = field(default=None, metadata=LATER)
     teacher: str | None = field(default=None, metadata=LATER)
     teacher_fingerprint: str | None = field(default=None, metadata=LATER)
+    whiten: bool | None = field(default=None, metadata=LATER)
+    whiten_dim: int | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         objective = self.objective or "multicsr"
         refuse_unread(objective, self.mask_model, self.sigma, self.tau, self.clhaif, self.rank, self.teacher)
         assert (self.rank is None) == (self.teacher is None)
+        object.__setattr__(self, "whiten", self.whiten or None)
+        if self.whiten_dim is not None:
+            _whole("--whiten-dim", self.whiten_dim, 1)
+            if self.whiten is None:
+                raise Problem("--whiten-dim goes with --whiten", "give both, or leave it out")
         assert (self.tau is None) == (objective == "claif")
         object.__setattr__(self, "objective", None if objective == "multicsr" else objective)
         if objective == "clhaif":

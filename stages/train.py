@@ -3,7 +3,8 @@
 The encoder learns from the triplets of a curate run (or a gen run, uncurated) with the masked contrastive loss (MultiCSR,
 eq. 5-7) or another objective of `stages/models/loss.py`: SimCSE without labels from their premises alone, CLHAIF and CLAIF
 from their scores too. Every so many steps it is measured on the dev task, and the best measured weights are what is
-written in the end. The mask model's vectors are computed once a text, before the first step.
+written in the end. The mask model's vectors are computed once a text, before the first step. Whitening is learned last,
+from the sentences of the training itself; the dev task is measured again behind it and chooses nothing any more.
 
 Resume points are taken by the clock, which changes nothing: a training restored from any of them does the same steps
 again (see `stages/models/fit.py`).
@@ -31,7 +32,8 @@ from stages.similarity import SCALE
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.tasks import sts
 from stages.tasks.files import Unreadable
-from stages.vectors import Vectors
+from stages.tasks.whitening import Whitening
+from stages.vectors import WINDOW, Vectors
 from store import reviews, training
 from store.database import Store
 from store.records import Problem, Run, Triplet
@@ -179,6 +181,11 @@ def _train(
     total = fit.steps_in(count, config.train_batch, config.epochs)
     yield Tick(0, total, "loading the encoder")
     encoder = loaders.base()
+    if config.whiten_dim is not None and config.whiten_dim > encoder.width:
+        raise Problem(
+            f"--whiten-dim {config.whiten_dim} is more than the {encoder.width} dimensions of {config.base}",
+            "give at most as many",
+        )
     labels = _labels(store, parent, config)
     going = fit.Training(encoder, _examples(store, parent, config), mask, recipe, labels, teacher)
     best: dict[str, Any] = {}
@@ -232,6 +239,9 @@ def _train(
         "best_step": top.step,
         "dev": {"task": dev.name, "spearman": top.value},
     }
+    if config.whiten:
+        yield Tick(total, total, "whitening")
+        counts["whitened"] = _whiten(encoder, _examples(store, parent, config), config, dev, batches)
     yield Tick(total, total, "writing the model")
     folder = store.files / "models" / run.id
     examples = list(islice(_examples(store, parent, config), EXAMPLES))
@@ -239,6 +249,21 @@ def _train(
     training.add_checkpoint(store, run, "model", top.step, folder)
     store.finish(run, counts)
     _remove(training.forget_resume_points(store, run))
+
+
+def _whiten(
+    encoder: Any, examples: Iterator[tuple[str, ...]], config: TrainConfig, dev: sts.Task, batches: Batches
+) -> dict[str, Any]:
+    """Whiten the encoder's vectors by those of its training's own sentences; what is left, and the dev figure then."""
+    texts = (text for example in examples for text in example)
+    windows = iter(lambda: list(islice(texts, WINDOW)), [])
+    try:
+        learned = Whitening.learn((batches.encode(encoder, window) for window in windows), config.whiten_dim)
+    except ValueError as error:
+        raise Problem(f"--whiten: {error}", "give a smaller --whiten-dim, or train on more triplets") from None
+    encoder.whiten(learned.mean, learned.matrix)
+    headline = sts.evaluate(dev, lambda texts: batches.encode(encoder, texts), subsets=False)[0]
+    return {"dimensions": learned.matrix.shape[1], "spearman": headline.value}
 
 
 def _taken(going: Any, config: TrainConfig) -> Iterator[Any]:

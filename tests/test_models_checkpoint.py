@@ -19,6 +19,7 @@ from stages.config import POOLERS
 from stages.models import catalog, checkpoint, loading, pooling
 from stages.models.encoder import Encoder
 from stages.models.problem import Unusable
+from stages.tasks.whitening import Whitening
 
 CPU = torch.device("cpu")
 LONGEST = 40  # tokens; some of the premises are longer, with a template around them most
@@ -92,6 +93,48 @@ def test_a_checkpoint_saved_again_is_the_same_model(saved: tuple[Encoder, Path],
     found = catalog.locate(str(folder), "encoder")
     checkpoint.save(loading.encoder(found, CPU), tmp_path / "again", "# another card\n")
     assert catalog.locate(str(tmp_path / "again"), "encoder").fingerprint == found.fingerprint
+
+
+@pytest.mark.parametrize("pooler", POOLERS)
+def test_a_whitened_encoder_is_one_everywhere(bert: Path, tmp_path: Path, pooler: str) -> None:
+    """Mean 0 and covariance I over the sentences that it was learned from; the same in sentence-transformers, in a loop over
+    (x - mean) W, and loaded again. Another pooler, or a training, begins without it."""
+    encoder = trained(bert, pooler)
+    texts = tiny.premises() + tiny.CORPUS
+    plain = encoder.encode(texts)
+    learned = Whitening.learn([plain], 5)
+    encoder.whiten(learned.mean, learned.matrix)
+    found = encoder.encode(texts)
+    by_hand = [
+        [sum((x - m) * w for x, m, w in zip(row, learned.mean, column, strict=True)) for column in learned.matrix.T]
+        for row in plain
+    ]
+    np.testing.assert_allclose(found, by_hand, atol=1e-4)
+    assert encoder.width == 5
+    np.testing.assert_allclose(np.cov(found.T, bias=True), np.eye(5), atol=1e-3)
+    np.testing.assert_allclose(found.mean(0), 0, atol=1e-3)
+    checkpoint.save(encoder, tmp_path / "model", "# a card\n")
+    theirs = SentenceTransformer(str(tmp_path / "model"), device="cpu").encode(texts)
+    np.testing.assert_allclose(theirs, found, atol=1e-4)
+    there = catalog.locate(str(tmp_path / "model"), "encoder")
+    again = loading.encoder(there, CPU)
+    assert (again.pooler, again.width) == (pooler, 5)
+    assert np.array_equal(again.encode(texts), found)
+    other = "mean" if pooler != "mean" else "cls_before_pooler"
+    assert loading.encoder(there, CPU, other).whitening is None
+    assert loading.trainable(there, CPU, pooler, 0).whitening is None
+
+
+def test_a_whitening_is_part_of_what_a_model_is(bert: Path, tmp_path: Path) -> None:
+    prints = set()
+    for number, dim in enumerate((None, 3, 4)):
+        encoder = trained(bert, "mean")
+        if dim:
+            learned = Whitening.learn([encoder.encode(tiny.CORPUS)], dim)
+            encoder.whiten(learned.mean, learned.matrix)
+        checkpoint.save(encoder, tmp_path / str(number), "# a card\n")
+        prints.add(catalog.locate(str(tmp_path / str(number)), "encoder").fingerprint)
+    assert len(prints) == 3
 
 
 def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:

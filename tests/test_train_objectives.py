@@ -20,6 +20,7 @@ from stages import curate, train
 from stages.config import OBJECTIVES, SCORED, CurateConfig, TrainConfig, refuse_unread
 from stages.models import catalog, loading
 from stages.models.encoder import Encoder
+from stages.tasks import sts
 from store import reviews, training
 from store.database import Store
 from store.records import Problem, Run, as_config, run_id
@@ -33,6 +34,7 @@ CONFIGS = {
     "clhaif all": replace(UNMASKED, objective="clhaif", clhaif="all"),
     "claif": replace(UNMASKED, objective="claif", tau=None),
     "multicsr prompt": replace(CONFIG, pooler="prompt"),
+    "multicsr whitened": replace(CONFIG, whiten=True, whiten_dim=6),
     "simcse-unsup prompt": replace(UNMASKED, objective="simcse-unsup", pooler="prompt"),
     "multicsr listnet": replace(CONFIG, rank="listnet", teacher="bert", teacher_fingerprint="m" * 12),
     "simcse-unsup listmle": replace(
@@ -98,6 +100,7 @@ def test_it_trains_and_lowers_the_loss(file_store: Store, loaders: Loaded, name:
     encoder = loading.encoder(catalog.locate(str(found[1]), "encoder"), CPU)
     assert (encoder.pooler, encoder.mlp) == (config.pooler, None)
     assert encoder.encode(PREMISES).shape == (10, encoder.width)
+    assert encoder.width == (6 if config.whiten else 32)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -205,6 +208,33 @@ def test_a_setting_that_an_objective_does_not_read_is_refused(objective: str, gi
     assert refused.value.what.startswith(says)
     with pytest.raises(Problem):
         TrainConfig(**{**vars(UNMASKED), "tau": None, "objective": objective, **given})
+
+
+def test_whitening_is_learned_from_the_sentences_of_the_training_alone(file_store: Store, loaders: Loaded) -> None:
+    """Over the texts of its triplets the saved model's vectors have mean 0 and covariance I; the steps are those without."""
+    config = CONFIGS["multicsr whitened"]
+    run, plain = trained(file_store, config, loaders(config)), trained(file_store, CONFIG, loaders(CONFIG))
+    assert training.steps(file_store, run) == training.steps(file_store, plain)
+    assert run.counts["dev"] == plain.counts["dev"]
+    found = training.checkpoint(file_store, run, "model")
+    assert found is not None
+    encoder = loading.encoder(catalog.locate(str(found[1]), "encoder"), CPU)
+    vectors = encoder.encode([text for one in MADE for text in (one.x, one.x_plus, one.x_minus)])
+    np.testing.assert_allclose(vectors.mean(0), 0, atol=1e-3)
+    np.testing.assert_allclose(np.cov(vectors.T, bias=True), np.eye(6), atol=1e-3)
+    figure = sts.evaluate(DEV, lambda texts: encoder.encode(texts, 8))[0]
+    assert run.counts["whitened"] == {"dimensions": 6, "spearman": figure.value}
+    assert "Whitened to 6 dimensions" in (found[1] / "README.md").read_text()
+
+
+def test_a_whitening_that_cannot_be_is_a_problem(file_store: Store, loaders: Loaded) -> None:
+    config = replace(CONFIGS["multicsr whitened"], whiten_dim=33)
+    with pytest.raises(Problem, match="--whiten-dim 33 is more than the 32"):
+        trained(file_store, config, loaders(config))
+    with pytest.raises(Problem, match="goes with --whiten"):
+        replace(CONFIG, whiten_dim=3)
+    with pytest.raises(Problem, match="--whiten-dim 0"):
+        replace(CONFIG, whiten=True, whiten_dim=0)
 
 
 def test_a_teacher_is_part_of_what_is_trained(file_store: Store, loaders: Loaded) -> None:

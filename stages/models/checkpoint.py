@@ -50,7 +50,7 @@ def save(encoder: Encoder, folder: Path, card: str) -> None:
 
 def _pooling(encoder: Encoder, target: Path) -> list[tuple[str, str]]:
     """Write the pooling modules; returns their (folder, kind)."""
-    width = encoder.width
+    width = encoder.backbone.config.hidden_size
     cls = encoder.pooler.startswith("cls")
     modules = []
     if encoder.pooler == "first_last_mean":
@@ -78,24 +78,26 @@ def _pooling(encoder: Encoder, target: Path) -> list[tuple[str, str]]:
             "pooling_mode_mean_sqrt_len_tokens": False,
         },
     )
-    mlp = encoder.kept_mlp
-    if mlp is not None:
-        modules.append((f"{len(modules) + 1}_Dense", "Dense"))
-        part = _part(target, modules[-1][0])
-        _json(
-            part / "config.json",
-            {
-                "in_features": width,
-                "out_features": width,
-                "bias": True,
-                "activation_function": "torch.nn.modules.activation.Tanh",
-            },
-        )
-        save_file(
-            {"linear.weight": mlp.weight.detach().contiguous(), "linear.bias": mlp.bias.detach()},
-            part / "model.safetensors",
-        )
+    for layer, activation in ((encoder.kept_mlp, "activation.Tanh"), (encoder.whitening, "linear.Identity")):
+        if layer is not None:
+            modules.append((f"{len(modules) + 1}_Dense", "Dense"))
+            _layer(layer, activation, _part(target, modules[-1][0]))
     return modules
+
+
+def _layer(layer: nn.Linear, activation: str, part: Path) -> None:
+    """Write a Dense module; `activation` names a class in torch.nn.modules."""
+    _json(
+        part / "config.json",
+        {
+            "in_features": layer.in_features,
+            "out_features": layer.out_features,
+            "bias": True,
+            "activation_function": f"torch.nn.modules.{activation}",
+        },
+    )
+    weights = {"linear.weight": layer.weight.detach().contiguous(), "linear.bias": layer.bias.detach()}
+    save_file(weights, part / "model.safetensors")
 
 
 def _only_the_mask(encoder: Encoder, part: Path) -> None:
@@ -116,7 +118,7 @@ def _into_pooler(encoder: Encoder) -> None:
 
 
 def dense(folder: Path) -> nn.Linear:
-    """The MLP that a sentence-transformers Dense module holds."""
+    """The layer that a sentence-transformers Dense module holds: an MLP, or a whitening."""
     weights = load_file(folder / "model.safetensors")
     width_out, width_in = weights["linear.weight"].shape
     layer = nn.Linear(width_in, width_out)

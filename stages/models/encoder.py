@@ -32,7 +32,8 @@ class Encoder(nn.Module):
 
     `max_length` is the number of tokens a text is cut to; `mlp` is the trained layer over the vector, else None. The `cls`
     pooler keeps it; with `cls_before_pooler` and `prompt` it is there in training mode only (unsupervised SimCSE).
-    `template`: what the tokenizer puts around each text, for the `prompt` pooler only.
+    `template`: what the tokenizer puts around each text, for the `prompt` pooler only. `whitening`: a linear map of the
+    finished vectors, at test only, that was not trained but solved for (`whiten`).
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Encoder(nn.Module):
         max_length: int,
         mlp: nn.Linear | None = None,
         template: Template | None = None,
+        whitening: nn.Linear | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -51,6 +53,7 @@ class Encoder(nn.Module):
         self.max_length = max_length
         self.mlp = mlp
         self.template = template
+        self.whitening = whitening
         self.first_position = first_position(backbone)
         dropout.install(backbone)
 
@@ -68,13 +71,20 @@ class Encoder(nn.Module):
     def width(self) -> int:
         """Length of a vector."""
         width: int = self.backbone.config.hidden_size
-        return width
+        return width if self.whitening is None else self.whitening.out_features
 
     @property
     def words(self) -> nn.Embedding:
         """The word vectors (vocabulary, width)."""
         table: nn.Embedding = self.backbone.get_input_embeddings()
         return table
+
+    def whiten(self, mean: np.ndarray, matrix: np.ndarray) -> None:
+        """Let vectors x leave as (x - mean) matrix; mean (width,), matrix (width, kept), as whitening is learned."""
+        layer = nn.Linear(*matrix.shape)
+        layer.weight.data = torch.from_numpy(matrix.T).float().contiguous()
+        layer.bias.data = torch.from_numpy(-mean @ matrix).float()
+        self.whitening = layer.to(self.device)
 
     def forward(
         self, rows: Sequence[Sequence[int]], words: Tensor | None = None, starts: Sequence[int] | None = None
@@ -86,13 +96,14 @@ class Encoder(nn.Module):
         """
         if self.first_position is None:
             ids, mask = self._padded(rows)
-            return self._pooled(self._hidden(input_ids=ids, attention_mask=mask), mask)
-        vectors = self._packed(Packed(rows, self.device), words)
+            vectors = self._pooled(self._hidden(input_ids=ids, attention_mask=mask), mask)
+        else:
+            vectors = self._packed(Packed(rows, self.device), words)
         if starts is not None:
             vectors = vectors - self._of_templates(rows, starts, words)
         if self.pooler == "prompt" and self.mlp is not None and self.training:
             vectors = torch.tanh(self.mlp(vectors))
-        return vectors
+        return vectors if self.whitening is None or self.training else self.whitening(vectors)
 
     def _packed(self, packed: Packed, words: Tensor | None) -> Tensor:
         """The vectors of packed texts, in the order of their rows."""

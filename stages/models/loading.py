@@ -70,10 +70,14 @@ def encoder(found: Located, where: torch.device | str, pooler: str | None = None
     mlp = None
     if chosen == "cls":
         mlp = checkpoint.dense(recorded.mlp) if recorded and recorded.mlp else _published_mlp(backbone, found)
+    # A whitening belongs to the vectors that it was learned from.
+    whitening = None
+    if recorded and recorded.whitening and chosen == recorded.pooler:
+        whitening = checkpoint.dense(recorded.whitening)
     longest, template = _max_length(found, tokenizer), None
     if chosen == "prompt":
         tokenizer, template = put_into(tokenizer, found.name)
-    made = Encoder(backbone, tokenizer, chosen, longest, mlp, template)
+    made = Encoder(backbone, tokenizer, chosen, longest, mlp, template, whitening)
     if template is not None and made.first_position is None:
         raise Unusable(
             f"{found.name} is of the family {backbone.config.model_type}, whose positions --pooler prompt cannot set",
@@ -105,6 +109,7 @@ def trainable(
     and PromptBERT do.
     """
     base = encoder(found, where, "cls_before_pooler" if pooler == "cls" else pooler)
+    base.whitening = None  # it would not fit what the encoder learns
     if pooler == "cls" or (mlp_in_training and pooler in ("cls_before_pooler", "prompt")):
         torch.manual_seed(seed)
         mlp = nn.Linear(base.width, base.width)

@@ -11,10 +11,11 @@ from stages.models.problem import Unusable
 
 
 class Recorded(NamedTuple):
-    """A pooler, and for `cls` the folder of its MLP."""
+    """A pooler, for `cls` the folder of its MLP, and the folder of a whitening behind it."""
 
     pooler: str
     mlp: Path | None
+    whitening: Path | None
 
 
 def pooling_of(found: Located) -> str | None:
@@ -31,7 +32,7 @@ def recorded(folder: Path) -> Recorded | None:
     listing = folder / "modules.json"
     if not listing.is_file():
         return None
-    pooler, mlp, layered, at_mask = None, None, False, False
+    pooler, mlp, whitening, layered, at_mask = None, None, None, False, False
     for module in _json(listing):
         kind, part = module["type"].rsplit(".", 1)[-1], folder / module["path"]
         if kind == "WeightedLayerPooling":
@@ -41,8 +42,10 @@ def recorded(folder: Path) -> Recorded | None:
             layered = not at_mask  # other weights are no pooling of ours
         elif kind == "Pooling":
             pooler = _mode(_json(part / "config.json"))
-        elif kind == "Dense" and pooler == "cls_before_pooler" and _is_tanh(_json(part / "config.json")):
+        elif kind == "Dense" and pooler == "cls_before_pooler" and _activation(part) == "Tanh":
             pooler, mlp = "cls", part
+        elif kind == "Dense" and pooler is not None and whitening is None and _activation(part) == "Identity":
+            whitening = part
         elif kind not in ("Transformer", "Normalize"):
             pooler = None
             break
@@ -55,7 +58,7 @@ def recorded(folder: Path) -> Recorded | None:
             f"{folder} pools its tokens in a way that is not supported",
             "supported are mean, [CLS] with or without an MLP, the mean of first and last layer, and the mask of a prompt",
         )
-    return Recorded(pooler, mlp)
+    return Recorded(pooler, mlp, whitening)
 
 
 def _mode(config: dict[str, Any]) -> str | None:
@@ -74,8 +77,9 @@ def _is_mask(config: dict[str, Any]) -> bool:
     return bool(config.get("unknown_word_weight") == 0 and len(config.get("word_weights", {})) == 1)
 
 
-def _is_tanh(config: dict[str, Any]) -> bool:
-    return str(config.get("activation_function", "")).endswith("Tanh")
+def _activation(part: Path) -> str:
+    """The class name of a Dense module's activation."""
+    return str(_json(part / "config.json").get("activation_function", "")).rsplit(".", 1)[-1]
 
 
 def _json(path: Path) -> Any:
