@@ -35,6 +35,10 @@ def model_card(
     objective = config.get("objective")
     read = "the premises of " if objective == "simcse-unsup" else ""
     dev = counts["dev"]
+    origin = "that a language model wrote from unlabeled sentences"
+    if config.get("with_runs"):
+        own = counts["triplets_from"][run.parent]
+        origin = f"({own:,} {origin}, {counts['triplets'] - own:,} of labelled corpora that join them)"
     lines = [
         "---",
         "library_name: sentence-transformers",
@@ -44,8 +48,7 @@ def model_card(
         "",
         f"# {config['base']} trained with {METHODS[objective]}",
         "",
-        f"Sentence encoder trained by `multicsr` (run `{run.id}`) on {read}{counts['triplets']:,} triplets that a language"
-        " model wrote from unlabeled sentences.",
+        f"Sentence encoder trained by `multicsr` (run `{run.id}`) on {read}{counts['triplets']:,} triplets {origin}.",
         "",
         "```python",
         "from sentence_transformers import SentenceTransformer",
