@@ -15,9 +15,14 @@ from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Dtype, Json
 from store.records import Problem, Run
 
 if TYPE_CHECKING:
+    from stages.demonstrations import Demonstrations
+    from stages.imports import Corpus
     from stages.models.catalog import Located
     from stages.reading import Source
     from store.database import Store
+
+# L and λ of the paper's better setting of demonstrations (table 10), and the mask model that `train` takes too.
+SHOTS, MIN_SIMILARITY, MASK_MODEL = 5, 0.8, "minilm"
 
 # Room for a hypothesis: hypotheses in NLI corpora have 8 words on average, and hardly one has 40.
 MAX_TOKENS = 48
@@ -49,6 +54,28 @@ def command(
     top_p: Annotated[float, typer.Option(parser=options.number, metavar="F", help="With --sample.")] = 0.9,
     prompts: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Prompt set.", show_default="the one that suits the LLM")
+    ] = None,
+    demonstrations: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Labelled triplets or NLI pairs to show, as `import` reads them.", show_default=False
+        ),
+    ] = None,
+    shots: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Nearest of them shown with a premise.", show_default=str(SHOTS)),
+    ] = None,
+    min_similarity: Annotated[
+        float | None,
+        typer.Option(
+            parser=options.number,
+            metavar="F",
+            help="Only those with a cosine of at least this.",
+            show_default=str(MIN_SIMILARITY),
+        ),
+    ] = None,
+    mask_model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The encoder of that cosine.", show_default=MASK_MODEL)
     ] = None,
     base_url: BaseUrl = None,
     in_flight: InFlight = None,
@@ -82,6 +109,10 @@ def command(
         device=device,
         dtype=dtype,
         server=server,
+        demonstrations=demonstrations,
+        shots=shots,
+        min_similarity=min_similarity,
+        mask_model=mask_model,
     )
     from store.database import Store
 
@@ -115,6 +146,16 @@ class Plan:
     load: Callable[[], Any]
     device: str
     notes: dict[str, str]
+    shown: Shown | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A checked corpus of demonstrations, and how to load the encoder that finds the nearest on which device."""
+
+    corpus: Corpus
+    load: Callable[[], Any]
+    device: str
 
 
 def plan(
@@ -134,12 +175,22 @@ def plan(
     device: str,
     dtype: str,
     server: Server = NOWHERE,
+    demonstrations: Path | None = None,
+    shots: int | None = None,
+    min_similarity: float | None = None,
+    mask_model: str | None = None,
 ) -> Plan:
     """Resolve names and settings into a config. Raises Problem or Unusable before anything is written."""
     from stages import config as configs
     from stages import prompts as prompt_sets
     from stages.models import catalog
 
+    shown, lent = None, dict[str, Any]()
+    if demonstrations is not None:
+        shown, lent = _lent(demonstrations, shots, min_similarity, mask_model or MASK_MODEL, device)
+    for flag, value in (("shots", shots), ("min-similarity", min_similarity), ("mask-model", mask_model)):
+        if demonstrations is None and value is not None:
+            raise Problem(f"--{flag} {value} goes with --demonstrations", "leave it out, or give --demonstrations FILE")
     chosen = prompt_sets.load(prompts or catalog.prompts_for(llm)[0])
     found = reach(llm, server, device, dtype, chosen.stop)
     config = configs.GenConfig(
@@ -159,9 +210,46 @@ def plan(
         dtype=found.dtype,
         base_url=found.base_url,
         nu=nu,
+        **lent,
     )
-    notes = notes_of(premises=source.shown, column=source.column if source.column_given else None, prompts=prompts)
-    return Plan(config, chosen, found.load, found.device, notes)
+    column = source.column if source.column_given else None
+    notes = notes_of(premises=source.shown, column=column, prompts=prompts, demonstrations=demonstrations)
+    return Plan(config, chosen, found.load, found.device, notes, shown)
+
+
+def _lent(
+    path: Path, shots: int | None, min_similarity: float | None, mask_model: str, device: str
+) -> tuple[Shown, dict[str, Any]]:
+    """A corpus of demonstrations, and what the config says of it."""
+    from stages import imports
+    from stages.demonstrations import refuse_holes
+    from stages.models import catalog, pooling
+
+    corpus = imports.corpus(path)
+    whole = 0
+    for row in corpus.triplets():
+        refuse_holes(row.line, row.triplet)
+        whole += all(row.triplet)
+    if not whole:
+        raise Problem(f"--demonstrations {path} holds no triplet", "give a file with both hypotheses of a premise")
+    found = catalog.locate(mask_model, "encoder")
+    if pooling.pooling_of(found) is None:
+        raise Problem(f"{mask_model} does not record how its tokens are pooled", "give a mask model that does")
+    where, _ = resolve(device, "auto")
+    config = {
+        "demonstrations": corpus.name,
+        "shots": SHOTS if shots is None else shots,
+        "min_similarity": MIN_SIMILARITY if min_similarity is None else min_similarity,
+        "mask_model": mask_model,
+        "mask_model_fingerprint": found.fingerprint,
+    }
+
+    def load() -> Any:
+        from stages.models import loading
+
+        return loading.encoder(found, where)
+
+    return Shown(corpus, load, where), config
 
 
 def notes_of(**flags: str | Path | None) -> dict[str, str]:
@@ -191,9 +279,25 @@ def make(
         repeated = premises.duplicates(store, source.name)
         if repeated or source.blank:
             screen.say(f"{source.path.name}: {repeated:,} repeated and {source.blank:,} blank lines left out")
-    ticks = gen.run(store, made.config, made.prompts, made.load, batch, made.device, made.notes)
+    ticks = gen.run(
+        store, made.config, made.prompts, made.load, batch, made.device, made.notes, _demonstrations(store, made)
+    )
     work = screen.drive(ticks, title or f"gen ω {made.config.omega:g}", "premises", announce=title is None)
     return store.begin("gen", gen.VERSION, made.config, None), work
+
+
+def _demonstrations(store: Store, made: Plan) -> Demonstrations | None:
+    from stages.batches import Batches
+    from stages.demonstrations import Demonstrations
+    from stages.vectors import Vectors
+
+    if made.shown is None:
+        return None
+    config, corpus = made.config, made.shown.corpus
+    batches = Batches(None, "texts", made.shown.device)
+    vectors = Vectors(store, config.mask_model_fingerprint, made.shown.load, batches)
+    triplets = (row.triplet for row in corpus.triplets() if all(row.triplet))
+    return Demonstrations(triplets, config.shots, config.min_similarity, vectors)
 
 
 def summary(run: Run, work: screen.Work) -> dict[str, Any]:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from multicsr_cli import screen
 from multicsr_cli.gen import notes_of, summary
 from multicsr_cli.options import DEFAULT_DB, Db, Json
+from store.records import Run
+
+if TYPE_CHECKING:
+    from stages.imports import Corpus
+    from store.database import Store
 
 
 def command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, TSV or JSONL with a triplet a row.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, TSV or JSONL: triplets, or labelled NLI pairs.")],
     columns: Annotated[
         str | None,
         typer.Option(
@@ -27,19 +32,19 @@ def command(
 ) -> None:
     """Take triplets made elsewhere as a gen run, to be scored, curated and trained on like our own.
 
-    Scores in the file (a and b from 0 to 5, or CLAIF's label from 0 to 1) become a score run.
+    Pairs labelled entailment and contradiction are joined to triplets by their premise. Scores in the file (a and b from
+    0 to 5, or CLAIF's label from 0 to 1) become a score run.
     """
     from stages import imports
-    from stages.config import ImportConfig, ImportedScoresConfig
+    from stages.config import ImportedScoresConfig
     from store.database import Store
 
     names = None if columns is None else [name.strip() for name in columns.split(",")]
     source = imports.corpus(file, names)
     store = Store.open(db)
     notes = notes_of(file=file, columns=columns)
-    work = screen.drive(imports.run(store, source, notes), "import", "triplets")
-    run = store.begin("gen", imports.VERSION, ImportConfig(source.name), None)
-    result, next_run = summary(run, work), run
+    run, work = make(store, source, notes)
+    result, next_run = {**summary(run, work), **source.left_out}, run
     if source.scored:
         screen.drive(imports.run_scores(store, source, run, notes), "import of scores", "triplets")
         next_run = store.begin("score", imports.VERSION, ImportedScoresConfig(source.name), run.id)
@@ -54,3 +59,12 @@ def command(
     screen.facts(f"gen {run.id}", [*shown.items(), *problems])
     onward = "curate" if source.scored else "score"
     screen.say(f"next: multicsr {onward} {next_run.id}   or   multicsr train {run.id}")
+
+
+def make(store: Store, source: Corpus, notes: dict[str, str]) -> tuple[Run, screen.Work]:
+    """Import what is missing of a corpus: its gen run."""
+    from stages import imports
+    from stages.config import ImportConfig
+
+    work = screen.drive(imports.run(store, source, notes), "import", "triplets")
+    return store.begin("gen", imports.VERSION, ImportConfig(source.name), None), work

@@ -26,7 +26,7 @@ COMMANDS: dict[str, Any] = {
 }
 
 # Flags whose value is a file or a name in it: noted with the run, since the config holds the content instead.
-NOTED = ("premises", "column", "prompts", "dev", "task", "data", "probe", "whiten", "whiten_column")
+NOTED = ("premises", "column", "prompts", "demonstrations", "dev", "task", "data", "probe", "whiten", "whiten_column")
 
 # The two files of --bitext.
 TRANSLATIONS = ("bitext_first", "bitext_second")
@@ -112,6 +112,8 @@ def command_line(store: Store, run: Run) -> str:
         settings["tasks"] = ",".join(task for task in settings["tasks"] if task not in own) or None
     elif run.parent:
         words.append(run.parent)
+    for joined in settings.pop("with_runs", []):
+        words += ["--with", joined]
     defaults = inspect.signature(COMMANDS[name]).parameters
     for name, value in settings.items():
         default = defaults[name].default if name in defaults else inspect.Parameter.empty

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from multicsr_cli import options, screen
+from multicsr_cli import imports, options, screen
 from multicsr_cli.gen import notes_of, resolve
 from multicsr_cli.options import DEFAULT_DB, Batch, Data, Db, Device, Dtype, Json, RunName
 from store.records import Problem, Run
@@ -129,6 +130,15 @@ def command(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also put the trained model here.", show_default=False)
     ] = None,
+    joined: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="FILE|RUN",
+            help="Also train on a labelled corpus, as `import` reads it, or on another run; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     data: Data = None,
     db: Db = DEFAULT_DB,
     device: Device = "auto",
@@ -147,6 +157,7 @@ def command(
     done, work = make(
         store,
         parent,
+        joined=[join(store, name, objective) for name in joined or []],
         base=base,
         objective=objective,
         clhaif=clhaif,
@@ -179,7 +190,9 @@ def command(
     if json:
         screen.document(result)
         return
-    shown = [(key, value) for key, value in result.items() if key not in ("run", "dev", "masked_share", "whitened")]
+    apart = ("run", "dev", "masked_share", "whitened", "triplets_from")
+    shown = [(key, value) for key, value in result.items() if key not in apart]
+    shown += [(f"triplets of {id}", count) for id, count in result.get("triplets_from", {}).items()]
     dev_shown = f"{result['dev']['task']} spearman {result['dev']['spearman']:.2f}"
     if "whitened" in result:
         shown.append(("whitened", "to {dimensions} dimensions, spearman {spearman:.2f}".format(**result["whitened"])))
@@ -192,6 +205,7 @@ def make(
     store: Store,
     parent: Run,
     *,
+    joined: Sequence[Run] = (),
     base: str = "minilm-l4",
     objective: str = "multicsr",
     clhaif: str | None = None,
@@ -224,11 +238,11 @@ def make(
 
     refuse_unread(objective, mask_model, sigma, tau, clhaif, rank, teacher)  # before a model is looked for
 
-    if not parent.finished:
-        raise Problem(
-            f"{parent.stage} run {parent.id} is not finished",
-            f"run the same `multicsr {parent.stage}` again; it goes on",
-        )
+    for one in (parent, *joined):
+        if not one.finished:
+            raise Problem(
+                f"{one.stage} run {one.id} is not finished", f"run the same `multicsr {one.stage}` again; it goes on"
+            )
     dev_task = dev_pairs(dev, data)
     usual_batch, usual_lr, usual_epochs = EMBEDDED_RECIPE if base in EMBEDDED_BASES else PAPER_RECIPES[objective]
     train_batch = usual_batch if train_batch is None else train_batch
@@ -260,7 +274,7 @@ def make(
         raise Problem(f"--max-length {max_length} is more than {base} reads", f"give at most {longest}")
     where, number_format = resolve(device, dtype)
     if eval_every is None:
-        count = parent.counts["kept"] if parent.stage == "curate" else parent.counts["premises"]
+        count = sum(one.counts["kept" if one.stage == "curate" else "premises"] for one in (parent, *joined))
         steps = math.ceil(count / max(train_batch, 1)) * epochs
         eval_every = min(LONGEST_INTERVAL, max(1, math.ceil(steps / MEASUREMENTS)))
     config = TrainConfig(
@@ -280,7 +294,7 @@ def make(
         dev_digest=dev_task.digest,
         eval_every=eval_every,
         dtype=number_format,
-        reviews_digest=reviews.applied(store, parent),
+        reviews_digest=reviews.applied(store, parent, *joined),
         objective=objective,
         clhaif=clhaif,
         rank=rank,
@@ -288,12 +302,14 @@ def make(
         teacher_fingerprint=taught_by.fingerprint if rank is not None and taught_by else None,
         whiten=whiten,
         whiten_dim=whiten_dim,
+        with_runs=tuple(one.id for one in joined) or None,
     )
     notes = notes_of(dev=dev, data=data)
     if mask_model == "self":
         taught, _ = make(
             store,
             parent,
+            joined=joined,
             base=base,
             objective="simcse-unsup",
             max_length=max_length,
@@ -329,6 +345,25 @@ def make(
     ticks = stage.run(store, config, parent, dev_task, loaders, batch, where, notes=notes)
     work = screen.drive(ticks, title or f"train seed {seed}", "steps", announce=title is None)
     return store.begin("train", stage.VERSION, config, parent.id), work
+
+
+def join(store: Store, name: str, objective: str) -> Run:
+    """The run behind --with: a file is imported, which by its content is one run however often it is named."""
+    from stages import imports as stage
+    from stages.config import SCORED
+
+    path = Path(name)
+    if not path.exists():
+        try:
+            return store.find(name, ("curate", "gen"))
+        except Problem as problem:
+            raise Problem(f"--with {name} is no file, and {problem.what}", problem.remedy) from None
+    if objective in SCORED:
+        raise Problem(
+            f"--objective {objective} learns from scores, and --with {name} is a file",
+            "`multicsr import` it, score it if it has no scores, curate it, and give that curate run: --with RUN",
+        )
+    return imports.make(store, stage.corpus(path), notes_of(file=path))[0]
 
 
 def dev_pairs(name: str, data: Path | None) -> Task:

@@ -50,6 +50,10 @@ def model_card(
     method += ", whitened" if "whitened" in counts else ""
     read = "the premises of " if objective == "simcse-unsup" else ""
     dev = counts["dev"]
+    origin = "that a language model wrote from unlabeled sentences"
+    if config.get("with_runs"):
+        own = counts["triplets_from"][run.parent]
+        origin = f"({own:,} {origin}, {counts['triplets'] - own:,} of labelled corpora that join them)"
     lines = [
         "---",
         "library_name: sentence-transformers",
@@ -59,8 +63,7 @@ def model_card(
         "",
         f"# {config['base']} trained with {method}",
         "",
-        f"Sentence encoder trained by `multicsr` (run `{run.id}`) on {read}{counts['triplets']:,} triplets that a language"
-        " model wrote from unlabeled sentences.",
+        f"Sentence encoder trained by `multicsr` (run `{run.id}`) on {read}{counts['triplets']:,} triplets {origin}.",
         "",
         "```python",
         "from sentence_transformers import SentenceTransformer",

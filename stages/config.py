@@ -28,6 +28,9 @@ RANKS = ("listnet", "listmle")
 # Tokens. A hypothesis is a sentence; the bound keeps a slip of the finger from asking for all memory.
 LONGEST_HYPOTHESIS = 1024
 
+# Demonstrations of a premise. The paper shows 5; each is read again for every premise, as part of its prompt.
+MOST_SHOTS = 64
+
 
 def _number(flag: str, value: float, low: float, high: float, low_open: bool = False) -> float:
     """`value` as a float, or a Problem that names the flag and the range."""
@@ -79,7 +82,8 @@ class GenConfig:
 
     `base_url` is where a hosted LLM is asked, None for one on this machine: the same model name at another server may be
     another model, so it changes the answer. A server gives no logits to subtract (MultiCSR, eq. 1): there omega and nu
-    are 0. A `nu` of 0 is kept as None: the same run as before there was one.
+    are 0. A `nu` of 0 is kept as None: the same run as before there was one. `demonstrations` names the content of a
+    labelled corpus; L = `shots`, λ = `min_similarity` (appendix G).
     """
 
     premises: str
@@ -98,8 +102,18 @@ class GenConfig:
     dtype: str
     base_url: str | None = field(default=None, metadata=LATER)
     nu: float | None = field(default=None, metadata=LATER)
+    demonstrations: str | None = field(default=None, metadata=LATER)
+    shots: int | None = field(default=None, metadata=LATER)
+    min_similarity: float | None = field(default=None, metadata=LATER)
+    mask_model: str | None = field(default=None, metadata=LATER)
+    mask_model_fingerprint: str | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
+        if self.demonstrations is not None:
+            assert self.shots is not None
+            assert self.min_similarity is not None
+            _whole("--shots", self.shots, 1, MOST_SHOTS)
+            object.__setattr__(self, "min_similarity", _number("--min-similarity", self.min_similarity, -1, 1))
         # The paper studies 0 to 0.5; -1 to 1 leaves room for its figure 5, beyond that the noise outweighs the LLM.
         object.__setattr__(self, "omega", _number("--omega", self.omega, -1, 1))
         object.__setattr__(
@@ -220,7 +234,8 @@ def refuse_unread(
 @dataclass(frozen=True)
 class TrainConfig:
     """Stage 3. `sigma` is None where no mask model is used, `tau` where the loss has no softmax, `reviews_digest` where no
-    person's word changes a triplet, and `objective` for MultiCSR itself."""
+    person's word changes a triplet, and `objective` for MultiCSR itself. `with_runs` are further runs whose triplets join
+    those of the parent (MultiCSR, appendix G), in this order; each id names their content."""
 
     base: str
     base_fingerprint: str
@@ -246,6 +261,7 @@ class TrainConfig:
     teacher_fingerprint: str | None = field(default=None, metadata=LATER)
     whiten: bool | None = field(default=None, metadata=LATER)
     whiten_dim: int | None = field(default=None, metadata=LATER)
+    with_runs: tuple[str, ...] | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         objective = self.objective or "multicsr"

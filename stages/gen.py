@@ -2,26 +2,36 @@
 
 For each premise one entailment and one contradiction instruction are drawn; the LLM writes both hypotheses by contrastive
 decoding, each with the other's instruction as its noise (MultiCSR, eq. 1-2; the loop is `stages/models/decoding.py`).
-With nu, which is not in the paper, what the same instruction brings forth without any premise is taken away too.
-Every draft is stored: one that is empty, a refusal or without end keeps its raw text and the name of its problem.
+With nu, which is not in the paper, what the same instruction brings forth without any premise is taken away too. Where a
+labelled corpus lends demonstrations (appendix G; `stages/demonstrations.py`), they stand before the instruction, each with
+its hypothesis of the role that is written: in the noise, that is the opposite one. Every draft is stored: one that is
+empty, a refusal or without end keeps its raw text and the name of its problem.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from stages import text
 from stages.batches import Batches
 from stages.config import GenConfig
 from stages.models.request import Draft, Line, Noise, Prompt, Sampling, Writer
-from stages.prompts import NO_PREMISE, PromptSet
+from stages.prompts import NO_PREMISE, PromptSet, with_demonstrations
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from store import drafts, premises
 from store.database import Store
-from store.records import ROLES, DraftRow, Premise, Role
+from store.records import ROLES, DraftRow, Premise, Role, Triplet
+
+if TYPE_CHECKING:
+    from stages.demonstrations import Demonstrations
 
 VERSION = 1
+
+# The triplets that are shown with a premise, by its text, the nearest last.
+Shown = Mapping[str, Sequence[Triplet]]
+NOTHING: Shown = {}
 
 # How many missing premises are read at once and sorted by length, so that a batch holds alike lengths.
 WINDOW = 4096
@@ -35,6 +45,7 @@ def run(
     batch: int | None,
     device: str,
     notes: Notes | None = None,
+    demonstrations: Demonstrations | None = None,
 ) -> Ticks:
     """Write what is missing of the run, `batch` premises side by side (None: as many as fit); those that are done are stored
     before others begin."""
@@ -53,9 +64,15 @@ def run(
             if writer is None:
                 yield Tick(done, total, "loading the LLM")
                 writer = load()
-                measure = partial(fits, config=config, prompts=prompts, writer=writer)
-                work = partial(write, config=config, prompts=prompts, writer=writer)
                 yield Tick(done, total, "writing")
+            shown = NOTHING
+            if demonstrations is not None:
+                yield Tick(done, total, "finding demonstrations", fresh)
+                texts = [premise.text for premise in window]
+                shown = dict(zip(texts, demonstrations.near(texts), strict=True))
+                yield Tick(done, total, "writing", fresh, demonstrations.vectors.batches.warning())
+            measure = partial(fits, config=config, prompts=prompts, writer=writer, shown=shown)
+            work = partial(write, config=config, prompts=prompts, writer=writer, shown=shown)
             window.sort(key=lambda premise: -len(premise.text))
             for written in batches.flow(window, measure, work):
                 drafts.add(store, run, [row for rows in written for row in rows], writer.spent())
@@ -64,14 +81,19 @@ def run(
         store.finish(run, drafts.counts(store, run))
 
 
-def fits(premise: Premise, config: GenConfig, prompts: PromptSet, writer: Writer) -> int:
+def fits(premise: Premise, config: GenConfig, prompts: PromptSet, writer: Writer, shown: Shown = NOTHING) -> int:
     """How many premises as long as this one can be worked on at once."""
-    _, asked, lines = ask([premise], config, prompts, writer)
+    _, asked, lines = ask([premise], config, prompts, writer, shown)
     return writer.fits(asked, lines, config.max_tokens)
 
 
 def write(
-    part: Sequence[Premise], at_once: int, config: GenConfig, prompts: PromptSet, writer: Writer
+    part: Sequence[Premise],
+    at_once: int,
+    config: GenConfig,
+    prompts: PromptSet,
+    writer: Writer,
+    shown: Shown = NOTHING,
 ) -> Iterator[list[tuple[int, list[DraftRow]]]]:
     """Premises in, drafts out: the pure middle of the stage, which asks neither store nor clock.
 
@@ -83,7 +105,7 @@ def write(
         marked = any(mark in body for mark in prompts.stop)
         return marked or (prompts.one_sentence and text.sentence_end(body) is not None)
 
-    templates, asked, lines = ask(part, config, prompts, writer)
+    templates, asked, lines = ask(part, config, prompts, writer, shown)
     sampling = None
     if config.temperature is not None and config.top_p is not None:
         sampling = Sampling(config.seed, config.temperature, config.top_p)
@@ -110,7 +132,7 @@ def read(draft: Draft, premise: Premise, role: Role, template: str, prompts: Pro
 
 
 def ask(
-    part: Sequence[Premise], config: GenConfig, prompts: PromptSet, writer: Writer
+    part: Sequence[Premise], config: GenConfig, prompts: PromptSet, writer: Writer, shown: Shown = NOTHING
 ) -> tuple[list[str], list[Prompt], list[Line]]:
     """(template, line) of each hypothesis to be written, for each premise in the order of ROLES, and the prompts of all."""
     templates: list[str] = []
@@ -121,9 +143,14 @@ def ask(
 
     lines: list[Line] = []
     for premise in part:
-        drawn = [prompts.template(role).draw(config.seed, role, premise.text) for role in ROLES]
-        entailment, contradiction = drawn = [writer.wrap(one) if prompts.chat else one for one in drawn]
+        near = shown.get(premise.text, ())
+        drawn = []
+        for role in ROLES:
+            template = prompts.template(role).draw(config.seed, role, premise.text)
+            template = with_demonstrations(template, [(other.premise, getattr(other, role)) for other in near])
+            drawn.append(writer.wrap(template) if prompts.chat else template)
         templates += drawn
+        entailment, contradiction = drawn
         for role, own, opposite, omega in (
             ("entailment", entailment, contradiction, config.omega),
             ("contradiction", contradiction, entailment, config.omega_contradiction),

@@ -1,7 +1,9 @@
 """Triplets made elsewhere, as a gen run of their own. Arrow: a file of triplets -> premise and hypotheses (and scores).
 
-From there on they are scored, curated, trained on and inspected like our own. A file is read twice: once to check every
-line and to name its content, then to store it, so that a bad line leaves the store as it was. Both passes stream.
+Labelled pairs of an NLI corpus are joined to triplets first (`stages/labelled.py`). From there on they are scored, curated,
+trained on and inspected like our own. A file is read twice: once to check every line and to name its content, then to store
+it, so that a bad line leaves the store as it was. Both passes stream; of labelled pairs those that wait for their other half
+are held.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import NamedTuple
 
 from stages import reading, text
 from stages.config import ImportConfig, ImportedScoresConfig
+from stages.labelled import LABELS, Pairs
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from store import drafts, imports, scores
 from store.database import Store
@@ -36,15 +39,24 @@ SHAPES = {
 
 class Layout(NamedTuple):
     """What the columns of a file are: premise, entailment and, save in a file of pairs, contradiction; scores of the
-    entailment and the contradiction where there are any, of which `top` is the highest."""
+    entailment and the contradiction where there are any, of which `top` is the highest. With a `label` column a row is a
+    labelled pair, half a triplet."""
 
     texts: tuple[str, ...]
     scores: tuple[str, ...]
     top: float
+    label: tuple[str, ...] = ()
 
 
 # Pairs with a score: what the released CLAIF code writes, and what STS sets are called by most.
 PAIRS = (Layout(("text_a", "text_b"), ("label",), 1.0), Layout(("sentence1", "sentence2"), ("score",), SCALE))
+
+# Labelled pairs: what SNLI and MNLI are distributed with, and their sets on the hub.
+LABELLED = tuple(
+    Layout(texts, (), SCALE, (label,))
+    for label in ("gold_label", "label")
+    for texts in (("sentence1", "sentence2"), ("premise", "hypothesis"))
+)
 
 # Our own names of the two scores (`multicsr export --scores`); they may stand beside any triplet.
 SCORES = ("a", "b")
@@ -70,10 +82,11 @@ class Corpus:
     digest: str
     rows: int
     scored: bool
+    left_out: dict[str, int]  # of labelled pairs, those that make no triplet, by why
 
     def triplets(self) -> Iterator[Row]:
-        """Each row that is not blank."""
-        return _rows(self.path, self.columns)
+        """Each row that is not blank; of labelled pairs each triplet, with the line that completes it."""
+        return _rows(self.path, self.columns, Pairs())
 
 
 def corpus(path: Path, columns: Sequence[str] | None = None) -> Corpus:
@@ -93,33 +106,51 @@ def corpus(path: Path, columns: Sequence[str] | None = None) -> Corpus:
     if path.suffix.lower() not in reading.TABLES:
         raise Problem(f"{path.name} is neither {' nor '.join(reading.TABLES)}", "give a file with one of these endings")
     content, rows, scored = hashlib.blake2b(digest_size=6), 0, False
-    for row in _rows(path, chosen):
+    pairs = Pairs()
+    for row in _rows(path, chosen, pairs):
         has = row.scores != (None, None)
         content.update(repr((tuple(row.triplet), row.scores) if has else tuple(row.triplet)).encode())
         rows, scored = rows + 1, scored or has
     if not rows:
-        raise Problem(f"{path} holds no triplet", "give a file with a header and a triplet a line")
+        remedy = "give a file with a header and a triplet a line"
+        if pairs.left_out:
+            remedy = "give pairs of which some premise has an entailment and a contradiction"
+        raise Problem(f"{path} holds no triplet", remedy)
     digest = content.hexdigest()
-    return Corpus(f"{path.name}@{digest}", path, chosen, digest, rows, scored)
+    return Corpus(f"{path.name}@{digest}", path, chosen, digest, rows, scored, dict(+pairs.left_out))
 
 
-def _rows(path: Path, columns: tuple[str, str, str] | None) -> Iterator[Row]:
+def _rows(path: Path, columns: tuple[str, str, str] | None, pairs: Pairs) -> Iterator[Row]:
     layout = Layout(("",), (), SCALE)
 
     def choose(there: list[str], where: str) -> Sequence[str]:
         nonlocal layout
         layout = _layout(path, columns, there, where)
-        return (*layout.texts, *layout.scores)
+        return (*layout.texts, *layout.scores, *layout.label)
 
-    numbers = (*SCORES, *(name for pairs in PAIRS for name in pairs.scores))
+    numbers = (*SCORES, *(name for known in (*PAIRS, *LABELLED) for name in (*known.scores, *known.label)))
     for number, fields in reading.records(path, choose, numbers):
         if not any(fields):
             continue
         texts, scores = fields[: len(layout.texts)], fields[len(layout.texts) :]
         if not texts[0]:
             raise Problem(f"{path}, line {number} has no premise", "mend that line, or leave it out")
+        if layout.label:
+            if triplet := _paired(pairs, path, number, *fields):
+                yield Row(number, triplet, (None, None))
+            continue
         a, b = [*(_score(text, layout.top, path, number) for text in scores), None, None][:2]
         yield Row(number, Triplet(*texts, *[""] * (3 - len(texts))), (a, b))
+
+
+def _paired(pairs: Pairs, path: Path, line: int, premise: str, hypothesis: str, label: str) -> Triplet | None:
+    """The triplet that a labelled pair completes, if it does."""
+    try:
+        return pairs.add(premise, hypothesis, label)
+    except KeyError:
+        raise Problem(
+            f"{path}, line {line}: the label {label!r} is not known", f"give one of {', '.join(LABELS)}"
+        ) from None
 
 
 def _layout(path: Path, columns: tuple[str, str, str] | None, there: list[str], where: str) -> Layout:
@@ -127,11 +158,11 @@ def _layout(path: Path, columns: tuple[str, str, str] | None, there: list[str], 
     shapes = [columns] if columns else list(SHAPES.values())
     scores = SCORES if set(SCORES) <= set(there) else ()
     known: list[Layout] = [Layout(names, scores, SCALE) for names in shapes]
-    known += () if columns else PAIRS
+    known += () if columns else (*PAIRS, *LABELLED)
     for layout in known:
-        if {*layout.texts, *layout.scores} <= set(there):
+        if {*layout.texts, *layout.scores, *layout.label} <= set(there):
             return layout
-    wanted = " or ".join(", ".join((*layout.texts, *layout.scores)) for layout in known)
+    wanted = " or ".join(", ".join((*layout.texts, *layout.scores, *layout.label)) for layout in known)
     raise Problem(
         f"{path}{where} has no columns {wanted}",
         f"name premise, entailment and contradiction with --columns A,B,C, among {', '.join(there) or 'none'}",
@@ -171,7 +202,7 @@ def run(store: Store, source: Corpus, notes: Notes | None = None, at_once: int =
             done += len(part)
             yield Tick(done, source.rows, "storing", done - start)
         imports.complete(store, source.name)
-        store.finish(run, drafts.counts(store, run))
+        store.finish(run, {**drafts.counts(store, run), **source.left_out})
 
 
 def run_scores(

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -46,6 +47,22 @@ class Template:
         key = hashlib.blake2b(f"{seed}/{role}/{premise}".encode(), digest_size=8).digest()
         chosen = self.instructions[int.from_bytes(key, "big") % len(self.instructions)]
         return self.template.replace("{instruction}", chosen)
+
+
+def with_demonstrations(template: str, shown: Sequence[tuple[str, str]]) -> str:
+    """A drawn template with `shown` (premise, hypothesis) before the instruction, each in the form of what is asked.
+
+    They replace the set's own shots, which were chosen for no premise in particular: those would stand between the
+    demonstrations and what is asked, nearer to it, and the more of them the LLM reads, the less each one counts.
+    Without any, the template is the set's own.
+    """
+    if not shown:
+        return template
+    kept = [part for part, is_shot in zip(template.split(BLANK_LINE), _are_shots(template), strict=True) if not is_shot]
+    first = next(place for place, part in enumerate(kept) if "{premise}" in part)
+    asked = BLANK_LINE.join(kept[first:])
+    shots = [f"{asked.replace('{premise}', premise)} {hypothesis}" for premise, hypothesis in shown]
+    return BLANK_LINE.join([*shots, *kept])
 
 
 @dataclass(frozen=True)

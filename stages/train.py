@@ -2,9 +2,11 @@
 
 The encoder learns from the triplets of a curate run (or a gen run, uncurated) with the masked contrastive loss (MultiCSR,
 eq. 5-7) or another objective of `stages/models/loss.py`: SimCSE without labels from their premises alone, CLHAIF and CLAIF
-from their scores too. Every so many steps it is measured on the dev task, and the best measured weights are what is
-written in the end. The mask model's vectors are computed once a text, before the first step. Whitening is learned last,
-from the sentences of the training itself; the dev task is measured again behind it and chooses nothing any more.
+from their scores too. Other runs may join them, such as a labelled corpus (`config.with_runs`; appendix G): nothing that
+comes twice is taken out, since the mask protects equal premises (M is 1 where x_k = x_i). Every so many steps the encoder is
+measured on the dev task, and the best measured weights are what is written in the end. The mask model's vectors are
+computed once a text, before the first step. Whitening is learned last, from the sentences of the training itself; the dev
+task is measured again behind it and chooses nothing any more.
 
 Resume points are taken by the clock, which changes nothing: a training restored from any of them does the same steps
 again (see `stages/models/fit.py`).
@@ -16,6 +18,7 @@ import math
 import shutil
 import time
 from array import array
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -67,21 +70,25 @@ def run(
 ) -> Ticks:
     """Train on the triplets of `parent`; `batch` is the number of texts encoded at a time outside training steps, None
     for as many as fit."""
-    if not parent.finished:
-        raise Problem(
-            f"{parent.stage} run {parent.id} is not finished",
-            f"run the same `multicsr {parent.stage}` again; it goes on",
-        )
-    if config.objective in SCORED and parent.stage != "curate":
-        raise Problem(
-            f"--objective {config.objective} learns from scores, and {parent.stage} run {parent.id} has none",
-            "give a curate run; `multicsr curate --alpha 0 --beta 5 --gamma -5` keeps every triplet with its scores",
-        )
-    if reviews.applied(store, parent) != config.reviews_digest:
+    corpora = _corpora(store, parent, config)
+    for one in corpora:
+        if not one.finished:
+            raise Problem(
+                f"{one.stage} run {one.id} is not finished", f"run the same `multicsr {one.stage}` again; it goes on"
+            )
+        if config.objective in SCORED and one.stage != "curate":
+            raise Problem(
+                f"--objective {config.objective} learns from scores, and {one.stage} run {one.id} has none",
+                "give a curate run; `multicsr curate --alpha 0 --beta 5 --gamma -5` keeps every triplet with its scores",
+            )
+    if reviews.applied(store, *corpora) != config.reviews_digest:
         raise _reviewed_meanwhile(parent)
     by_rule = parent.counts.get("kept", parent.counts["premises"])
     if not by_rule and not (config.reviews_digest and training.count_triplets(store, parent)):
         raise _nothing_kept(parent)  # before the run has a row: there is nothing it could ever resume
+    for one in corpora[1:]:
+        if next(training.triplets(store, one), None) is None:
+            raise Problem(f"--with: {one.stage} run {one.id} holds no triplet", "give a file with both hypotheses")
     try:
         sts.judged(dev)
     except Unreadable as problem:
@@ -91,12 +98,14 @@ def run(
         steps = run.counts["steps"]
         yield Tick(steps, steps, COMPLETE)
         return
-    count = training.count_triplets(store, parent)
-    if not count:
+    counted = Counter[str]()
+    for one in corpora:
+        counted[one.id] += training.count_triplets(store, one)
+    if not counted[parent.id]:
         raise _nothing_kept(parent)
     with store.only_writer(run):
         batches = Batches(batch, "texts", device)
-        yield from _train(store, run, config, parent, count, dev, loaders, batches, resume_seconds)
+        yield from _train(store, run, config, parent, counted, dev, loaders, batches, resume_seconds)
 
 
 def _nothing_kept(parent: Run) -> Problem:
@@ -113,10 +122,17 @@ def _reviewed_meanwhile(parent: Run) -> Problem:
     )
 
 
+def _corpora(store: Store, parent: Run, config: TrainConfig) -> list[Run]:
+    """The runs whose triplets are trained on, in the order in which they are read."""
+    return [parent, *(store.run(id) for id in config.with_runs or ())]
+
+
 def _triplets(store: Store, parent: Run, config: TrainConfig) -> Iterator[Triplet]:
     """The triplets that `config` names. Raises Problem where a review changed them before all were read."""
-    yield from training.triplets(store, parent)
-    if reviews.applied(store, parent) != config.reviews_digest:
+    corpora = _corpora(store, parent, config)
+    for one in corpora:
+        yield from training.triplets(store, one)
+    if reviews.applied(store, *corpora) != config.reviews_digest:
         raise _reviewed_meanwhile(parent)
 
 
@@ -131,14 +147,15 @@ def _labels(store: Store, parent: Run, config: TrainConfig) -> np.ndarray | None
     if config.objective not in SCORED:
         return None
     found = array("f")
-    for scores in training.similarities(store, parent):
-        for score in scores:
-            if score is None:
-                raise Problem(
-                    f"curate run {parent.id} keeps a triplet without a score: a person's word counts more than its rule",
-                    "take that review back in `multicsr inspect`, or train another --objective",
-                )
-            found.append(score / SCALE)
+    for one in _corpora(store, parent, config):
+        for scores in training.similarities(store, one):
+            for score in scores:
+                if score is None:
+                    raise Problem(
+                        f"curate run {one.id} keeps a triplet without a score: a person's word counts more than its rule",
+                        "take that review back in `multicsr inspect`, or train another --objective",
+                    )
+                found.append(score / SCALE)
     return np.frombuffer(found, dtype=np.float32).reshape(-1, 2)
 
 
@@ -147,7 +164,7 @@ def _train(
     run: Run,
     config: TrainConfig,
     parent: Run,
-    count: int,
+    counted: Counter[str],
     dev: sts.Task,
     loaders: Loaders,
     batches: Batches,
@@ -155,7 +172,7 @@ def _train(
 ) -> Ticks:
     from stages.models import checkpoint, fit
 
-    mask = None
+    mask, count = None, counted.total()
     if loaders.mask is not None:
         frozen = _Frozen("mask model", config.mask_model_fingerprint, loaders.mask, batches)
         texts = (text for triplet in _triplets(store, parent, config) for text in triplet)
@@ -234,6 +251,7 @@ def _train(
     assert top is not None
     counts = {
         "triplets": count,
+        **({"triplets_from": dict(counted)} if config.with_runs else {}),
         "steps": total,
         "masked_share": training.masked_share(store, run),
         "best_step": top.step,
@@ -245,7 +263,9 @@ def _train(
     yield Tick(total, total, "writing the model")
     folder = store.files / "models" / run.id
     examples = list(islice(_examples(store, parent, config), EXAMPLES))
-    checkpoint.save(encoder, folder, model_card(run, counts, training.recipe(store, run), examples))
+    # Its lineage is the line to its parent; the runs that join it come before.
+    line = [row for one in _corpora(store, parent, config)[1:] for row in training.recipe(store, one)]
+    checkpoint.save(encoder, folder, model_card(run, counts, [*line, *training.recipe(store, run)], examples))
     training.add_checkpoint(store, run, "model", top.step, folder)
     store.finish(run, counts)
     _remove(training.forget_resume_points(store, run))

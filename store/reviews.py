@@ -82,20 +82,25 @@ def turned(store: Store, curate: Run) -> dict[tuple[Verdict, str | None], int]:
     }
 
 
-def applied(store: Store, run: Run) -> str | None:
-    """The digest of the words that change the triplets of a curate or gen run; None where none does.
+def applied(store: Store, *runs: Run) -> str | None:
+    """The digest of the words that change the triplets of curate or gen runs; None where none does.
 
     A premise is named by its source and position, so that equal words give an equal digest in every store.
     """
+    found = [row for run in runs for row in _turning(store, run)]
+    return digest(canonical(found)) if found else None
+
+
+def _turning(store: Store, run: Run) -> list[tuple[str, int, Verdict]]:
+    """(source, position, verdict) of the words that change a run's triplets."""
     turning = "SELECT premise, verdict FROM overruled WHERE run = :run"
     if run.stage == "gen":
         turning = (
             "SELECT premise, verdict FROM reviewed WHERE run = :run AND verdict = 'drop' AND NOT EXISTS"
             " (SELECT 1 FROM drafts WHERE run = :run AND premise = reviewed.premise AND text = '')"
         )
-    found = store.rows(
+    return store.rows(
         f"SELECT source, position, verdict FROM ({turning}) AS word JOIN premises ON premises.id = word.premise"
         " ORDER BY source, position",
         {"run": run.id},
     )
-    return digest(canonical(found)) if found else None

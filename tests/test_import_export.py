@@ -121,6 +121,8 @@ def test_windows_line_ends_a_byte_order_mark_and_blank_lines_change_nothing(tmp_
         ),
         ("t.csv", b"text_a,text_b,label\nA,B,nan\n", None, "the score 'nan' is not a number from 0 to 1"),
         ("t.csv", b"sent0,sent1,hard_neg\n", None, "holds no triplet"),
+        ("t.csv", b"premise,hypothesis,label\nA,B,maybe\n", None, "line 2: the label 'maybe' is not known"),
+        ("t.csv", b"premise,hypothesis,label\nA,B,0\nC,D,2\n", None, "holds no triplet"),
         ("t.csv", b"sent0,sent1\nA,B\n", None, "has no columns"),
         ("t.csv", b"sent0,sent1,hard_neg\nA,B,C\nA,B\n", None, "line 3: 2 fields, not 3"),
         ("t.csv", b"sent0,sent1,hard_neg\n,B,C\n", None, "line 2 has no premise"),
@@ -239,6 +241,49 @@ def test_pairs_with_a_score_keep_it_on_the_scale_of_all_scores(
     ]
     assert store.run(gen[0]).counts["empty"] == 3
     assert [tick.note for tick in imports.run_scores(store, source, store.run(gen[0]))] == [COMPLETE]
+
+
+LABELS = [("entailment", "0"), ("neutral", "1"), ("contradiction", "2"), ("-", "-1"), ("", "")]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 4)), min_size=1),
+    st.sampled_from([("sentence1", "sentence2", "gold_label"), ("premise", "hypothesis", "label")]),
+    st.booleans(),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+def test_labelled_pairs_are_joined_by_their_premise_and_the_rest_is_counted(
+    tmp_path: Path, made: list[tuple[str, int]], names: tuple[str, str, str], as_numbers: bool
+) -> None:
+    """Against the slow way: of each premise the k-th entailment with the k-th contradiction."""
+    path = tmp_path / "pairs.jsonl"
+    rows = [(premise, f"{n} says so.", LABELS[label][as_numbers]) for n, (premise, label) in enumerate(made)]
+    path.write_text("".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows))
+    halves = {
+        (premise, label): [row[1] for row, (x, y) in zip(rows, made, strict=True) if (x, y) == (premise, label)]
+        for premise in "xyz"
+        for label in range(5)
+    }
+    joined = [Triplet(x, e, c) for x in "xyz" for e, c in zip(halves[x, 0], halves[x, 2], strict=False)]
+    if not joined:
+        with pytest.raises(Problem, match="holds no triplet"):
+            imports.corpus(path)
+        return
+    source = imports.corpus(path)
+    assert sorted(row.triplet for row in source.triplets()) == sorted(joined)
+    counted = Counter(label for _, label in made)
+    left_out = {
+        "neutral": counted[1],
+        "unlabelled": counted[3] + counted[4],
+        "unpaired": counted[0] + counted[2] - 2 * len(joined),
+    }
+    assert source.left_out == {name: count for name, count in left_out.items() if count}
+    store = Store.memory()
+    list(imports.run(store, source))
+    (run,) = store.rows("SELECT id FROM runs")
+    counts = store.run(run[0]).counts
+    assert counts == {"premises": len(joined), "hypotheses": 2 * len(joined), **source.left_out}
+    store.close()
 
 
 def test_every_format_holds_the_same_rows(copied: Piped, tmp_path: Path) -> None:
