@@ -160,7 +160,7 @@ class ScoreConfig:
 
 @dataclass(frozen=True)
 class CurateConfig:
-    """Stage 2, the rule of eq. 4, with three options of which none is the paper's."""
+    """Stage 2, the rule of eq. 4, with options of which none is the paper's. `min_contradiction`: a floor on b."""
 
     alpha: float
     beta: float
@@ -168,11 +168,21 @@ class CurateConfig:
     drop_copies: bool = False
     drop_duplicates: bool = False
     swap_reversed: bool = False
+    min_contradiction: float | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "alpha", _number("--alpha", self.alpha, 0, 5))
         object.__setattr__(self, "beta", _number("--beta", self.beta, 0, 5))
         object.__setattr__(self, "gamma", _number("--gamma", self.gamma, -5, 5))
+        if self.min_contradiction is not None:
+            floor = _number("--min-contradiction", self.min_contradiction, 0, 5)
+            if floor > self.beta:
+                raise Problem(
+                    f"--min-contradiction {floor:g} is above --beta {self.beta:g}, so that no triplet could be kept",
+                    "lower the one or raise the other",
+                )
+            # No score lies below 0: a floor there may not make a second run of the same rows.
+            object.__setattr__(self, "min_contradiction", floor or None)
 
 
 def refuse_unread(

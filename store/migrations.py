@@ -44,3 +44,9 @@ def m003_judgements(db: Database) -> None:
 def m004_reviews(db: Database) -> None:
     for statement in schema.REVIEWS:
         db.execute(statement)
+
+
+@migrations()
+def m006_min_contradiction(db: Database) -> None:
+    for statement in schema.MIN_CONTRADICTION:
+        db.execute(statement)

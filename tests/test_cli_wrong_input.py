@@ -78,6 +78,7 @@ NUMBERS = [
     ("curate", "--alpha", ("9", "-0.1", "nan", "x")),
     ("curate", "--beta", ("5.1", "nan")),
     ("curate", "--gamma", ("6", "-inf")),
+    ("curate", "--min-contradiction", ("5.1", "-0.1", "nan", "x")),
     ("train", "--sigma", ("nan", "2", "-1.5", "x")),
     ("train", "--tau", ("0", "-1", "nan", "11")),
     ("train", "--lr", ("0", "2", "nan")),
