@@ -19,6 +19,7 @@ TERMS = {
     # score
     "by": "a and b asked for in a prompt, or read off how likely the hypothesis is",
     "expected": "mean over the scores the LLM might give, or the one it gives",
+    "scale": "what the LLM was asked on: 0-1 with a reason, as in CLAIF, or 0 to 5; stored is 0 to 5",
     "directions": "likelihood of the hypothesis given the premise, or both ways",
     # curate
     "alpha": "α: keep only a ≥ α, a = sim(x, x+) (eq. 4)",

@@ -73,6 +73,7 @@ NUMBERS = [
     ("gen", "--batch", ("0", "-1", "many", "1.5", "")),
     ("score", "--by", ("guess",)),
     ("score", "--directions", ("three",)),
+    ("score", "--scale", ("0-10", "0-1")),  # it was scored by likelihood
     ("score", "--batch", ("0",)),
     ("score", "--dtype", ("int8",)),
     ("curate", "--alpha", ("9", "-0.1", "nan", "x")),
