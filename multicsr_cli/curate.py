@@ -34,6 +34,15 @@ def command(
         float | None,
         typer.Option(parser=options.number, metavar="F", help="... and a >= b + F.", show_default="1"),
     ] = None,
+    min_contradiction: Annotated[
+        float | None,
+        typer.Option(
+            parser=options.number,
+            metavar="F",
+            help="Keep only b >= F too: less is too easy a negative.",
+            show_default="none",
+        ),
+    ] = None,
     drop_copies: Annotated[
         bool, typer.Option("--drop-copies", help="Drop a triplet that repeats its premise.")
     ] = False,
@@ -56,18 +65,19 @@ def command(
     store = Store.open(db, create=False, write=not sweep)
     parent = store.find(run, ("score",))
     if sweep:
-        rows = stage.sweep(store, parent, swap_reversed)
+        rows = stage.sweep(store, parent, swap_reversed, min_contradiction)
         if json:
             names = ("alpha", "beta", "gamma", "kept")
             screen.document({"parent": parent.id, "grid": [dict(zip(names, row, strict=True)) for row in rows]})
         else:
-            _show_sweep(parent, rows)
+            _show_sweep(parent, rows, min_contradiction)
         return
     config = plan(
         parent,
         alpha=alpha,
         beta=beta,
         gamma=gamma,
+        min_contradiction=min_contradiction,
         drop_copies=drop_copies,
         drop_duplicates=drop_duplicates,
         swap_reversed=swap_reversed,
@@ -92,6 +102,7 @@ def plan(
     alpha: float | None = None,
     beta: float | None = None,
     gamma: float | None = None,
+    min_contradiction: float | None = None,
     drop_copies: bool = False,
     drop_duplicates: bool = False,
     swap_reversed: bool = False,
@@ -102,7 +113,7 @@ def plan(
     usual = THRESHOLDS[parent.config["by"]]
     chosen = zip((alpha, beta, gamma), usual, strict=True)
     alpha, beta, gamma = (default if given is None else given for given, default in chosen)
-    return CurateConfig(alpha, beta, gamma, drop_copies, drop_duplicates, swap_reversed)
+    return CurateConfig(alpha, beta, gamma, drop_copies, drop_duplicates, swap_reversed, min_contradiction)
 
 
 def make(store: Store, parent: Run, config: Any, title: str | None = None) -> Run:
@@ -113,12 +124,13 @@ def make(store: Store, parent: Run, config: Any, title: str | None = None) -> Ru
     return store.begin("curate", stage.VERSION, config, parent.id)
 
 
-def _show_sweep(parent: Run, rows: list[tuple[float, float, float, int]]) -> None:
+def _show_sweep(parent: Run, rows: list[tuple[float, float, float, int]], floor: float | None) -> None:
     betas = sorted({beta for _, beta, _, _ in rows})
+    over = f", b >= {floor:g}" if floor else ""
     kept = {(alpha, beta, gamma): count for alpha, beta, gamma, count in rows}
     for gamma in sorted({gamma for _, _, gamma, _ in rows}):
         screen.table(
-            f"kept with gamma = {gamma:g}, score run {parent.id}",
+            f"kept with gamma = {gamma:g}{over}, score run {parent.id}",
             ["alpha", *(f"beta {beta:g}" for beta in betas)],
             [
                 [f"{alpha:g}", *(kept[alpha, beta, gamma] for beta in betas)]

@@ -72,13 +72,14 @@ def _density(axes: Axes, counted: Sequence[Bin], across: int, edges: np.ndarray)
 
 
 def _kept_region(axes: Axes, rule: CurateConfig) -> None:
-    """a >= alpha, b <= beta, a >= b + gamma (MultiCSR, eq. 4); with swapped roles its mirror image too."""
+    """a >= alpha, b <= beta, a >= b + gamma (MultiCSR, eq. 4), b >= the floor; with swapped roles its mirror image too."""
     a = np.linspace(rule.alpha, HIGHEST_SCORE, 201)
     b = np.minimum(rule.beta, a - rule.gamma)
-    a, b = a[b >= 0], np.minimum(b[b >= 0], HIGHEST_SCORE)
+    floor = rule.min_contradiction or 0
+    a, b = a[b >= floor], np.minimum(b[b >= floor], HIGHEST_SCORE)
     if not len(a):
         return
-    outline_a, outline_b = [a[0], *a, a[-1], a[0]], [0, *b, 0, 0]
+    outline_a, outline_b = [a[0], *a, a[-1], a[0]], [floor, *b, floor, floor]
     axes.plot(outline_a, outline_b, color=SECOND, linewidth=1.6, label="kept", clip_on=False)
     if rule.swap_reversed:
         axes.plot(

@@ -42,6 +42,9 @@ def command(
     expected: Annotated[
         bool, typer.Option("--expected", help="With prompt: the mean of 0 to 5 under the LLM.")
     ] = False,
+    scale: Annotated[
+        str, typer.Option(metavar="0-5|0-1", help="With prompt: 0-1 asks for a reason too; stored is 0 to 5.")
+    ] = "0-5",
     base_url: BaseUrl = None,
     in_flight: InFlight = None,
     timeout: Timeout = None,
@@ -67,6 +70,7 @@ def command(
         prompts=prompts,
         directions=directions,
         expected=expected,
+        scale=scale,
         device=device,
         dtype=dtype,
         server=server,
@@ -93,6 +97,7 @@ def plan(
     prompts: str | None = None,
     directions: str | None = None,
     expected: bool = False,
+    scale: str = "0-5",
     device: str,
     dtype: str,
     server: Server = NOWHERE,
@@ -115,15 +120,19 @@ def plan(
         chosen = prompt_sets.load(prompts or suits)
     if name == writer and server.base_url is None:
         server = replace(server, base_url=parent.config.get("base_url"))
+    graded = scale == "0-1"
+    if graded:
+        chosen.graded()  # refused before any model is looked for
     found = reach(name, server, device, dtype, (similarity.END,))
     reading = by or usual
     config = configs.ScoreConfig(
         llm=name,
         llm_fingerprint=found.fingerprint,
         prompts=chosen.name,
-        prompts_digest=chosen.digest,
+        prompts_digest=chosen.whole_digest if graded else chosen.digest,
         by=reading,
         expected=expected,
+        scale=scale,
         directions=directions or ("both" if reading == "likelihood" else "one"),
         dtype=found.dtype,
         base_url=found.base_url,

@@ -22,11 +22,13 @@ TERMS = {
     # score
     "by": "a and b asked for in a prompt, or read off how likely the hypothesis is",
     "expected": "mean over the scores the LLM might give, or the one it gives",
+    "scale": "what the LLM was asked on: 0-1 with a reason, as in CLAIF, or 0 to 5; stored is 0 to 5",
     "directions": "likelihood of the hypothesis given the premise, or both ways",
     # curate
     "alpha": "α: keep only a ≥ α, a = sim(x, x+) (eq. 4)",
     "beta": "β: keep only b ≤ β, b = sim(x, x-) (eq. 4)",
     "gamma": "γ: keep only a ≥ b + γ (eq. 4)",
+    "min_contradiction": "keep only b at least this: what scores lower is too easy a negative; not in the paper",
     "drop_copies": "drop hypotheses that repeat their premise; not in the paper",
     "drop_duplicates": "drop triplets that repeat another one; not in the paper",
     "swap_reversed": "change roles where a < b, as the released code does; the paper drops such triplets",

@@ -13,6 +13,7 @@ from stages.tasks.files import SPLITS
 from store.records import LATER, Problem
 
 POOLERS = ("cls", "cls_before_pooler", "mean", "first_last_mean", "prompt")
+SCALES = ("0-5", "0-1")  # that an LLM is asked on; a store has the first
 DTYPES = ("float32", "bfloat16")
 HOSTED_DTYPES = ("auto",)  # of a hosted LLM only its server knows the number format
 
@@ -161,7 +162,8 @@ class ImportedScoresConfig:
 
 @dataclass(frozen=True)
 class ScoreConfig:
-    """Stage 2, the scores. `by`: asked for in a prompt, or read off the likelihood."""
+    """Stage 2, the scores. `by`: asked for in a prompt, or read off the likelihood. `scale`: 0-1 where CLAIF's question was
+    asked; the scores themselves are from 0 to 5 all the same."""
 
     llm: str
     llm_fingerprint: str
@@ -172,16 +174,24 @@ class ScoreConfig:
     directions: str
     dtype: str
     base_url: str | None = field(default=None, metadata=LATER)
+    scale: str | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         _reading(self.by, self.expected, self.directions)
         _only_words(self.by, self.expected, self.base_url)
         _number_format(self.dtype, self.base_url)
+        if self.scale is not None:
+            _one_of("--scale", self.scale, SCALES)
+            if self.scale == "0-1" and (self.by != "prompt" or self.expected):
+                raise Problem(
+                    "--scale 0-1 goes with --by prompt, without --expected", "score --by prompt, or leave --scale out"
+                )
+            object.__setattr__(self, "scale", None if self.scale == SCALES[0] else self.scale)
 
 
 @dataclass(frozen=True)
 class CurateConfig:
-    """Stage 2, the rule of eq. 4, with three options of which none is the paper's."""
+    """Stage 2, the rule of eq. 4, with options of which none is the paper's. `min_contradiction`: a floor on b."""
 
     alpha: float
     beta: float
@@ -189,11 +199,21 @@ class CurateConfig:
     drop_copies: bool = False
     drop_duplicates: bool = False
     swap_reversed: bool = False
+    min_contradiction: float | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "alpha", _number("--alpha", self.alpha, 0, 5))
         object.__setattr__(self, "beta", _number("--beta", self.beta, 0, 5))
         object.__setattr__(self, "gamma", _number("--gamma", self.gamma, -5, 5))
+        if self.min_contradiction is not None:
+            floor = _number("--min-contradiction", self.min_contradiction, 0, 5)
+            if floor > self.beta:
+                raise Problem(
+                    f"--min-contradiction {floor:g} is above --beta {self.beta:g}, so that no triplet could be kept",
+                    "lower the one or raise the other",
+                )
+            # No score lies below 0: a floor there may not make a second run of the same rows.
+            object.__setattr__(self, "min_contradiction", floor or None)
 
 
 def refuse_unread(
@@ -331,6 +351,10 @@ class JudgeConfig:
     tasks: dict[str, str]
     split: str
     base_url: str | None = field(default=None, metadata=LATER)
+
+    @property
+    def scale(self) -> None:
+        """Judged from 0 to 5, as the gold scores are."""
 
     def __post_init__(self) -> None:
         _reading(self.by, self.expected, self.directions)

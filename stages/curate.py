@@ -1,7 +1,8 @@
 """Stage 2, the decision. Arrow: scores -> decision.
 
-Keep a triplet iff a >= alpha and b <= beta and a >= b + gamma (MultiCSR, eq. 4). The rule itself is one SQL expression in
-`store/decisions.py`; a new threshold is a new run over the same scores and calls no model.
+Keep a triplet iff a >= alpha and b <= beta and a >= b + gamma (MultiCSR, eq. 4), and, which the paper does not ask,
+b >= min_contradiction: a contradiction that is merely unrelated is too easy a negative to learn from. The rule itself is
+one SQL expression in `store/decisions.py`; a new threshold is a new run over the same scores and calls no model.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from itertools import product
 
 from stages.config import CurateConfig
+from stages.similarity import SCALE
 from stages.stage import COMPLETE, Tick, Ticks
 from store import decisions
 from store.database import Store
@@ -36,6 +38,7 @@ def run(store: Store, config: CurateConfig, parent: Run) -> Ticks:
         "alpha": config.alpha,
         "beta": config.beta,
         "gamma": config.gamma,
+        "min_contradiction": config.min_contradiction or 0.0,
         "copies": config.drop_copies,
         "duplicates": config.drop_duplicates,
         "swap": config.swap_reversed,
@@ -46,12 +49,16 @@ def run(store: Store, config: CurateConfig, parent: Run) -> Ticks:
         store.finish(run, decisions.counts(store, run))
 
 
-def sweep(store: Store, parent: Run, swap: bool) -> list[tuple[float, float, float, int]]:
-    """(alpha, beta, gamma, kept) over the grid; writes nothing."""
+def sweep(
+    store: Store, parent: Run, swap: bool, min_contradiction: float | None = None
+) -> list[tuple[float, float, float, int]]:
+    """(alpha, beta, gamma, kept) over the grid, all with the same floor on b; writes nothing."""
     if not parent.finished:
         raise _unfinished(parent)
     grid = list(product(SWEEP_ALPHA, SWEEP_BETA, SWEEP_GAMMA))
-    kept = decisions.sweep(store, parent, grid, swap)
+    # Under the highest beta a floor is refused only if it is none of a score.
+    floor = CurateConfig(0.0, SCALE, 0.0, min_contradiction=min_contradiction).min_contradiction or 0.0
+    kept = decisions.sweep(store, parent, [(*point, floor) for point in grid], swap)
     return [(*point, count) for point, count in zip(grid, kept, strict=True)]
 
 

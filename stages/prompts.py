@@ -29,6 +29,8 @@ else:
 
 BUNDLED = files("stages") / "bundled" / "prompts"
 BLANK_LINE = "\n\n"
+# Parts that came later than stored runs, and that only runs which read them are named after.
+LATER_PARTS = ("similarity",)
 HOLE = r"\{premise\}|\{hypothesis\}"
 
 # What stands for the premise in a prompt that asks for a hypothesis of nothing in particular.
@@ -83,6 +85,21 @@ class PromptSet:
     given: str
     alone: str
     question: str
+    similarity: str | None = None  # CLAIF's question, from 0 to 1 with a reason
+
+    @property
+    def whole_digest(self) -> str:
+        """The digest with what `digest` leaves out."""
+        return digest(canonical(tomllib.loads(self.toml)))
+
+    def graded(self) -> str:
+        """The question for a number from 0 to 1 and a reason. Raises Problem where the set has none."""
+        if self.similarity is None:
+            raise Problem(
+                f"the prompt set {self.name} has no [similarity], the question for a number from 0 to 1",
+                f"write one with {{premise}} and {{hypothesis}}, or give --prompts with one of {', '.join(names())}",
+            )
+        return self.similarity
 
     def template(self, role: Role) -> Template:
         return self.entailment if role == "entailment" else self.contradiction
@@ -186,7 +203,7 @@ def _checked(table: dict[str, Any], toml: str, name: str) -> PromptSet:
         name=name,
         description=field("description", str),
         language=field("language", str) if "language" in table else None,
-        digest=digest(canonical(table)),
+        digest=digest(canonical({part: value for part, value in table.items() if part not in LATER_PARTS})),
         toml=toml,
         chat=field("chat", bool, False),
         stop=texts("stop", ["\n"]),
@@ -197,4 +214,5 @@ def _checked(table: dict[str, Any], toml: str, name: str) -> PromptSet:
         given=text("likelihood.given", "{premise}"),
         alone=text("likelihood.alone"),
         question=text("question.template", "{premise}", "{hypothesis}"),
+        similarity=text("similarity.template", "{premise}", "{hypothesis}") if "similarity" in table else None,
     )

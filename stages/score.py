@@ -43,7 +43,7 @@ def run(
     if run.finished:
         yield Tick(total, total, COMPLETE)
         return
-    drafts.keep_prompt_set(store, prompts.digest, prompts.name, prompts.toml)
+    drafts.keep_prompt_set(store, config.prompts_digest, prompts.name, prompts.toml)
     batches = Batches(batch, "premises", device)
     with store.only_writer(run):
         done, fresh, after, reader = scores.done(store, run), 0, 0, None

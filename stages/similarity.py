@@ -1,6 +1,8 @@
 """How similar two texts are, by the word of an LLM, in [0, 5]; there are two readings. Arrow: hypotheses -> scores.
 
-`prompt` (MultiCSR, eq. 3): ask for a number and read the reply. A reply without a number in range has no value.
+`prompt` (MultiCSR, eq. 3): ask for a number and read the reply. A reply without a number in range has no value. On the
+scale 0-1 (CLAIF, CLHAIF) the LLM is asked for a similarity in [0, 1] and a reason: the first number counts, the reason stays
+in the reply, and what is stored is five times the number, because a store has one scale.
 
 `likelihood`, for LLMs too small to answer with a number: the share of the hypothesis' information that the premise
 explains, score(x -> y) = 5 * clip(1 - log p(y | x, "same meaning") / log p(y | no premise), 0, 1); in both directions
@@ -20,6 +22,7 @@ from store.records import Problem, canonical
 SCALE = 5.0  # the top of the similarity scale (SemEval's 0 to 5)
 END = "\n"  # a reply is one line
 REPLY_TOKENS = 12  # room for "The similarity is 3.5 out of 5."
+REASON_TOKENS = 64  # room for a number and a sentence that says why
 
 Pair = tuple[str, str]  # (premise, hypothesis), or any two texts
 Answer = tuple[float | None, str]  # (score or None, the reply or evidence it was read from)
@@ -39,6 +42,11 @@ class Reading(Protocol):
         ...
 
     @property
+    def scale(self) -> str | None:
+        """by prompt: 0-1 with a reason, or None for 0 to 5"""
+        ...
+
+    @property
     def directions(self) -> str:
         """by likelihood: one or both"""
         ...
@@ -48,15 +56,15 @@ def similarities(pairs: Sequence[Pair], how: Reading, prompts: PromptSet, reader
     """The answer to each pair; in float32 the same whatever other pairs it is asked with."""
     if how.by == "likelihood":
         return by_likelihood(pairs, how.directions == "both", prompts, reader)
-    return by_prompt(pairs, how.expected, prompts, reader)
+    return by_prompt(pairs, how.expected, prompts, reader, how.scale)
 
 
 def fits(pairs: Sequence[Pair], how: Reading, prompts: PromptSet, reader: Reader) -> int:
     """How many times these pairs, or others as long, can be asked about at once in free memory."""
     if how.by == "likelihood":
         return reader.fits([], [], 0)  # it cuts what it reads into passes of its own
-    asked = questions(pairs, prompts, reader)
-    return reader.fits(asked, plain_lines(asked), 0 if how.expected else REPLY_TOKENS)
+    asked = questions(pairs, how.scale, prompts, reader)
+    return reader.fits(asked, plain_lines(asked), 0 if how.expected else _room(how.scale))
 
 
 def by_likelihood(pairs: Sequence[Pair], both: bool, prompts: PromptSet, reader: Reader) -> list[Answer]:
@@ -92,9 +100,11 @@ def explained_share(explained: float, unexplained: float) -> float:
     return min(max(1.0 - explained / unexplained, 0.0), 1.0)
 
 
-def by_prompt(pairs: Sequence[Pair], expected: bool, prompts: PromptSet, reader: Reader) -> list[Answer]:
+def by_prompt(
+    pairs: Sequence[Pair], expected: bool, prompts: PromptSet, reader: Reader, scale: str | None = None
+) -> list[Answer]:
     """(score or None, the reply) of each (premise, hypothesis). With `expected`, the mean over the digits 0 to 5."""
-    asked = questions(pairs, prompts, reader)
+    asked = questions(pairs, scale, prompts, reader)
     if expected:
         values = reader.expectations(asked, [str(number) for number in range(int(SCALE) + 1)])
         if values is None:
@@ -103,20 +113,29 @@ def by_prompt(pairs: Sequence[Pair], expected: bool, prompts: PromptSet, reader:
                 "leave --expected out",
             )
         return [(value, canonical({"expected": value})) for value in values]
-    replies = reader.write(asked, plain_lines(asked), REPLY_TOKENS, ends=lambda written: END in written.lstrip())
-    return [read(draft) for draft in replies]
+    replies = reader.write(asked, plain_lines(asked), _room(scale), ends=lambda written: END in written.lstrip())
+    return [read(draft, scale) for draft in replies]
 
 
-def read(draft: Draft) -> Answer:
+def _room(scale: str | None) -> int:
+    """Tokens of the longest reply."""
+    return REASON_TOKENS if scale else REPLY_TOKENS
+
+
+def read(draft: Draft, scale: str | None) -> Answer:
     """(score or None, the reply); a reply that the server itself calls unusable is kept with that reason."""
     if draft.problem:
         return None, canonical({"problem": draft.problem, "reply": draft.text})
-    return text.first_number(draft.text, 0.0, SCALE), draft.text
+    if scale is None:
+        return text.first_number(draft.text, 0.0, SCALE), draft.text
+    share = text.first_number(draft.text, 0.0, 1.0)
+    return None if share is None else round(SCALE * share, 3), draft.text
 
 
-def questions(pairs: Sequence[Pair], prompts: PromptSet, reader: Reader) -> list[Prompt]:
+def questions(pairs: Sequence[Pair], scale: str | None, prompts: PromptSet, reader: Reader) -> list[Prompt]:
     """How similar are they? One prompt a (premise, hypothesis)."""
-    template = reader.wrap(prompts.question) if prompts.chat else prompts.question
+    question = prompts.graded() if scale else prompts.question
+    template = reader.wrap(question) if prompts.chat else question
     shared = min(template.index("{premise}"), template.index("{hypothesis}"))
     return [
         # Both holes at once: a premise that contains "{hypothesis}" is a text like any other.

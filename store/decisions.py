@@ -1,8 +1,8 @@
 """Decisions: which triplets are kept, and the first reason for which one is not. Arrow: scores -> decision.
 
 The rule (MultiCSR, eq. 4) is written once, in the view `ruled` (store/schema.py): keep iff a >= alpha and b <= beta and
-a >= b + gamma, with a = sim(x, x+), b = sim(x, x-). It reads `pairs`, which is filled once a score run; so moving a
-threshold writes one row of `rules`, reads two numbers a premise, and never a model.
+a >= b + gamma, with a = sim(x, x+), b = sim(x, x-), and b >= a floor where the run has one. It reads `pairs`, which is
+filled once a score run; so moving a threshold writes one row of `rules`, reads two numbers a premise, and never a model.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ LEVELS = {
     "a<alpha": "a >= {alpha}",
     "b>beta": "b <= {beta}",
     "a<b+gamma": "a >= b + {gamma} - 1e-9",
+    "b<min": "b >= {min_contradiction}",
 }
+
+THRESHOLDS = ("alpha", "beta", "gamma", "min_contradiction")
 
 # With `swap`, a pair whose scores are reversed changes roles.
 SWAPPED = "iif(:swap, max(a, b), a) AS a, iif(:swap, min(a, b), b) AS b"
@@ -43,12 +46,12 @@ def plain(text: str) -> str:
 def decide(store: Store, run: Run, thresholds: Mapping[str, float | bool]) -> Iterator[int]:
     """Decide every premise of the score run behind `run`, yielding how many are decided.
 
-    `thresholds`: alpha, beta, gamma, and the options copies, duplicates, swap.
+    `thresholds`: alpha, beta, gamma, min_contradiction (0: no floor), and the options copies, duplicates, swap.
     """
     with store.writing() as connection:
         connection.execute(
-            "INSERT OR IGNORE INTO rules (run, score, alpha, beta, gamma, swap)"
-            " VALUES (:run, :score, :alpha, :beta, :gamma, :swap)",
+            "INSERT OR IGNORE INTO rules (run, score, alpha, beta, gamma, min_contradiction, swap)"
+            " VALUES (:run, :score, :alpha, :beta, :gamma, :min_contradiction, :swap)",
             {**thresholds, "run": run.id, "score": run.parent},
         )
     yield from _pair(store, store.parent(run))
@@ -124,13 +127,13 @@ def _paired(store: Store, score: Run) -> int:
 
 def counts(store: Store, run: Run) -> dict[str, object]:
     """By the rule: premises, kept, dropped, the drops by first reason, and the funnel from premises to kept."""
-    names = ("score", "alpha", "beta", "gamma", "swap")
+    names = ("score", *THRESHOLDS, "swap")
     rule = dict(zip(names, store.one(f"SELECT {', '.join(names)} FROM rules WHERE run = ?", [run.id]), strict=True))
     # One pass over the numbers: those that pass the first level, the first two, and so on. What falls between two levels is
     # dropped for the reason of the second; grouping by the view's reasons would sort a million texts.
     passed, conditions = ["count(*)", "count(*) FILTER (WHERE problem IS NULL)"], "problem IS NULL"
     for level in LEVELS.values():
-        conditions += f" AND {level.format(alpha=':alpha', beta=':beta', gamma=':gamma')}"
+        conditions += f" AND {level.format(**{name: f':{name}' for name in THRESHOLDS})}"
         passed.append(f"count(*) FILTER (WHERE {conditions})")
     pairs = f"(SELECT run, problem, {SWAPPED} FROM pairs)" if rule["swap"] else "pairs"
     total, generated, *numbers = store.one(f"SELECT {', '.join(passed)} FROM {pairs} WHERE run = :score", rule)
@@ -154,9 +157,9 @@ def counts(store: Store, run: Run) -> dict[str, object]:
     return {"premises": total, "kept": total - dropped, "dropped": dropped, "reasons": reasons, "funnel": funnel}
 
 
-def sweep(store: Store, score: Run, grid: Sequence[tuple[float, float, float]], swap: bool) -> list[int]:
-    """How many triplets each (alpha, beta, gamma) of the grid would keep. Writes nothing."""
-    place = {"alpha": "(value ->> 0)", "beta": "(value ->> 1)", "gamma": "(value ->> 2)"}
+def sweep(store: Store, score: Run, grid: Sequence[tuple[float, ...]], swap: bool) -> list[int]:
+    """How many triplets each (alpha, beta, gamma, min_contradiction) of the grid would keep. Writes nothing."""
+    place = {name: f"(value ->> {at})" for at, name in enumerate(THRESHOLDS)}
     passed = " AND ".join(LEVELS.values()).format(**place)
     return [
         count

@@ -231,6 +231,7 @@ TABLES = {
             "alpha": "a is at least this",
             "beta": "b is at most this",
             "gamma": "a is at least b + gamma",
+            "min_contradiction": "b is at least this too; 0 where there is no such floor",
             "swap": "1 where reversed scores change roles",
         },
     ),
@@ -320,7 +321,7 @@ QUERIES = (
         "Which triplets failed by a hair?",
         "SELECT premises.text AS premise, reason, a, b FROM decisions JOIN premises ON premises.id = decisions.premise"
         " JOIN rules ON rules.run = decisions.run WHERE verdict = 'drop'"
-        " AND max(alpha - a, b - beta, b + gamma - a) BETWEEN 0 AND 0.25 LIMIT 50",
+        " AND max(alpha - a, b - beta, b + gamma - a, min_contradiction - b) BETWEEN 0 AND 0.25 LIMIT 50",
     ),
     Query(
         "copies",

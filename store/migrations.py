@@ -62,3 +62,9 @@ def m005_rewrites(db: Database) -> None:
     for _, name, sql in kept:
         if name != "hypotheses":  # it has become another one
             db.execute(sql)
+
+
+@migrations()
+def m006_min_contradiction(db: Database) -> None:
+    for statement in schema.MIN_CONTRADICTION:
+        db.execute(statement)

@@ -24,7 +24,14 @@ APPLICATION_ID = 0x6D637372
 
 # The migrations there are, oldest first; store/migrations.py applies them. Known by name here, so that opening a store that
 # is up to date does not import sqlite-utils.
-MIGRATIONS = ("m001_store", "m002_decisions_are_a_view", "m003_judgements", "m004_reviews", "m005_rewrites")
+MIGRATIONS = (
+    "m001_store",
+    "m002_decisions_are_a_view",
+    "m003_judgements",
+    "m004_reviews",
+    "m005_rewrites",
+    "m006_min_contradiction",
+)
 
 # Both scores of each premise side by side; a condition and a GROUP BY follow.
 PAIRED = """
@@ -488,6 +495,35 @@ REWRITES = [
     LEFT JOIN drafts ON drafts.run = score.parent AND drafts.premise = partners.premise AND drafts.role = partners.role
     LEFT JOIN scores ON scores.run = score.id AND scores.premise = partners.premise AND scores.role = partners.role
     WHERE partners.verdict = 'keep'
+    """,
+]
+
+# A floor on b beside the rule of eq. 4: a contradiction that is merely unrelated is too easy a negative. It is asked last
+# of the scores, so that its reason counts what the floor costs; 0 is no floor.
+MIN_CONTRADICTION = [
+    "ALTER TABLE rules ADD COLUMN min_contradiction REAL NOT NULL DEFAULT 0",
+    "DROP VIEW ruled",
+    """
+    CREATE VIEW ruled AS
+    WITH read AS (
+        SELECT rules.run, rules.score, pairs.premise, pairs.problem,
+               rules.alpha, rules.beta, rules.gamma, rules.min_contradiction,
+               coalesce(rules.swap AND pairs.a < pairs.b, 0) AS swapped,
+               iif(rules.swap AND pairs.a < pairs.b, pairs.b, pairs.a) AS a,
+               iif(rules.swap AND pairs.a < pairs.b, pairs.a, pairs.b) AS b
+        FROM rules JOIN pairs ON pairs.run = rules.score
+    ), reasoned AS (
+        SELECT run, score, premise, swapped, a, b, CASE
+            WHEN problem IS NOT NULL THEN problem
+            WHEN a IS NULL OR b IS NULL THEN 'unscored'
+            WHEN a < alpha THEN 'a<alpha'
+            WHEN b > beta THEN 'b>beta'
+            WHEN a < b + gamma - 1e-9 THEN 'a<b+gamma'
+            WHEN b < min_contradiction THEN 'b<min'
+            ELSE (SELECT reason FROM repeats WHERE repeats.run = read.run AND repeats.premise = read.premise)
+        END AS reason FROM read
+    )
+    SELECT run, score, premise, iif(reason IS NULL, 'keep', 'drop') AS verdict, reason, swapped, a, b FROM reasoned
     """,
 ]
 

@@ -30,6 +30,9 @@ alone = "say:"
 
 [question]
 template = "{premise} / {hypothesis} ="
+
+[similarity]
+template = "{premise} / {hypothesis} because"
 """
 
 SET: PromptSet = prompts.parse(TOML, "short")

@@ -251,6 +251,21 @@ def test_a_score_run_that_nobody_curated_can_be(db: Path, run: Run) -> None:
     walk(db, steps, score)
 
 
+def test_a_floor_under_the_contradictions_is_moved_told_and_written(db: Path, run: Run) -> None:
+    async def steps(on: Walk) -> None:
+        await on.press(*"M" * 12)
+        assert "b≥ 0→1.2" in on.screen
+        assert "kept 2  +0 −2" in on.screen
+        assert "b = 0.5 is below 1.2: too easy a negative" in on.screen
+        await on.press("w")
+        assert on.app.newest_run is not None
+        assert on.app.newest_run.config["min_contradiction"] == 1.2
+        await on.press(*"M" * 20, "w")
+        assert "above --beta 3" in on.screen
+
+    walk(db, steps, run)
+
+
 def test_thresholds_stay_in_their_range(db: Path, run: Run) -> None:
     async def steps(on: Walk) -> None:
         await on.press(*"A" * 25)

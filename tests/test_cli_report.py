@@ -84,8 +84,8 @@ def made(store: Store, hostile: str = "") -> tuple[Run, Run, Run]:
     ]
     gen, score, _ = scored(store, rows)
     curate = store.begin("curate", 1, CURATE, score.id)
-    rule = {"alpha": 3.0, "beta": 3.0, "gamma": 1.0, "copies": False, "duplicates": False, "swap": False}
-    list(decisions.decide(store, curate, rule))
+    thresholds = {"alpha": 3.0, "beta": 3.0, "gamma": 1.0, "min_contradiction": 0.0}
+    list(decisions.decide(store, curate, {**thresholds, "copies": False, "duplicates": False, "swap": False}))
     store.finish(curate, decisions.counts(store, curate))
     return gen, score, store.run(curate.id)
 

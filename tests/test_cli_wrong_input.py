@@ -74,11 +74,13 @@ NUMBERS = [
     ("gen", "--batch", ("0", "-1", "many", "1.5", "")),
     ("score", "--by", ("guess",)),
     ("score", "--directions", ("three",)),
+    ("score", "--scale", ("0-10", "0-1")),  # it was scored by likelihood
     ("score", "--batch", ("0",)),
     ("score", "--dtype", ("int8",)),
     ("curate", "--alpha", ("9", "-0.1", "nan", "x")),
     ("curate", "--beta", ("5.1", "nan")),
     ("curate", "--gamma", ("6", "-inf")),
+    ("curate", "--min-contradiction", ("5.1", "-0.1", "nan", "x")),
     ("train", "--sigma", ("nan", "2", "-1.5", "x")),
     ("train", "--tau", ("0", "-1", "nan", "11")),
     ("train", "--lr", ("0", "2", "nan")),

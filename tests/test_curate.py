@@ -34,13 +34,16 @@ SCORES = st.none() | thousandths(0, 5000)
 MADE = st.builds(Made, x=WORDS, x_plus=WORDS, x_minus=WORDS, e_problem=PROBLEMS, c_problem=PROBLEMS, a=SCORES, b=SCORES)
 SCORED = st.builds(Made, x=WORDS, x_plus=WORDS, x_minus=WORDS, a=thousandths(0, 5000), b=thousandths(0, 5000))
 CONFIGS = st.builds(
-    CurateConfig,
+    lambda beta, min_contradiction, **rest: CurateConfig(
+        beta=beta, min_contradiction=None if min_contradiction is None else min(min_contradiction, beta), **rest
+    ),
     alpha=thousandths(0, 5000),
     beta=thousandths(0, 5000),
     gamma=thousandths(-5000, 5000),
     drop_copies=st.booleans(),
     drop_duplicates=st.booleans(),
     swap_reversed=st.booleans(),
+    min_contradiction=st.none() | thousandths(0, 5000),
 )
 
 
@@ -73,6 +76,8 @@ def brute(made: list[Made], config: CurateConfig) -> list[tuple[str, str | None,
             reason = "b>beta"
         elif exact(a) < exact(b) + exact(config.gamma):
             reason = "a<b+gamma"
+        elif exact(b) < exact(config.min_contradiction or 0.0):
+            reason = "b<min"
         elif config.drop_copies and triplet[0] in triplet[1:]:
             reason = "copy"
         elif config.drop_duplicates and triplet in seen:
@@ -145,16 +150,27 @@ def test_the_first_reason_is_the_one_told(store: Store) -> None:
         Made("copied 4", a=1.0, b=5.0, **copy),
         Made("copied 5", a=3.0, b=5.0, **copy),
         Made("copied 6", a=3.5, b=3.0, **copy),
+        Made("copied 7", a=5.0, b=0.5, **copy),
         Made("copied", a=5.0, b=1.0, **copy),
         Made("Copied!", a=5.0, b=1.0, **copy),
         Made("kept", a=5.0, b=1.0),
         Made("KEPT?", a=5.0, b=1.0),
     ]
     _, score, _ = scored(store, made)
-    run = curated(store, replace(CURATE, drop_copies=True, drop_duplicates=True), score)
+    run = curated(store, replace(CURATE, drop_copies=True, drop_duplicates=True, min_contradiction=1.0), score)
     assert [reason for _, reason, _ in decided(store, run)] == [
-        "runaway", "empty", "unscored", "unscored", "a<alpha", "b>beta", "a<b+gamma", "copy", "copy", None, "duplicate",
+        "runaway", "empty", "unscored", "unscored", "a<alpha", "b>beta", "a<b+gamma", "b<min", "copy", "copy", None,
+        "duplicate",
     ]  # fmt: skip
+
+
+def test_a_floor_of_zero_is_the_run_without_one_and_one_above_beta_is_refused(store: Store) -> None:
+    _, score, _ = scored(store, [Made("one", a=4.0, b=0.0)])
+    assert curated(store, replace(CURATE, min_contradiction=0.0), score) == curated(store, CURATE, score)
+    with pytest.raises(Problem, match="above --beta 3"):
+        replace(CURATE, min_contradiction=3.1)
+    with pytest.raises(Problem, match="out of range"):
+        curate.sweep(store, score, False, 5.1)
 
 
 def test_a_swapped_triplet_changes_its_roles_and_its_scores(store: Store) -> None:
@@ -179,19 +195,26 @@ def test_a_duplicate_is_one_as_it_is_kept_also_after_a_swap(store: Store) -> Non
 
 
 @settings(max_examples=30)
-@given(st.lists(MADE, min_size=1, max_size=12).map(distinct), st.booleans())
-def test_a_sweep_keeps_what_curation_keeps_and_writes_nothing(made: list[Made], swap: bool) -> None:
+@given(
+    st.lists(MADE, min_size=1, max_size=12).map(distinct),
+    st.booleans(),
+    st.none() | thousandths(0, int(1000 * min(curate.SWEEP_BETA))),
+)
+def test_a_sweep_keeps_what_curation_keeps_and_writes_nothing(
+    made: list[Made], swap: bool, floor: float | None
+) -> None:
     store = Store.memory()
     _, score, _ = scored(store, made)
     before = content(store)
-    rows = curate.sweep(store, score, swap)
+    rows = curate.sweep(store, score, swap, floor)
     assert content(store) == before
     assert len(rows) == len({row[:3] for row in rows})
     for alpha, beta, gamma, kept in rows:
-        config = CurateConfig(alpha, beta, gamma, swap_reversed=swap)
+        config = CurateConfig(alpha, beta, gamma, swap_reversed=swap, min_contradiction=floor)
         assert kept == sum(verdict == "keep" for verdict, _, _ in brute(made, config))
     alpha, beta, gamma, kept = rows[len(rows) // 2]
-    assert curated(store, CurateConfig(alpha, beta, gamma, swap_reversed=swap), score).counts["kept"] == kept
+    config = CurateConfig(alpha, beta, gamma, swap_reversed=swap, min_contradiction=floor)
+    assert curated(store, config, score).counts["kept"] == kept
     store.close()
 
 

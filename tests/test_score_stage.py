@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 import pytest
-from asked import SET
+from asked import SET, TOML
 from conftest import PREMISES
 from hypothesis import given
 from hypothesis import strategies as st
 from parrot import Parrot
 from rows import GEN, SCORE, Made, add_drafts, add_premises, content, score_rows
 
-from stages import score, similarity
+from stages import prompts, score, similarity
 from stages.config import ScoreConfig
 from stages.models.language import LanguageModel
 from stages.models.request import Prompt
@@ -28,7 +28,10 @@ PROMPT = SCORE
 ONE = replace(SCORE, by="likelihood")
 BOTH = replace(SCORE, by="likelihood", directions="both")
 EXPECTED = replace(SCORE, expected=True)
-WAYS = pytest.mark.parametrize("config", [PROMPT, ONE, BOTH, EXPECTED], ids=["prompt", "one", "both", "expected"])
+SHARE = replace(SCORE, scale="0-1", prompts_digest=SET.whole_digest)
+WAYS = pytest.mark.parametrize(
+    "config", [PROMPT, ONE, BOTH, EXPECTED, SHARE], ids=["prompt", "one", "both", "expected", "0-1"]
+)
 
 MADE = [
     Made(text, f"{text.split()[0]} and {text.split()[-1]}", "" if place == 3 else "It is not so.")
@@ -69,7 +72,7 @@ def test_both_hypotheses_of_every_premise_get_a_row(store: Store, model: Languag
     read = sum(value is not None for *_, value, _ in rows)
     assert run.counts == {"scored": read, "unparsable": len(rows) - read}
     assert all(value is None or 0 <= value <= 5 for *_, value, _ in rows)
-    if config != PROMPT:  # random models answer a question with no number
+    if config not in (PROMPT, SHARE):  # random models answer a question with no number
         assert read == len(rows) - 1  # the empty hypothesis
 
 
@@ -213,6 +216,36 @@ def test_a_reply_is_read_or_kept_without_a_value(store: Store) -> None:
     found = [row[3:] for row in score_rows(store, run) if row[2] == "entailment"]
     assert found == [(value, reply) for reply, value in replies.values()]
     assert run.counts == {"scored": 5, "unparsable": 15}
+
+
+def test_on_the_scale_0_1_the_first_number_counts_five_times_and_its_reason_is_kept(store: Store) -> None:
+    replies = {
+        "yes 0": ("0.9, because both say so 3 times.", 4.5),
+        "yes 1": ("1", 5.0),
+        "yes 2": ("0,25 - they differ", 1.25),
+        "yes 3": ("1.1, because", None),
+        "yes 4": ("4", None),
+        "yes 5": ("They agree.", None),
+        "yes 6": ("0.0", 0.0),
+    }
+    made = [Made(f"text {place}", hypothesis, "never") for place, hypothesis in enumerate(replies)]
+    parrot = Parrot({hypothesis: reply for hypothesis, (reply, _) in replies.items()})
+    run = scored(store, parrot, SHARE, made)
+    found = [row[3:] for row in score_rows(store, run) if row[2] == "entailment"]
+    assert found == [(value, reply) for reply, value in replies.values()]
+    assert all(prompt.endswith("because") for prompt in parrot.asked)
+
+
+def test_the_scale_0_5_is_the_run_without_a_scale_and_0_1_wants_its_question(store: Store, llm: LanguageModel) -> None:
+    assert replace(SCORE, scale="0-5") == SCORE
+    for wrong in ({"scale": "0-1", "expected": True}, {"scale": "0-1", "by": "likelihood"}, {"scale": "0-9"}):
+        with pytest.raises(Problem, match="--scale"):
+            replace(SCORE, **wrong)
+    bare = prompts.parse(TOML.partition("[similarity]")[0], "bare")
+    assert bare.digest == SET.digest  # runs that do not ask it are the same runs
+    assert bare.whole_digest != SET.whole_digest
+    with pytest.raises(Problem, match=r"bare has no \[similarity\]"):
+        similarity.similarities([("one", "two")], SHARE, bare, llm)
 
 
 @pytest.mark.parametrize("text", ["{premise}", "{hypothesis}", "{premise} {hypothesis} {0} %s"])

@@ -129,7 +129,7 @@ class Browser(App[None]):
         Binding("t", "plane"),
         *(
             Binding(key, f"threshold('{name}', {sign})")
-            for name in ("alpha", "beta", "gamma")
+            for name in ("alpha", "beta", "gamma", "min_contradiction")
             for key, sign in ((name[0], -1), (name[0].upper(), 1))
         ),
         Binding("0", "reset"),
@@ -245,7 +245,10 @@ class Browser(App[None]):
             self.show_everything()
             return
         rule = view.curate.config if view.curate else None
-        own = Thresholds(rule["alpha"], rule["beta"], rule["gamma"], rule["swap_reversed"]) if rule else None
+        own = None
+        if rule is not None:
+            floor = rule.get("min_contradiction", 0.0)
+            own = Thresholds(rule["alpha"], rule["beta"], rule["gamma"], rule["swap_reversed"], floor)
         if own != self.own or self.numbers is None:
             self.own = self.now = own
         self.reading = True
@@ -395,6 +398,7 @@ class Browser(App[None]):
         told = f" {run.stage} {run.id}  {detail.omega(self.view.gen)}"
         if self.now is not None:
             told += f"  α {self.now.alpha:g}  β {self.now.beta:g}  γ {self.now.gamma:g}"
+            told += f"  b≥{self.now.min_contradiction:g}" if self.now.min_contradiction else ""
             if self.now != self.own:
                 told += "  (moved; w writes, 0 resets)" if self.size.width >= WIDE else "  (moved)"
         note = "reading" if self.reading and self.numbers is None else "" if run.finished else "being written"
@@ -833,7 +837,7 @@ class Browser(App[None]):
     def action_write(self) -> None:
         """A curate run with the thresholds as they are, through the stage itself."""
         if self.view is None or self.view.score is None or self.now is None:
-            self.tell("move a threshold first: a A α, b B β, g G γ")
+            self.tell("move a threshold first: a A α, b B β, g G γ, m M the least b")
         elif self.now == self.own:
             self.tell("these are the thresholds of this run: move one first")
         else:
@@ -845,11 +849,10 @@ class Browser(App[None]):
         from stages.config import CurateConfig
 
         rule = self.view.curate.config if self.view and self.view.curate else {}
-        config = CurateConfig(
-            at.alpha, at.beta, at.gamma, rule.get("drop_copies", False), rule.get("drop_duplicates", False), at.swap
-        )
 
         def made(store: Store) -> Run:
+            copies, duplicates = rule.get("drop_copies", False), rule.get("drop_duplicates", False)
+            config = CurateConfig(at.alpha, at.beta, at.gamma, copies, duplicates, at.swap, at.min_contradiction)
             for _ in stage.run(store, config, score):
                 pass
             return store.begin("curate", stage.VERSION, config, score.id)

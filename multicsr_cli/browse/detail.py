@@ -73,6 +73,7 @@ def because(one: Triplet, reason: str) -> str:
             "a<alpha": f"a = {a} is below α = {at.alpha:g}",
             "b>beta": f"b = {b} is above β = {at.beta:g}",
             "a<b+gamma": f"a − b = {apart} is below γ = {at.gamma:g}",
+            "b<min": f"b = {b} is below {at.min_contradiction:g}: too easy a negative",
         }
         if reason in compared:
             return compared[reason]

@@ -64,7 +64,7 @@ def _words(text: str) -> list[str]:
 
 
 def density(cells: npt.NDArray[np.int64], thresholds: Thresholds | None) -> list[Text]:
-    """The plane of (a, b) from `cells` (h, w): a to the right, b upwards, a mark at alpha and beta.
+    """The plane of (a, b) from `cells` (h, w): a to the right, b upwards, a mark at alpha, at beta and at a floor on b.
 
     A cell belongs to the kept region by its middle.
     """
@@ -74,12 +74,18 @@ def density(cells: npt.NDArray[np.int64], thresholds: Thresholds | None) -> list
     for row in reversed(range(height)):
         b = 5 * (row + 0.5) / height
         line = Text(_axis(row, height, "b"))
-        beta = thresholds is not None and min(int(thresholds.beta * height / 5), height - 1) == row
-        line.append("┤" if beta else "│", "bold" if beta else "dim")
+        bound = thresholds is not None and row in {
+            min(int(value * height / 5), height - 1)
+            for value in (thresholds.beta, thresholds.min_contradiction)
+            if value
+        }
+        line.append("┤" if bound else "│", "bold" if bound else "dim")
         for column in range(width):
             a = 5 * (column + 0.5) / width
             kept = thresholds is not None and (
-                a >= thresholds.alpha and b <= thresholds.beta and a >= b + thresholds.gamma
+                a >= thresholds.alpha
+                and thresholds.min_contradiction <= b <= thresholds.beta
+                and a >= b + thresholds.gamma
             )
             count = int(cells[row, column])
             # The square root shows thin regions beside a full one.

@@ -72,7 +72,9 @@ def moved(counts: Counts, own: Thresholds | None, now: Thresholds) -> list[Text]
             ("α", now.alpha, own.alpha if own else None),
             ("β", now.beta, own.beta if own else None),
             ("γ", now.gamma, own.gamma if own else None),
+            ("b≥", now.min_contradiction, own.min_contradiction if own else 0.0),
         )
+        if sign != "b≥" or value or was
     ]
     kept, drops = counts.sides
     lines = [Text(" ".join(parts), "bold")]

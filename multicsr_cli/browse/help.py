@@ -26,7 +26,7 @@ KEYS = {
         ("Esc", "leave out nothing"),
     ),
     "Thresholds": (
-        ("a A  b B  g G", "α, β, γ down and up by 0.1"),
+        ("a A  b B  g G  m M", "α, β, γ and the least b down and up by 0.1"),
         ("0", "as the run has them"),
         ("t", "funnel or plane of (a, b), where only one fits"),
         ("w", "write a curate run with these thresholds"),

@@ -24,8 +24,8 @@ Mask = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int8]
 
 # What is told of a premise, as small numbers. The names of problems and repeats are added behind as they occur.
-KEPT, UNSCORED, A_ALPHA, B_BETA, A_B_GAMMA, REVIEW, WAITING, UNDECIDED = range(8)
-NAMES = ("", "unscored", "a<alpha", "b>beta", "a<b+gamma", "review", "waiting", "undecided")
+KEPT, UNSCORED, A_ALPHA, B_BETA, A_B_GAMMA, B_MIN, REVIEW, WAITING, UNDECIDED = range(9)
+NAMES = ("", "unscored", "a<alpha", "b>beta", "a<b+gamma", "b<min", "review", "waiting", "undecided")
 
 # A person's word.
 SILENT, KEEP, DROP = range(3)
@@ -36,12 +36,14 @@ VERDICTS = ("all", "keep", "drop", "changed", "reviewed")
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The rule of a curate run: keep iff a >= alpha and b <= beta and a >= b + gamma; `swap` changes reversed roles first."""
+    """The rule of a curate run: keep iff a >= alpha and b <= beta and a >= b + gamma and b >= min_contradiction; `swap`
+    changes reversed roles first."""
 
     alpha: float
     beta: float
     gamma: float
     swap: bool = False
+    min_contradiction: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ class Numbers:
             rule = np.full(len(self), UNDECIDED, np.int8)
         else:
             a, b = self.read(thresholds.swap)
-            rule = np.where(a < b + thresholds.gamma - 1e-9, np.int8(A_B_GAMMA), self.repeat)
+            rule = np.where(b < thresholds.min_contradiction, np.int8(B_MIN), self.repeat)
+            rule = np.where(a < b + thresholds.gamma - 1e-9, np.int8(A_B_GAMMA), rule)
             rule = np.where(b > thresholds.beta, np.int8(B_BETA), rule)
             rule = np.where(a < thresholds.alpha, np.int8(A_ALPHA), rule)
             rule = np.where(self.settled != KEPT, self.settled, rule)

@@ -80,7 +80,10 @@ def about(run: Run) -> str:
     told = {
         "gen": lambda: f"{config['llm']}, {omega(run)}" if "llm" in config else omega(run),
         "score": lambda: f"by {config['by']}, {config['llm']}",
-        "curate": lambda: f"α {config['alpha']:g} β {config['beta']:g} γ {config['gamma']:g}",
+        "curate": lambda: (
+            f"α {config['alpha']:g} β {config['beta']:g} γ {config['gamma']:g}"
+            + (f" b ≥ {config['min_contradiction']:g}" if "min_contradiction" in config else "")
+        ),
         "train": lambda: f"{config['base']}, seed {config['seed']}",
         "eval": lambda: ", ".join(config["tasks"]),
     }.get(run.stage, lambda: "")()
