@@ -107,6 +107,7 @@ class Encoder(nn.Module):
 
     def _packed(self, packed: Packed, words: Tensor | None) -> Tensor:
         """The vectors of packed texts, in the order of their rows."""
+        assert self.first_position is not None
         hidden = self._hidden(
             inputs_embeds=functional.embedding(packed.ids, self.words.weight if words is None else words)[None],
             position_ids=packed.positions[None] + self.first_position,

@@ -132,8 +132,9 @@ class Training:
             digests.extend(_digest(example[0]) for example in window)
         template = self.encoder.template
         if template is not None and len(self.rows) == 1:
-            self.rows.append(TokenRows())
-            self.rows[1].extend(map(template.second, self.rows[0]))
+            first, second = self.rows[0], TokenRows()
+            second.extend(template.second(first[place]) for place in range(len(first)))
+            self.rows.append(second)
         return torch.from_numpy(np.frombuffer(digests, dtype=np.int64))
 
     def _used_words(self) -> Tensor | None:
