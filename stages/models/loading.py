@@ -76,7 +76,7 @@ def encoder(found: Located, where: torch.device | str, pooler: str | None = None
         whitening = checkpoint.dense(recorded.whitening)
     longest, template = _max_length(found, tokenizer), None
     if chosen == "prompt":
-        tokenizer, template = put_into(tokenizer, found.name)
+        tokenizer, template = put_into(tokenizer, found.name, longest)
     made = Encoder(backbone, tokenizer, chosen, longest, mlp, template, whitening)
     if template is not None and made.first_position is None:
         raise Unusable(

@@ -37,8 +37,8 @@ class Template(NamedTuple):
         return self.second_before + row[len(self.before) :]
 
 
-def put_into(tokenizer: Any, name: str) -> tuple[PreTrainedTokenizerFast, Template]:
-    """`tokenizer` with the template around each text; one that has it already stays the same.
+def put_into(tokenizer: Any, name: str, longest: int) -> tuple[PreTrainedTokenizerFast, Template]:
+    """`tokenizer` with the template around each text, `longest` tokens in all; one that has it already stays the same.
 
     Raises Unusable where the model `name` has no mask, or no token before and behind a text.
     """
@@ -65,6 +65,6 @@ def put_into(tokenizer: Any, name: str) -> tuple[PreTrainedTokenizerFast, Templa
     special = tokenizer.special_tokens_map
     # The class of the model's own tokenizer would put its own special tokens around a text again when it is loaded.
     plain = PreTrainedTokenizerFast(
-        tokenizer_object=inner, model_max_length=tokenizer.model_max_length, split_special_tokens=True, **special
+        tokenizer_object=inner, model_max_length=longest, split_special_tokens=True, **special
     )
     return plain, template
