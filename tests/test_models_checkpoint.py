@@ -41,7 +41,7 @@ def trained(bert: Path, pooler: str) -> Encoder:
     generator = torch.Generator().manual_seed(6)
     for weight in found.parameters():
         weight.data += 0.1 * torch.randn(weight.shape, generator=generator)
-    found.max_length = LONGEST
+    found.max_length = found.tokenizer.model_max_length = LONGEST
     return found
 
 
