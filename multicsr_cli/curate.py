@@ -8,7 +8,7 @@ import typer
 
 from multicsr_cli import options, screen
 from multicsr_cli.options import DEFAULT_DB, Db, Json, RunName
-from store.records import Run
+from store.records import Problem, Run
 
 if TYPE_CHECKING:
     from store.database import Store
@@ -52,6 +52,17 @@ def command(
     swap_reversed: Annotated[
         bool, typer.Option("--swap-reversed", help="Where a < b, swap the hypotheses first.")
     ] = False,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="multicsr: the rule over triplets; claif: pairs, with smoothed labels and random partners.",
+            show_default="what was scored",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Draws random partners, with claif.", show_default="0")
+    ] = None,
     sweep: Annotated[
         bool, typer.Option("--sweep", help="Print what a grid of thresholds would keep; write nothing.")
     ] = False,
@@ -60,10 +71,31 @@ def command(
 ) -> None:
     """Keep the triplets whose scores fit: a = sim(premise, entailment), b = sim(premise, contradiction)."""
     from stages import curate as stage
+    from store import drafts
     from store.database import Store
 
     store = Store.open(db, create=False, write=not sweep)
     parent = store.find(run, ("score",))
+    found = "claif" if drafts.are_rewrites(store, store.parent(parent)) else "multicsr"
+    if strategy not in (None, found):
+        raise Problem(
+            f"--strategy {strategy} does not go with score run {parent.id}, whose strategy is {found}",
+            f"leave it out, or give {found}",
+        )
+    settings = {
+        "alpha": alpha,
+        "beta": beta,
+        "gamma": gamma,
+        "min_contradiction": min_contradiction,
+        "drop_copies": drop_copies,
+        "drop_duplicates": drop_duplicates,
+        "swap_reversed": swap_reversed,
+        "sweep": sweep,
+    }
+    _refuse_unread(found, {"seed": seed} if found == "multicsr" else settings)
+    if found == "claif":
+        _curate_pairs(store, parent, seed or 0, json)
+        return
     if sweep:
         rows = stage.sweep(store, parent, swap_reversed, min_contradiction)
         if json:
@@ -94,6 +126,31 @@ def command(
     if done.counts["reasons"]:
         screen.table("dropped because", ("reason", "premises"), list(done.counts["reasons"].items()))
     screen.say(f"next: multicsr inspect {done.id} --rejected   or   multicsr train {done.id}")
+
+
+def _refuse_unread(strategy: str, settings: dict[str, Any]) -> None:
+    for name, value in settings.items():
+        if value is not None and value is not False:
+            raise Problem(f"--{name.replace('_', '-')} has no use with --strategy {strategy}", "leave it out")
+
+
+def _curate_pairs(store: Store, parent: Run, seed: int, json: bool) -> None:
+    """The same for pairs: `kept` and `dropped` count pairs, of which `random` were drawn."""
+    from stages import pairing
+    from stages.config import PairConfig
+
+    config = PairConfig(seed)
+    screen.drive(pairing.run(store, config, parent), "curate", "premises")
+    done = store.begin("curate", pairing.VERSION, config, parent.id)
+    result = {"run": done.id, "parent": done.parent, **done.counts}
+    result.pop("funnel")
+    if json:
+        screen.document(result)
+        return
+    screen.facts(f"curate {done.id}", [(name, done.counts[name]) for name in ("kept", "random", "dropped")])
+    if done.counts["reasons"]:
+        screen.table("dropped because", ("reason", "pairs"), list(done.counts["reasons"].items()))
+    screen.say(f"next: multicsr inspect {done.id} --rejected   or   multicsr train {done.id} --objective claif")
 
 
 def plan(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # L and λ of the paper's better setting of demonstrations (table 10), and the mask model that `train` takes too.
 SHOTS, MIN_SIMILARITY, MASK_MODEL = 5, 0.8, "minilm"
+OMEGA = 0.3  # the paper's
 
 # Room for a hypothesis: hypotheses in NLI corpora have 8 words on average, and hardly one has 40.
 MAX_TOKENS = 48
@@ -35,9 +36,18 @@ def command(
     llm: Annotated[
         str, typer.Option(metavar="NAME", help="Alias, hub id, folder or openai:MODEL; see `multicsr models`.")
     ] = "smollm2",
+    method: Annotated[
+        str, typer.Option(metavar="NAME", help="multicsr, or claif: nine rewrites of each premise, for pairs.")
+    ] = "multicsr",
     omega: Annotated[
-        float, typer.Option(parser=options.number, metavar="F", help="Weight of the opposite instruction.")
-    ] = 0.3,
+        float | None,
+        typer.Option(
+            parser=options.number,
+            metavar="F",
+            help="Weight of the opposite instruction.",
+            show_default=f"{OMEGA:g}; 0 with claif",
+        ),
+    ] = None,
     omega_contradiction: Annotated[
         float | None,
         typer.Option(parser=options.number, metavar="F", help="The same for contradictions.", show_default="omega"),
@@ -88,7 +98,7 @@ def command(
     dtype: Dtype = "auto",
     json: Json = False,
 ) -> None:
-    """Write an entailment and a contradiction for each premise, by contrastive decoding."""
+    """Write an entailment and a contradiction for each premise, by contrastive decoding; or CLAIF's rewrites."""
     size, server = options.batch_size(batch), Server(base_url, in_flight, timeout, price_in, price_out)
     source = read_source(premises, column)
     if premises == "bundled" and column:
@@ -97,6 +107,7 @@ def command(
         source,
         llm=llm,
         prompts=prompts,
+        method=method,
         omega=omega,
         omega_contradiction=omega_contradiction,
         nu=nu,
@@ -163,7 +174,7 @@ def plan(
     *,
     llm: str,
     prompts: str | None,
-    omega: float,
+    omega: float | None,
     omega_contradiction: float | None,
     nu: float = 0.0,
     limit: int | None,
@@ -179,10 +190,12 @@ def plan(
     shots: int | None = None,
     min_similarity: float | None = None,
     mask_model: str | None = None,
+    method: str = "multicsr",
 ) -> Plan:
     """Resolve names and settings into a config. Raises Problem or Unusable before anything is written."""
     from stages import config as configs
     from stages import prompts as prompt_sets
+    from stages import rewriting
     from stages.models import catalog
 
     shown, lent = None, dict[str, Any]()
@@ -192,13 +205,18 @@ def plan(
         if demonstrations is None and value is not None:
             raise Problem(f"--{flag} {value} goes with --demonstrations", "leave it out, or give --demonstrations FILE")
     chosen = prompt_sets.load(prompts or catalog.prompts_for(llm)[0])
+    rewrites = method == "claif"
+    if rewrites and (chosen.rewrite is None or chosen.fill is None):
+        raise rewriting.without_rewrites(chosen)
+    if omega is None:
+        omega = 0.0 if rewrites else OMEGA
     found = reach(llm, server, device, dtype, chosen.stop)
     config = configs.GenConfig(
         premises=source.name,
         llm=llm,
         llm_fingerprint=found.fingerprint,
         prompts=chosen.name,
-        prompts_digest=chosen.digest,
+        prompts_digest=chosen.whole_digest if rewrites else chosen.digest,
         omega=omega,
         omega_contradiction=omega if omega_contradiction is None else omega_contradiction,
         limit=limit,
@@ -211,6 +229,7 @@ def plan(
         base_url=found.base_url,
         nu=nu,
         **lent,
+        method=method,
     )
     column = source.column if source.column_given else None
     notes = notes_of(premises=source.shown, column=column, prompts=prompts, demonstrations=demonstrations)
@@ -282,7 +301,8 @@ def make(
     ticks = gen.run(
         store, made.config, made.prompts, made.load, batch, made.device, made.notes, _demonstrations(store, made)
     )
-    work = screen.drive(ticks, title or f"gen ω {made.config.omega:g}", "premises", announce=title is None)
+    what = "gen claif" if made.config.method else f"gen ω {made.config.omega:g}"
+    work = screen.drive(ticks, title or what, "premises", announce=title is None)
     return store.begin("gen", gen.VERSION, made.config, None), work
 
 

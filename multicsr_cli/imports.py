@@ -47,7 +47,7 @@ def command(
     result, next_run = {**summary(run, work), **source.left_out}, run
     if source.scored:
         screen.drive(imports.run_scores(store, source, run, notes), "import of scores", "triplets")
-        next_run = store.begin("score", imports.VERSION, ImportedScoresConfig(source.name), run.id)
+        next_run = store.begin("score", source.version, ImportedScoresConfig(source.name), run.id)
         result |= {"score": next_run.id, **next_run.counts}
     if json:
         screen.document(result)
@@ -67,4 +67,4 @@ def make(store: Store, source: Corpus, notes: dict[str, str]) -> tuple[Run, scre
     from stages.config import ImportConfig
 
     work = screen.drive(imports.run(store, source, notes), "import", "triplets")
-    return store.begin("gen", imports.VERSION, ImportConfig(source.name), None), work
+    return store.begin("gen", source.version, ImportConfig(source.name), None), work

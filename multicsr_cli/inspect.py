@@ -14,6 +14,7 @@ from multicsr_cli.options import DEFAULT_DB, Db, Json, RunName
 from store.records import Problem
 
 if TYPE_CHECKING:
+    from store.browse import View
     from store.database import Store
     from store.records import Run
 
@@ -36,12 +37,15 @@ def command(
     json: Json = False,
 ) -> None:
     """Browse triplets with their scores, the decision and its reason; piped or with --plain, print them."""
-    from store import browse
+    from store import browse, drafts
     from store.database import Store
 
     store = Store.open(db, create=False, write=False)
     if _in_terminal() and not plain and not json:
-        _open(db, _to_browse(store, run), rejected=rejected, reason=reason, search=search, skip=offset)
+        chosen = _to_browse(store, run)
+        if chosen is not None and drafts.are_rewrites(store, browse.view(store, chosen).gen):
+            raise Problem(f"{chosen.stage} run {chosen.id} holds pairs, and the browser shows triplets", "give --plain")
+        _open(db, chosen, rejected=rejected, reason=reason, search=search, skip=offset)
         return
     shown = browse.view(store, store.find(run, STAGES))
     if (rejected or reason) and shown.curate is None:
@@ -53,6 +57,11 @@ def command(
         raise Problem(
             f"nothing was dropped for {reason!r}", f"the reasons are {', '.join(known) or 'none: all were kept'}"
         )
+    if drafts.are_rewrites(store, shown.gen):
+        _print_pairs(
+            store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset, json=json
+        )
+        return
     rows = browse.rows(store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset)
     funnel = browse.funnel(store, shown)
     newest = shown.curate or shown.score or shown.gen
@@ -70,6 +79,40 @@ def command(
         f"{len(rows)} rows from {offset + 1}",
         ("premise", "entailment", "a", "contradiction", "b", "verdict"),
         [(row.premise, row.entailment, row.a, row.contradiction, row.b, row.reason or row.verdict) for row in rows],
+    )
+    if len(rows) == limit:
+        screen.say(f"more: --offset {offset + limit}")
+
+
+def _print_pairs(
+    store: Store,
+    shown: View,
+    *,
+    rejected: bool,
+    reason: str | None,
+    search: str | None,
+    limit: int,
+    offset: int,
+    json: bool,
+) -> None:
+    """The same where a run holds pairs."""
+    from store import partners
+
+    rows = partners.shown(store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset)
+    funnel = partners.funnel(store, shown)
+    newest = shown.curate or shown.score or shown.gen
+    if json:
+        screen.document({"run": newest.id, "funnel": funnel, "rows": [row._asdict() for row in rows]})
+        return
+    levels = [(name, count) for name, count in funnel.items() if name != "reasons"]
+    screen.facts(
+        f"{newest.stage} {newest.id}",
+        levels + [(f"  {why}", count) for why, count in funnel.get("reasons", {}).items()],
+    )
+    screen.table(
+        f"{len(rows)} rows from {offset + 1}",
+        ("premise", "partner", "role", "rate", "score", "label", "verdict"),
+        [(*row[:6], row.reason or row.verdict) for row in rows],
     )
     if len(rows) == limit:
         screen.say(f"more: --offset {offset + limit}")

@@ -97,7 +97,7 @@ def command_line(store: Store, run: Run) -> str:
     settings = {**run.config, **{flag: noted[flag] for flag in NOTED if flag in noted}}
     if "prompts" in settings:
         settings["prompts"] = noted.get("prompts")  # a set that was not named follows from the LLM, or the parent run
-    name = settings.pop("method", run.stage)
+    name = "import" if settings.get("method") == "import" else run.stage
     if name == "import":
         settings = {flag: noted[flag] for flag in ("file", "columns") if flag in noted}
     words: list[str] = ["multicsr", name]

@@ -6,7 +6,7 @@ TERMS = {
     # gen, import
     "premises": "the unlabeled sentences x, with a digest of their texts",
     "base_url": "the server that a hosted LLM is asked at",
-    "method": "how the triplets came here",
+    "method": "how the hypotheses came here: import, or claif for nine rewrites a premise; MultiCSR's own unless it is named",
     "llm": "the language model C",
     "prompts": "the set of instructions I",
     "demonstrations": "the labelled corpus whose triplets are shown with a premise",

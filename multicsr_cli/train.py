@@ -33,6 +33,7 @@ PAPER_RECIPES = {
     "clhaif": (512, 5e-5, 3),
     "claif": (16, 2e-5, 3),
 }
+PAIRS_AT_ONCE = 32  # CLAIF's pairs as they are
 EMBEDDED_BASES = ("minilm", "minilm-l4")
 
 # Settings of the objectives that read them.
@@ -245,6 +246,8 @@ def make(
             )
     dev_task = dev_pairs(dev, data)
     usual_batch, usual_lr, usual_epochs = EMBEDDED_RECIPE if base in EMBEDDED_BASES else PAPER_RECIPES[objective]
+    if parent.config.get("strategy") == "claif":
+        usual_batch = PAIRS_AT_ONCE
     train_batch = usual_batch if train_batch is None else train_batch
     epochs = usual_epochs if epochs is None else epochs
     if objective in MASKED:

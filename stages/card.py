@@ -49,6 +49,8 @@ def model_card(
     method = METHODS[objective] + ranked
     method += ", whitened" if "whitened" in counts else ""
     read = "the premises of " if objective == "simcse-unsup" else ""
+    pairs = recipe[-2][2].get("strategy") == "claif"
+    what = f"{counts['triplets']:,} {'pairs' if pairs else 'triplets'}"
     dev = counts["dev"]
     origin = "that a language model wrote from unlabeled sentences"
     if config.get("with_runs"):
@@ -63,7 +65,7 @@ def model_card(
         "",
         f"# {config['base']} trained with {method}",
         "",
-        f"Sentence encoder trained by `multicsr` (run `{run.id}`) on {read}{counts['triplets']:,} triplets {origin}.",
+        f"Sentence encoder trained by `multicsr` (run `{run.id}`) on {read}{what} {origin}.",
         "",
         "```python",
         "from sentence_transformers import SentenceTransformer",
@@ -84,7 +86,7 @@ def model_card(
         "",
         *_recipe([*recipe[:-1], (*recipe[-1][:3], {"triplets": counts["triplets"], "steps": counts["steps"]})]),
     ]
-    columns = ("premise",) if read else ("premise", "entailment", "contradiction")
+    columns = ("premise",) if read else ("premise", "partner") if pairs else ("premise", "entailment", "contradiction")
     lines += ["", "## Examples", "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     lines += [f"| {' | '.join(text.replace('|', '/') for text in example)} |" for example in examples[:EXAMPLES]]
     packages = ("multicsr", "torch", "transformers")

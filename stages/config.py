@@ -17,6 +17,9 @@ SCALES = ("0-5", "0-1")  # that an LLM is asked on; a store has the first
 DTYPES = ("float32", "bfloat16")
 HOSTED_DTYPES = ("auto",)  # of a hosted LLM only its server knows the number format
 
+# How `gen` goes about a premise: its two hypotheses, or CLAIF's nine rewrites.
+METHODS = ("multicsr", "claif")
+
 # What `train` minimises (stages/models/loss.py): those with a mask, those that learn from the AI's scores, and all.
 MASKED = ("multicsr", "multicsr-released")
 SCORED = ("clhaif", "claif")
@@ -84,7 +87,8 @@ class GenConfig:
     `base_url` is where a hosted LLM is asked, None for one on this machine: the same model name at another server may be
     another model, so it changes the answer. A server gives no logits to subtract (MultiCSR, eq. 1): there omega and nu
     are 0. A `nu` of 0 is kept as None: the same run as before there was one. `demonstrations` names the content of a
-    labelled corpus; L = `shots`, λ = `min_similarity` (appendix G).
+    labelled corpus; L = `shots`, λ = `min_similarity` (appendix G). `method` is None for MultiCSR's own, `claif` for nine
+    rewrites a premise (stages/rewriting.py).
     """
 
     premises: str
@@ -108,8 +112,14 @@ class GenConfig:
     min_similarity: float | None = field(default=None, metadata=LATER)
     mask_model: str | None = field(default=None, metadata=LATER)
     mask_model_fingerprint: str | None = field(default=None, metadata=LATER)
+    method: str | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
+        method = self.method or "multicsr"
+        _one_of("--method", method, METHODS)
+        object.__setattr__(self, "method", None if method == "multicsr" else method)
+        if self.method == "claif":
+            self._rewrites()
         if self.demonstrations is not None:
             assert self.shots is not None
             assert self.min_similarity is not None
@@ -141,6 +151,18 @@ class GenConfig:
             # Greedy decoding reads neither, so neither may make a second run of the same rows.
             object.__setattr__(self, "temperature", None)
             object.__setattr__(self, "top_p", None)
+
+    def _rewrites(self) -> None:
+        """CLAIF's rewrites are drawn, and have no opposite instruction that could be taken away."""
+        for name in ("omega", "omega_contradiction", "nu"):
+            if value := getattr(self, name):
+                raise Problem(
+                    f"--{name.replace('_', '-')} {value:g} has no use with --method claif, which has no opposite instruction",
+                    "leave it out, or give 0",
+                )
+        if self.demonstrations is not None:
+            raise Problem("--demonstrations has no use with --method claif", "leave it out")
+        object.__setattr__(self, "sample", True)
 
 
 @dataclass(frozen=True)
@@ -214,6 +236,14 @@ class CurateConfig:
                 )
             # No score lies below 0: a floor there may not make a second run of the same rows.
             object.__setattr__(self, "min_contradiction", floor or None)
+
+
+@dataclass(frozen=True)
+class PairConfig:
+    """Stage 2 for pairs: CLAIF's own post-processing. The seed draws random partners."""
+
+    seed: int
+    strategy: str = "claif"
 
 
 def refuse_unread(

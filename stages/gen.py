@@ -4,7 +4,8 @@ For each premise one entailment and one contradiction instruction are drawn; the
 decoding, each with the other's instruction as its noise (MultiCSR, eq. 1-2; the loop is `stages/models/decoding.py`).
 With nu, which is not in the paper, what the same instruction brings forth without any premise is taken away too. Where a
 labelled corpus lends demonstrations (appendix G; `stages/demonstrations.py`), they stand before the instruction, each with
-its hypothesis of the role that is written: in the noise, that is the opposite one. Every draft is stored: one that is
+its hypothesis of the role that is written: in the noise, that is the opposite one. CLAIF's nine rewrites take the place of
+all this with `--method claif` (`stages/rewriting.py`). Every draft is stored: one that is
 empty, a refusal or without end keeps its raw text and the name of its problem.
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from stages import text
+from stages import rewriting, text
 from stages.batches import Batches
 from stages.config import GenConfig
 from stages.models.request import Draft, Line, Noise, Prompt, Sampling, Writer
@@ -22,7 +23,7 @@ from stages.prompts import NO_PREMISE, PromptSet, with_demonstrations
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from store import drafts, premises
 from store.database import Store
-from store.records import ROLES, DraftRow, Premise, Role, Triplet
+from store.records import REWRITES, ROLES, DraftRow, Premise, Triplet
 
 if TYPE_CHECKING:
     from stages.demonstrations import Demonstrations
@@ -53,7 +54,7 @@ def run(
     if run.finished:
         yield Tick(run.counts["premises"], run.counts["premises"], COMPLETE)
         return
-    drafts.keep_prompt_set(store, prompts.digest, prompts.name, prompts.toml)
+    drafts.keep_prompt_set(store, config.prompts_digest, prompts.name, prompts.toml)
     last = premises.last_position(store, config.premises, config.limit)
     total = premises.count(store, config.premises, config.limit)
     batches = Batches(batch, "premises", device)
@@ -83,7 +84,7 @@ def run(
 
 def fits(premise: Premise, config: GenConfig, prompts: PromptSet, writer: Writer, shown: Shown = NOTHING) -> int:
     """How many premises as long as this one can be worked on at once."""
-    _, asked, lines = ask([premise], config, prompts, writer, shown)
+    _, asked, lines = requests([premise], config, prompts, writer, shown)
     return writer.fits(asked, lines, config.max_tokens)
 
 
@@ -97,7 +98,7 @@ def write(
 ) -> Iterator[list[tuple[int, list[DraftRow]]]]:
     """Premises in, drafts out: the pure middle of the stage, which asks neither store nor clock.
 
-    `at_once` premises are written side by side; yields (place in `part`, the drafts of both roles) as they are done.
+    `at_once` premises are written side by side; yields (place in `part`, the drafts of all roles) as they are done.
     """
 
     def ends(written: str) -> bool:
@@ -105,30 +106,48 @@ def write(
         marked = any(mark in body for mark in prompts.stop)
         return marked or (prompts.one_sentence and text.sentence_end(body) is not None)
 
-    templates, asked, lines = ask(part, config, prompts, writer, shown)
+    templates, asked, lines = requests(part, config, prompts, writer, shown)
     sampling = None
     if config.temperature is not None and config.top_p is not None:
         sampling = Sampling(config.seed, config.temperature, config.top_p)
-    half: dict[int, DraftRow] = {}  # place in `part` -> the draft that waits for its premise's other one
-    for drafted in writer.writing(asked, lines, config.max_tokens, ends, sampling, at_once * len(ROLES)):
+    roles = REWRITES if config.method == "claif" else ROLES
+    begun: dict[int, dict[str, DraftRow]] = {}  # place in `part` -> the drafts that wait for their premise's others
+    for drafted in writer.writing(asked, lines, config.max_tokens, ends, sampling, at_once * len(roles)):
         whole = []
         for line, draft in drafted:
-            place, role = line // len(ROLES), ROLES[line % len(ROLES)]
-            row = read(draft, part[place], role, templates[line], prompts)
-            if place in half:
-                whole.append((place, sorted([half.pop(place), row], key=lambda row: ROLES.index(row.role))))
-            else:
-                half[place] = row
+            place, role = line // len(roles), roles[line % len(roles)]
+            rows = begun.setdefault(place, {})
+            gaps = rewriting.masked(part[place].text, role, config.seed) if config.method == "claif" else None
+            rows[role] = read(draft, part[place], role, templates[line], prompts, gaps)
+            if len(rows) == len(roles):
+                whole.append((place, [begun[place][role] for role in roles]))
+                del begun[place]
         if whole:
             yield whole
 
 
-def read(draft: Draft, premise: Premise, role: Role, template: str, prompts: PromptSet) -> DraftRow:
-    """What the LLM wrote, as it is stored: the hypothesis, and where that is not the whole of it, the raw text too."""
+def requests(
+    part: Sequence[Premise], config: GenConfig, prompts: PromptSet, writer: Writer, shown: Shown
+) -> tuple[list[str], list[Prompt], list[Line]]:
+    """What is asked for each of the roles that the run's method writes."""
+    if config.method == "claif":
+        return rewriting.ask(part, config, prompts, writer)
+    return ask(part, config, prompts, writer, shown)
+
+
+def read(
+    draft: Draft, premise: Premise, role: str, template: str, prompts: PromptSet, masked: str | None = None
+) -> DraftRow:
+    """What the LLM wrote, as it is stored: the hypothesis, and where that is not the whole of it, the raw text too.
+
+    `masked` is what it was shown in the premise's place, with masks of which none may be left.
+    """
     cleaned = text.clean(draft.text, prompts.stop, prompts.one_sentence)
     problem = draft.problem or text.problem(cleaned, draft.ended, prompts.refusals)
+    if problem is None and masked is not None and rewriting.LEFT_OVER.search(cleaned):
+        problem = "mask"
     raw = draft.text if problem or draft.text.strip() != cleaned else None
-    return DraftRow(premise.id, role, cleaned, raw, problem, template, draft.tokens)
+    return DraftRow(premise.id, role, cleaned, raw, problem, template, draft.tokens, masked)
 
 
 def ask(

@@ -25,6 +25,7 @@ from store.database import Store
 from store.records import ROLES, Problem, Run, ScoreRow, Triplet
 
 VERSION = 1
+PAIRS_VERSION = 2  # before, a pair was a triplet without a contradiction, which every rule drops
 
 SCALE = 5.0  # the top of the similarity scale
 DIGITS = 6  # of a stored score, after a scale of another length
@@ -65,11 +66,12 @@ ROWS_AT_ONCE = 10_000  # stored in one transaction: what a kill costs
 
 
 class Row(NamedTuple):
-    """A triplet of the file with its line, and its scores in [0, 5] as far as there are any."""
+    """A triplet of the file with its line, and its scores in [0, 5] as far as there are any; a pair has no contradiction."""
 
     line: int
     triplet: Triplet
     scores: tuple[float | None, float | None]
+    pair: bool
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,11 @@ class Corpus:
     rows: int
     scored: bool
     left_out: dict[str, int]  # of labelled pairs, those that make no triplet, by why
+    scored_pairs: bool  # CLAIF's pairs, which become rewrites of their premise
+
+    @property
+    def version(self) -> int:
+        return PAIRS_VERSION if self.scored_pairs else VERSION
 
     def triplets(self) -> Iterator[Row]:
         """Each row that is not blank; of labelled pairs each triplet, with the line that completes it."""
@@ -92,8 +99,7 @@ class Corpus:
 def corpus(path: Path, columns: Sequence[str] | None = None) -> Corpus:
     """Check a CSV, TSV or JSONL file from end to end; `columns` name premise, entailment and contradiction.
 
-    Raises Problem, naming the line, for what is no triplet. A hypothesis may be empty: it is stored with that problem, and
-    so is the contradiction that a file of pairs does not have.
+    Raises Problem, naming the line, for what is no triplet. A hypothesis may be empty: it is stored with that problem.
     """
     if columns is not None and (len(columns) != 3 or len(set(columns)) != 3):
         raise Problem(
@@ -105,9 +111,10 @@ def corpus(path: Path, columns: Sequence[str] | None = None) -> Corpus:
         raise Problem(f"there is no file {path}", "give a CSV, TSV or JSONL file of triplets")
     if path.suffix.lower() not in reading.TABLES:
         raise Problem(f"{path.name} is neither {' nor '.join(reading.TABLES)}", "give a file with one of these endings")
-    content, rows, scored = hashlib.blake2b(digest_size=6), 0, False
+    content, rows, scored, scored_pairs = hashlib.blake2b(digest_size=6), 0, False, False
     pairs = Pairs()
     for row in _rows(path, chosen, pairs):
+        scored_pairs = row.pair
         has = row.scores != (None, None)
         content.update(repr((tuple(row.triplet), row.scores) if has else tuple(row.triplet)).encode())
         rows, scored = rows + 1, scored or has
@@ -117,7 +124,8 @@ def corpus(path: Path, columns: Sequence[str] | None = None) -> Corpus:
             remedy = "give pairs of which some premise has an entailment and a contradiction"
         raise Problem(f"{path} holds no triplet", remedy)
     digest = content.hexdigest()
-    return Corpus(f"{path.name}@{digest}", path, chosen, digest, rows, scored, dict(+pairs.left_out))
+    left_out = dict(+pairs.left_out)
+    return Corpus(f"{path.name}@{digest}", path, chosen, digest, rows, scored, left_out, scored_pairs)
 
 
 def _rows(path: Path, columns: tuple[str, str, str] | None, pairs: Pairs) -> Iterator[Row]:
@@ -137,10 +145,10 @@ def _rows(path: Path, columns: tuple[str, str, str] | None, pairs: Pairs) -> Ite
             raise Problem(f"{path}, line {number} has no premise", "mend that line, or leave it out")
         if layout.label:
             if triplet := _paired(pairs, path, number, *fields):
-                yield Row(number, triplet, (None, None))
+                yield Row(number, triplet, (None, None), False)
             continue
         a, b = [*(_score(text, layout.top, path, number) for text in scores), None, None][:2]
-        yield Row(number, Triplet(*texts, *[""] * (3 - len(texts))), (a, b))
+        yield Row(number, Triplet(*texts, *[""] * (3 - len(texts))), (a, b), len(texts) == 2)
 
 
 def _paired(pairs: Pairs, path: Path, line: int, premise: str, hypothesis: str, label: str) -> Triplet | None:
@@ -185,46 +193,63 @@ def _score(text: str, top: float, path: Path, line: int) -> float | None:
 def run(store: Store, source: Corpus, notes: Notes | None = None, at_once: int = ROWS_AT_ONCE) -> Ticks:
     """Store what is missing of the corpus as a gen run, `at_once` rows a transaction. A premise that occurs again keeps each
     of its triplets."""
-    run = store.begin("gen", VERSION, ImportConfig(source.name), parent=None, environment=dict(notes or {}))
+    run = store.begin("gen", source.version, ImportConfig(source.name), parent=None, environment=dict(notes or {}))
     if run.finished:
         yield Tick(source.rows, source.rows, COMPLETE)
         return
     with store.only_writer(run):
-        done = start = drafts.done(store, run)  # they are stored in the order of the file
+        # They are stored in the order of the file.
+        done = start = drafts.written(store, run) if source.scored_pairs else drafts.done(store, run)
         yield Tick(done, source.rows, "storing")
         rest = islice(source.triplets(), done, None)
         while part := list(islice(rest, at_once)):
-            rows = [
-                (line, triplet, text.problem(triplet.entailment, True), text.problem(triplet.contradiction, True))
-                for line, triplet, _ in part
-            ]
-            imports.add(store, run, source.name, str(source.path), source.digest, rows)
+            if source.scored_pairs:
+                _add_pairs(store, run, source, part)
+            else:
+                _add_triplets(store, run, source, part)
             done += len(part)
             yield Tick(done, source.rows, "storing", done - start)
         imports.complete(store, source.name)
         store.finish(run, {**drafts.counts(store, run), **source.left_out})
 
 
+def _add_triplets(store: Store, run: Run, source: Corpus, part: Sequence[Row]) -> None:
+    rows = [
+        (line, triplet, text.problem(triplet.entailment, True), text.problem(triplet.contradiction, True))
+        for line, triplet, *_ in part
+    ]
+    imports.add(store, run, source.name, str(source.path), source.digest, rows)
+
+
+def _add_pairs(store: Store, run: Run, source: Corpus, part: Sequence[Row]) -> None:
+    rows = [(line, pair.premise, pair.entailment, text.problem(pair.entailment, True)) for line, pair, *_ in part]
+    imports.add_pairs(store, run, source.name, str(source.path), source.digest, rows)
+
+
 def run_scores(
     store: Store, source: Corpus, parent: Run, notes: Notes | None = None, at_once: int = ROWS_AT_ONCE
 ) -> Ticks:
     """Store what is missing of the file's scores as a score run over the imported gen run `parent`."""
-    run = store.begin("score", VERSION, ImportedScoresConfig(source.name), parent.id, dict(notes or {}))
+    run = store.begin("score", source.version, ImportedScoresConfig(source.name), parent.id, dict(notes or {}))
     if run.finished:
         yield Tick(source.rows, source.rows, COMPLETE)
         return
     with store.only_writer(run):
-        done = start = scores.done(store, run)
+        done = start = scores.written(store, run) if source.scored_pairs else scores.done(store, run)
         yield Tick(done, source.rows, "storing scores")
         rest = islice(source.triplets(), done, None)
         while part := list(islice(rest, at_once)):
-            premise = imports.premises_at(store, parent, part[0].line, part[-1].line)
-            rows = [
-                ScoreRow(premise[row.line], role, value, "" if value is None else repr(value))
-                for row in part
-                for role, value in zip(ROLES, row.scores, strict=True)
-            ]
-            scores.add(store, run, rows)
+            if source.scored_pairs:
+                named = imports.next_pairs(store, run, source.name, [row.triplet.premise for row in part])
+                found = [(id, role, row.scores[0]) for (id, role), row in zip(named, part, strict=True)]
+            else:
+                premise = imports.premises_at(store, parent, part[0].line, part[-1].line)
+                found = [
+                    (premise[row.line], role, value)
+                    for row in part
+                    for role, value in zip(ROLES, row.scores, strict=True)
+                ]
+            scores.add(store, run, [ScoreRow(*one, "" if one[2] is None else repr(one[2])) for one in found])
             done += len(part)
             yield Tick(done, source.rows, "storing scores", done - start)
         store.finish(run, scores.counts(store, run))

@@ -30,7 +30,7 @@ else:
 BUNDLED = files("stages") / "bundled" / "prompts"
 BLANK_LINE = "\n\n"
 # Parts that came later than stored runs, and that only runs which read them are named after.
-LATER_PARTS = ("similarity",)
+LATER_PARTS = ("similarity", "rewrite", "fill")
 HOLE = r"\{premise\}|\{hypothesis\}"
 
 # What stands for the premise in a prompt that asks for a hypothesis of nothing in particular.
@@ -44,7 +44,7 @@ class Template:
     instructions: tuple[str, ...]
     template: str
 
-    def draw(self, seed: int, role: Role, premise: str) -> str:
+    def draw(self, seed: int, role: str, premise: str) -> str:
         """The template with the instruction drawn for this premise; `{premise}` is still open."""
         key = hashlib.blake2b(f"{seed}/{role}/{premise}".encode(), digest_size=8).digest()
         chosen = self.instructions[int.from_bytes(key, "big") % len(self.instructions)]
@@ -86,6 +86,9 @@ class PromptSet:
     alone: str
     question: str
     similarity: str | None = None  # CLAIF's question, from 0 to 1 with a reason
+    # For CLAIF's rewrites: the same meaning, and a sentence with masks in the premise's place.
+    rewrite: Template | None = None
+    fill: Template | None = None
 
     @property
     def whole_digest(self) -> str:
@@ -215,4 +218,6 @@ def _checked(table: dict[str, Any], toml: str, name: str) -> PromptSet:
         alone=text("likelihood.alone"),
         question=text("question.template", "{premise}", "{hypothesis}"),
         similarity=text("similarity.template", "{premise}", "{hypothesis}") if "similarity" in table else None,
+        rewrite=role("rewrite") if "rewrite" in table else None,
+        fill=role("fill") if "fill" in table else None,
     )

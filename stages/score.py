@@ -17,7 +17,7 @@ from stages.prompts import PromptSet
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from store import drafts, scores
 from store.database import Store
-from store.records import ROLES, Problem, Run, ScoreRow
+from store.records import Problem, Run, ScoreRow
 from store.scores import Unscored
 
 VERSION = 1
@@ -55,7 +55,7 @@ def run(
                 measure = partial(fits, config=config, prompts=prompts, reader=reader)
                 work = partial(score, config=config, prompts=prompts, reader=reader)
                 yield Tick(done, total, "scoring")
-            window.sort(key=lambda row: -len(row.text) - max(len(row.entailment), len(row.contradiction)))
+            window.sort(key=lambda row: -len(row.text) - max(len(hypothesis) for _, hypothesis in row.hypotheses))
             for part, rows in batches.over(window, measure, work):
                 scores.add(store, run, rows, reader.spent())
                 done, fresh = done + len(part), fresh + len(part)
@@ -65,18 +65,16 @@ def run(
 
 def fits(row: Unscored, config: ScoreConfig, prompts: PromptSet, reader: Reader) -> int:
     """How many premises with hypotheses as long as these can be scored at once."""
-    return similarity.fits([(row.text, row.entailment), (row.text, row.contradiction)], config, prompts, reader)
+    return similarity.fits([(row.text, hypothesis) for _, hypothesis in row.hypotheses], config, prompts, reader)
 
 
 def score(part: Sequence[Unscored], config: ScoreConfig, prompts: PromptSet, reader: Reader) -> list[ScoreRow]:
     """Premises with their hypotheses in, scores out: the pure middle of the stage."""
-    pairs = [(row.text, hypothesis) for row in part for hypothesis in (row.entailment, row.contradiction)]
+    asked = [(row, role, hypothesis) for row in part for role, hypothesis in row.hypotheses]
+    pairs = [(row.text, hypothesis) for row, _, hypothesis in asked]
     usable = [place for place, (_, hypothesis) in enumerate(pairs) if hypothesis]
     found: dict[int, tuple[float | None, str]] = {}
     if usable:
         answers = similarity.similarities([pairs[place] for place in usable], config, prompts, reader)
         found = dict(zip(usable, answers, strict=True))
-    return [
-        ScoreRow(part[place // 2].premise, ROLES[place % 2], *found.get(place, (None, "")))
-        for place in range(len(pairs))
-    ]
+    return [ScoreRow(row.premise, role, *found.get(place, (None, ""))) for place, (row, role, _) in enumerate(asked)]

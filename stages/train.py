@@ -37,7 +37,7 @@ from stages.tasks import sts
 from stages.tasks.files import Unreadable
 from stages.tasks.whitening import Whitening
 from stages.vectors import WINDOW, Vectors
-from store import reviews, training
+from store import partners, reviews, training
 from store.database import Store
 from store.records import Problem, Run, Triplet
 from store.training import MetricRow, StepRow
@@ -83,8 +83,13 @@ def run(
             )
     if reviews.applied(store, *corpora) != config.reviews_digest:
         raise _reviewed_meanwhile(parent)
+    if _of_pairs(parent) and config.objective != "claif":
+        raise Problem(
+            f"curate run {parent.id} keeps pairs, from which only --objective claif learns",
+            "train --objective claif, or give a curate run of triplets",
+        )
     by_rule = parent.counts.get("kept", parent.counts["premises"])
-    if not by_rule and not (config.reviews_digest and training.count_triplets(store, parent)):
+    if not by_rule and not (config.reviews_digest and _count(store, parent)):
         raise _nothing_kept(parent)  # before the run has a row: there is nothing it could ever resume
     for one in corpora[1:]:
         if next(training.triplets(store, one), None) is None:
@@ -100,12 +105,21 @@ def run(
         return
     counted = Counter[str]()
     for one in corpora:
-        counted[one.id] += training.count_triplets(store, one)
+        counted[one.id] += _count(store, one)
     if not counted[parent.id]:
         raise _nothing_kept(parent)
     with store.only_writer(run):
         batches = Batches(batch, "texts", device)
         yield from _train(store, run, config, parent, counted, dev, loaders, batches, resume_seconds)
+
+
+def _of_pairs(parent: Run) -> bool:
+    """Whether a run keeps pairs with their labels (stages/pairing.py) instead of triplets."""
+    return bool(parent.config.get("strategy") == "claif")
+
+
+def _count(store: Store, parent: Run) -> int:
+    return int(parent.counts["kept"]) if _of_pairs(parent) else training.count_triplets(store, parent)
 
 
 def _nothing_kept(parent: Run) -> Problem:
@@ -137,15 +151,22 @@ def _triplets(store: Store, parent: Run, config: TrainConfig) -> Iterator[Triple
 
 
 def _examples(store: Store, parent: Run, config: TrainConfig) -> Iterator[tuple[str, ...]]:
-    """The texts of each example: a triplet, or its premise alone."""
+    """The texts of each example: a triplet, its premise alone, or a pair."""
+    if _of_pairs(parent):
+        for premise, partner, _ in partners.pairs(store, parent):
+            yield premise, partner
+        return
     for triplet in _triplets(store, parent, config):
         yield (triplet.premise,) if config.objective == "simcse-unsup" else triplet
 
 
 def _labels(store: Store, parent: Run, config: TrainConfig) -> np.ndarray | None:
-    """The LLM's similarities a/5 and b/5 of each triplet, (n, 2), where the objective learns from them, else None."""
+    """What the objective learns similarities from, else None: the LLM's a/5 and b/5 of each triplet, (n, 2), or the label of
+    each pair, (n, 1)."""
     if config.objective not in SCORED:
         return None
+    if _of_pairs(parent):
+        return np.array([[label] for *_, label in partners.pairs(store, parent)], dtype=np.float32)
     found = array("f")
     for one in _corpora(store, parent, config):
         for scores in training.similarities(store, one):

@@ -9,7 +9,11 @@ from typing import Any, NamedTuple
 
 from store import reviews
 from store.database import Store
+from store.drafts import FIRST
 from store.records import Run
+
+# Of a funnel, in their order; a run of pairs counts rewrites where others count premises.
+LEVELS = ("premises", "rewrites", "generated", "scored", "kept")
 
 
 class Row(NamedTuple):
@@ -99,7 +103,7 @@ def funnel(store: Store, shown: View) -> dict[str, Any]:
     """
     if shown.curate is not None and shown.curate.finished:
         counts = shown.curate.counts
-        levels = {name: counts["funnel"][name] for name in ("premises", "generated", "scored", "kept")}
+        levels = {name: counts["funnel"][name] for name in LEVELS if name in counts["funnel"]}
         levels["dropped"] = counts["dropped"]
         why, turned = Counter[str](counts["reasons"]), Counter[str]()
         for (verdict, reason), count in reviews.turned(store, shown.curate).items():
@@ -161,9 +165,10 @@ def runs(store: Store) -> list[Listed]:
         for row in store.rows(
             "SELECT id, stage, version, parent, config, finished, counts, started, CASE stage"
             " WHEN 'gen' THEN coalesce(counts ->> 'premises',"
-            " (SELECT count(*) FROM drafts WHERE run = runs.id AND role = 'entailment'))"
-            " WHEN 'score' THEN coalesce(((counts ->> 'scored') + (counts ->> 'unparsable')) / 2,"
-            " (SELECT count(*) FROM scores WHERE run = runs.id AND role = 'entailment'))"
+            f" (SELECT count(*) FROM drafts WHERE run = runs.id AND {FIRST}))"
+            " WHEN 'score' THEN coalesce(iif(finished NOTNULL,"
+            " (SELECT counts ->> 'premises' FROM runs AS gen WHERE gen.id = runs.parent), NULL),"
+            f" (SELECT count(*) FROM scores WHERE run = runs.id AND {FIRST}))"
             " WHEN 'curate' THEN coalesce(counts ->> 'premises', (SELECT count(*) FROM decisions WHERE run = runs.id))"
             " WHEN 'train' THEN (SELECT count(*) FROM steps WHERE run = runs.id)"
             " ELSE (SELECT count(DISTINCT task) FROM metrics WHERE run = runs.id) END"

@@ -6,7 +6,10 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from store.database import Store, spend
-from store.records import ROLES, DraftRow, Premise, Run
+from store.records import DraftRow, Premise, Run
+
+# The condition on the one draft, or score, that every premise of a run has, whatever the run's roles are.
+FIRST = "role IN ('entailment', 'rewrite-0')"
 
 
 def keep_prompt_set(store: Store, digest: str, name: str, toml: str) -> None:
@@ -41,13 +44,25 @@ def missing(store: Store, run: Run, source: str, last: int, after: int, limit: i
 
 
 def done(store: Store, run: Run) -> int:
-    """How many premises have both their hypotheses: they are stored together."""
+    """How many premises have their hypotheses: those of a premise are stored together."""
+    (count,) = store.one(f"SELECT count(*) FROM drafts WHERE run = ? AND {FIRST}", [run.id])
+    return int(count)
+
+
+def are_rewrites(store: Store, run: Run) -> bool:
+    """Whether the hypotheses of a gen run are rewrites (CLAIF), which make pairs, not triplets."""
+    row = store.one("SELECT role FROM drafts WHERE run = ? LIMIT 1", [run.id])
+    return bool(row) and row[0].startswith("rewrite")
+
+
+def written(store: Store, run: Run) -> int:
+    """How many rows there are."""
     (count,) = store.one("SELECT count(*) FROM drafts WHERE run = ?", [run.id])
-    return int(count) // len(ROLES)
+    return int(count)
 
 
 def add(store: Store, run: Run, rows: Sequence[DraftRow], spent: Mapping[str, int] | None = None) -> None:
-    """Store the drafts of one batch, both roles of each of its premises, and what was `spent`, in one transaction."""
+    """Store the drafts of one batch, all roles of each of its premises, and what was `spent`, in one transaction."""
     with store.writing() as connection:
         insert(connection, run, rows)
         spend(connection, run, spent)
@@ -61,9 +76,10 @@ def insert(connection: sqlite3.Connection, run: Run, rows: Sequence[DraftRow]) -
         (prompts[text],) = connection.execute("SELECT id FROM prompts WHERE text = ?", [text]).fetchone()
     (before,) = connection.execute("SELECT coalesce(max(id), 0) FROM drafts").fetchone()
     connection.executemany(
-        "INSERT INTO drafts (run, premise, role, text, raw, problem, prompt, tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO drafts (run, premise, role, text, raw, problem, prompt, masked, tokens)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (run.id, row.premise, row.role, row.text, row.raw, row.problem, prompts[row.prompt], row.tokens)
+            (run.id, row.premise, row.role, row.text, row.raw, row.problem, prompts[row.prompt], row.masked, row.tokens)
             for row in rows
         ),
     )

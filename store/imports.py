@@ -13,6 +13,9 @@ from store import drafts
 from store.database import Store, now
 from store.records import DraftRow, Run, Triplet
 
+# (position in the file, premise, rewrite, its problem)
+PairRow = tuple[int, str, str, str | None]
+
 # (position in the file, triplet, problem of the entailment, problem of the contradiction)
 Row = tuple[int, Triplet, str | None, str | None]
 
@@ -35,6 +38,55 @@ def add(store: Store, run: Run, source: str, path: str, digest: str, rows: Seque
         connection.execute(
             "INSERT INTO premises_fts (rowid, text) SELECT id, text FROM premises WHERE id > ?", [before]
         )
+
+
+def add_pairs(store: Store, run: Run, source: str, path: str, digest: str, rows: Sequence[PairRow]) -> None:
+    """Store the next `rows` of a corpus of pairs in one transaction; a premise has as many rewrites as rows."""
+    with store.writing() as connection:
+        (before,) = connection.execute("SELECT coalesce(max(id), 0) FROM premises").fetchone()
+        connection.execute(
+            "INSERT OR IGNORE INTO sources (name, path, digest, rows) VALUES (?, ?, ?, 0)", [source, path, digest]
+        )
+        connection.executemany(
+            "INSERT OR IGNORE INTO premises (source, position, text) VALUES (?, ?, ?)",
+            ((source, position, premise) for position, premise, _, _ in rows),
+        )
+        named = _counted(connection, "drafts", run, source, [premise for _, premise, _, _ in rows])
+        drafts.insert(
+            connection,
+            run,
+            [
+                DraftRow(id, role, text, None, problem, "", 0)
+                for (id, role), (_, _, text, problem) in zip(named, rows, strict=True)
+            ],
+        )
+        connection.execute(
+            "INSERT INTO premises_fts (rowid, text) SELECT id, text FROM premises WHERE id > ?", [before]
+        )
+
+
+def _counted(
+    connection: sqlite3.Connection, table: str, run: Run, source: str, premises: Sequence[str]
+) -> list[tuple[int, str]]:
+    """(premise, role) of each next pair of a run: its rewrites are counted from 0, in the order of the file."""
+    known: dict[str, tuple[int, int]] = {}  # text -> (id, rewrites so far)
+    named = []
+    for text in premises:
+        if text not in known:
+            known[text] = connection.execute(
+                f"SELECT id, (SELECT count(*) FROM {table} WHERE run = ? AND premise = premises.id) FROM premises"
+                " WHERE source = ? AND text = ?",
+                [run.id, source, text],
+            ).fetchone()
+        id, count = known[text]
+        named.append((id, f"rewrite-{count}"))
+        known[text] = (id, count + 1)
+    return named
+
+
+def next_pairs(store: Store, run: Run, source: str, premises: Sequence[str]) -> list[tuple[int, str]]:
+    """(premise, role) of the next pairs of which a score run has no scores yet, these premises' in the order of the file."""
+    return _counted(store.connection, "scores", run, source, premises)
 
 
 def _placed(connection: sqlite3.Connection, source: str, rows: Sequence[Row]) -> dict[int, int]:

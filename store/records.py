@@ -10,6 +10,9 @@ from typing import Any, Literal, NamedTuple
 Role = Literal["entailment", "contradiction"]
 ROLES: tuple[Role, Role] = ("entailment", "contradiction")
 
+# CLAIF's roles: `rewrite-K` was written with K tenths of the premise's words masked. In imported pairs K counts.
+REWRITES = tuple(f"rewrite-{tenths}" for tenths in range(9))
+
 
 class Problem(Exception):
     """Something the user can mend: `what` is wrong, with the value, and `remedy`, what to do about it. One line each."""
@@ -37,15 +40,17 @@ class Triplet(NamedTuple):
 
 @dataclass(frozen=True)
 class DraftRow:
-    """One hypothesis as the LLM wrote it. `raw` is kept where cleaning changed it, `problem` where it is unusable."""
+    """One hypothesis as the LLM wrote it. `raw` is kept where cleaning changed it, `problem` where it is unusable, `masked`
+    where the prompt showed the premise with words masked."""
 
     premise: int
-    role: Role
+    role: str
     text: str
     raw: str | None
     problem: str | None
     prompt: str
     tokens: int
+    masked: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class ScoreRow:
     """The similarity of a hypothesis to its premise in [0, 5], or None where `reply` could not be read."""
 
     premise: int
-    role: Role
+    role: str
     value: float | None
     reply: str
 

@@ -3,40 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from store.database import Store, spend
+from store.drafts import FIRST
 from store.records import Run, ScoreRow
 
 
 class Unscored(NamedTuple):
-    """A premise of a gen run whose two hypotheses have no score yet."""
+    """A premise of a gen run whose hypotheses, (role, text) each, have no score yet."""
 
     premise: int
     text: str
-    entailment: str
-    contradiction: str
+    hypotheses: tuple[tuple[str, str], ...]
 
 
 def missing(store: Store, run: Run, after: int, limit: int) -> list[Unscored]:
     """The next `limit` premises with an id above `after` that the parent gen run has written and `run` has not scored."""
+    found = store.rows(
+        f"WITH unscored AS MATERIALIZED (SELECT premise FROM drafts WHERE run = :parent AND {FIRST} AND premise > :after"
+        "  AND NOT EXISTS (SELECT 1 FROM scores WHERE run = :run AND premise = drafts.premise)"
+        "  ORDER BY premise LIMIT :limit)"
+        " SELECT premises.id, premises.text, drafts.role, drafts.text FROM unscored"
+        " CROSS JOIN premises ON premises.id = unscored.premise"
+        " CROSS JOIN drafts ON drafts.run = :parent AND drafts.premise = unscored.premise"
+        " ORDER BY premises.id, drafts.id",
+        {"parent": run.parent, "after": after, "run": run.id, "limit": limit},
+    )
     return [
-        Unscored(*row)
-        for row in store.rows(
-            "SELECT e.premise, premises.text, e.text, c.text FROM drafts AS e"
-            " JOIN drafts AS c ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'"
-            " JOIN premises ON premises.id = e.premise"
-            " WHERE e.run = :parent AND e.role = 'entailment' AND e.premise > :after"
-            " AND NOT EXISTS (SELECT 1 FROM scores WHERE run = :run AND premise = e.premise)"
-            " ORDER BY e.premise LIMIT :limit",
-            {"parent": run.parent, "after": after, "run": run.id, "limit": limit},
-        )
+        Unscored(premise, text, tuple((role, hypothesis) for *_, role, hypothesis in rows))
+        for (premise, text), rows in groupby(found, key=lambda row: row[:2])
     ]
 
 
 def done(store: Store, run: Run) -> int:
-    """How many premises have a row for both hypotheses, read or not."""
-    (count,) = store.one("SELECT count(*) FROM scores WHERE run = ? AND role = 'entailment'", [run.id])
+    """How many premises have a row for each of their hypotheses, read or not."""
+    (count,) = store.one(f"SELECT count(*) FROM scores WHERE run = ? AND {FIRST}", [run.id])
+    return int(count)
+
+
+def written(store: Store, run: Run) -> int:
+    """How many rows there are."""
+    (count,) = store.one("SELECT count(*) FROM scores WHERE run = ?", [run.id])
     return int(count)
 
 

@@ -24,6 +24,14 @@ template = "{instruction}: {premise} ="
 instructions = ["Rules out", "Is false", "Says the opposite", "Cannot be"]
 template = "{instruction}: {premise} ="
 
+[rewrite]
+instructions = ["Means the same"]
+template = "{instruction}: {premise} ="
+
+[fill]
+instructions = ["Has no gaps", "Is whole"]
+template = "{instruction}: {premise} ="
+
 [likelihood]
 given = "{premise} again:"
 alone = "say:"

@@ -218,9 +218,10 @@ def test_scores_that_come_with_triplets_are_a_score_run(copied: Piped, tmp_path:
 def test_pairs_with_a_score_keep_it_on_the_scale_of_all_scores(
     store: Store, tmp_path: Path, names: tuple[str, ...], top: int
 ) -> None:
-    """CLAIF's pairs: premise, hypothesis and a score; the contradiction that they lack is empty, and said to be."""
+    """CLAIF's pairs: a premise has as many rewrites as lines, counted in their order, wherever they stand."""
     path = tmp_path / "t.jsonl"
     rows = [("It rains.", "Rain falls.", 0.9 * top), ("It rains.", "Cats sleep.", 0), ("A dog runs.", "A dog.", None)]
+    rows.append(("It rains.", "It pours.", 0.5 * top))
     path.write_text("".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows))
     source = imports.corpus(path)
     everything(store, path)
@@ -228,18 +229,19 @@ def test_pairs_with_a_score_keep_it_on_the_scale_of_all_scores(
     stopped = imports.run_scores(store, source, store.run(gen[0]), at_once=2)
     assert [tick.done for tick in islice(stopped, 2)] == [0, 2]
     stopped.close()
-    assert [tick.done for tick in imports.run_scores(store, source, store.run(gen[0]), at_once=2)] == [2, 3]
+    assert [tick.done for tick in imports.run_scores(store, source, store.run(gen[0]), at_once=2)] == [2, 4]
     found = store.rows(
-        "SELECT premises.text, drafts.text, value FROM scores JOIN premises ON premises.id = scores.premise"
+        "SELECT premises.text, drafts.role, drafts.text, value FROM scores JOIN premises ON premises.id = scores.premise"
         " JOIN drafts ON drafts.premise = scores.premise AND drafts.role = scores.role"
-        " WHERE scores.role = 'entailment' ORDER BY position"
+        " ORDER BY drafts.id"
     )
     assert found == [
-        ("It rains.", "Rain falls.", 4.5),
-        ("It rains.", "Cats sleep.", 0.0),
-        ("A dog runs.", "A dog.", None),
+        ("It rains.", "rewrite-0", "Rain falls.", 4.5),
+        ("It rains.", "rewrite-1", "Cats sleep.", 0.0),
+        ("A dog runs.", "rewrite-0", "A dog.", None),
+        ("It rains.", "rewrite-2", "It pours.", 2.5),
     ]
-    assert store.run(gen[0]).counts["empty"] == 3
+    assert store.run(gen[0]).counts == {"premises": 2, "hypotheses": 4}
     assert [tick.note for tick in imports.run_scores(store, source, store.run(gen[0]))] == [COMPLETE]
 
 

@@ -38,6 +38,9 @@ from stages.models.token_rows import TokenRows
 # Gradients longer than this are scaled down; the value of the field's trainers.
 GRADIENT_NORM = 1.0
 
+# The share of the steps over which the learning rate rises, where CLAIF's pairs are trained on (its own recipe).
+WARM_UP = 0.1
+
 # Triplets tokenised at once: enough to keep the tokenizer's threads busy, few enough not to matter beside a batch.
 TOKENISED_AT_ONCE = 1024
 
@@ -90,9 +93,10 @@ def steps_in(triplets: int, train_batch: int, epochs: int) -> int:
 class Training:
     """An encoder on its way: `steps()` goes on from `step`; `state()` and `restore()` are all it takes to resume.
 
-    `examples` are read once: triplets (x, x+, x-), or sentences (x,) for `simcse-unsup`. Kept are their token ids and a
-    digest of each premise, not the texts. `labels` (n, 2): the AI's similarities of (x, x+) and (x, x-), in [0, 1].
-    `teacher`: the vectors that `rank` learns from, one (n, w) for each text of an example, scaled to length 1.
+    `examples` are read once: triplets (x, x+, x-), pairs for `claif`, or sentences (x,) for `simcse-unsup`. Kept are their
+    token ids and a digest of each premise, not the texts. `labels` (n, 2): the AI's similarities of (x, x+) and (x, x-), in
+    [0, 1]; of pairs (n, 1). `teacher`: the vectors that `rank` learns from, one (n, w) for each text of an example, scaled
+    to length 1.
     """
 
     def __init__(
@@ -111,7 +115,7 @@ class Training:
         assert (teacher is None) == (recipe.rank is None)
         self.teacher = teacher
         self.step = 0
-        width = 1 if recipe.objective == "simcse-unsup" else 3
+        width = 1 if recipe.objective == "simcse-unsup" else 3 if labels is None else 1 + labels.shape[1]
         self.rows = [TokenRows() for _ in range(width)]  # a column each of x, x+, x-, all of n rows
         self.premise_number = self._read(examples)
         assert labels is None or len(labels) == len(self.premise_number)
@@ -177,7 +181,7 @@ class Training:
 
     def _take(self, chosen: Tensor, epoch: int) -> Step:
         recipe, device = self.recipe, self.encoder.device
-        lr = recipe.lr * (1 - self.step / self.total)  # linear decay, no warm-up
+        lr = recipe.lr * self._pace()
         for group in self.optimiser.param_groups:
             group["lr"] = lr
         self.encoder.train()
@@ -203,15 +207,22 @@ class Training:
         template = self.encoder.template
         if template is None:
             return None
-        if len(self.rows) == 2:
+        if len(self.rows) == 2 and self.labels is None:
             return [len(template.before)] * n + [len(template.second_before)] * n
-        return [len(template.before)] * 3 * n
+        return [len(template.before)] * len(self.rows) * n
+
+    def _pace(self) -> float:
+        """The share of the learning rate at this step: linear decay; before it, for pairs, a linear warm-up."""
+        rising = math.ceil(WARM_UP * self.total) if self.labels is not None and self.labels.shape[1] == 1 else 0
+        if self.step < rising:
+            return (self.step + 1) / rising
+        return (self.total - self.step) / (self.total - rising)
 
     def _loss(self, premise: Tensor, hypotheses: Tensor, chosen: Tensor) -> tuple[Tensor, float]:
         """The objective's loss of a batch, premise (N, d) and what it is compared with; and the share that is masked."""
         recipe = self.recipe
         if self.labels is not None:
-            labels = torch.from_numpy(self.labels[chosen.numpy()]).to(premise.device)  # (N, 2)
+            labels = torch.from_numpy(self.labels[chosen.numpy()]).to(premise.device)  # (N, 2) or (N, 1)
             if recipe.objective == "claif":
                 return similarity_loss(premise, hypotheses, labels.T.flatten()), 0.0
             assert recipe.tau is not None

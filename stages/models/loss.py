@@ -103,14 +103,15 @@ def scored_contrastive_loss(premise: Tensor, hypotheses: Tensor, scores: Tensor,
 
 
 def similarity_loss(premise: Tensor, hypotheses: Tensor, labels: Tensor) -> Tensor:
-    """Mean squared error between cosine and label over the 2N pairs (x_i, x_i+) and (x_i, x_i-) of a batch (CLAIF).
+    """Mean squared error between cosine and label over the M pairs of a batch (CLAIF).
 
-        loss = 1/2N sum_i sum_{s in {+,-}} (cos(h_i, h_i^s) - y_i^s)^2
+        loss = 1/M sum_j (cos(h_j, h'_j) - y_j)^2
 
-    labels (2N,) in [0, 1]: the AI's similarity of each pair, in the order of hypotheses. CLAIF's own pairs come from masked
-    rewrites, smoothed and padded with random partners; these are the pairs of triplets, with the scores as they are.
+    hypotheses (M, d), labels (M,) in [0, 1]: M is N for CLAIF's own pairs (stages/pairing.py), premise i with row i; and 2N
+    for those of triplets, (x_i, x_i+) then (x_i, x_i-), with the AI's scores as they are.
     """
-    cosine = functional.cosine_similarity(premise.float().repeat(2, 1), hypotheses.float())
+    times = len(hypotheses) // len(premise)
+    cosine = functional.cosine_similarity(premise.float().repeat(times, 1), hypotheses.float())
     return functional.mse_loss(cosine, labels)
 
 

@@ -1,0 +1,77 @@
+"""CLAIF's rewrites of a premise, in place of the two hypotheses (CLAIF, section 3.1). Arrow: premise -> hypotheses.
+
+For each mask rate r = K/10, K = 0 ... 8, ceil(len * r) random whole words of the premise are masked, of two neighbouring
+masks one is made with probability 1/2, and the LLM fills the masks; at r = 0 it writes a sentence with the same meaning.
+The higher the rate, the less the rewrite has in common with its premise, so that pairs of every similarity come about.
+
+What is masked depends on (seed, role, premise) alone. The rest is `stages/gen.py`, which stores what is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from collections.abc import Sequence
+
+from stages.config import GenConfig
+from stages.models.request import Line, Prompt, Writer
+from stages.prompts import PromptSet
+from store.records import REWRITES, Premise, Problem
+
+MASK = "[MASK]"
+MERGED = 0.5  # the probability that two neighbouring masks are one
+
+LEFT_OVER = re.compile(r"\[\s*mask", re.IGNORECASE)
+_WORD = re.compile(r"\w+(?:['’-]\w+)*")
+
+
+def mask(premise: str, tenths: int, seed: int) -> str:
+    """`premise` with `tenths` tenths of its words, rounded up, under masks. What stands between words stays."""
+    words = [found.span() for found in _WORD.finditer(premise)]
+    key = hashlib.blake2b(f"{seed}/{REWRITES[tenths]}/{premise}".encode(), digest_size=8).digest()
+    draw = random.Random(int.from_bytes(key, "big")).random  # the same numbers in every version of Python
+    weights = [draw() for _ in words]
+    count = -(-len(words) * tenths // 10)  # in whole numbers: 10 * 0.7 is above 7
+    chosen = sorted(sorted(range(len(words)), key=weights.__getitem__)[:count])
+    pieces, end, before = [], 0, -2
+    for place in chosen:
+        first, last = words[place]
+        if place != before + 1 or draw() >= MERGED:
+            pieces += [premise[end:first], MASK]
+        end, before = last, place
+    return "".join([*pieces, premise[end:]])
+
+
+def masked(premise: str, role: str, seed: int) -> str | None:
+    """What stands in the prompt in the premise's place, where that is not the premise itself."""
+    tenths = REWRITES.index(role)
+    return mask(premise, tenths, seed) if tenths else None
+
+
+def ask(
+    part: Sequence[Premise], config: GenConfig, prompts: PromptSet, writer: Writer
+) -> tuple[list[str], list[Prompt], list[Line]]:
+    """(template, prompt, line) of each rewrite to be written: for each premise in the order of REWRITES."""
+    if prompts.rewrite is None or prompts.fill is None:
+        raise without_rewrites(prompts)
+    templates: list[str] = []
+    asked: list[Prompt] = []
+    lines: list[Line] = []
+    for premise in part:
+        for role in REWRITES:
+            gaps = masked(premise.text, role, config.seed)
+            template = (prompts.rewrite if gaps is None else prompts.fill).draw(config.seed, role, premise.text)
+            template = writer.wrap(template) if prompts.chat else template
+            lines.append(Line(len(asked), (), f"{role}/{premise.text}"))
+            asked.append(Prompt(template.replace("{premise}", gaps or premise.text), template.index("{premise}")))
+            templates.append(template)
+    return templates, asked, lines
+
+
+def without_rewrites(prompts: PromptSet) -> Problem:
+    """What to say of a set that cannot ask for rewrites."""
+    return Problem(
+        f"the prompt set {prompts.name} has no [rewrite] and [fill], which --method claif asks with",
+        "add them as the bundled sets in stages/bundled/prompts do, or give another --prompts",
+    )
