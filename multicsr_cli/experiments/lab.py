@@ -1,0 +1,295 @@
+"""Makes the nodes of a plan over the ordinary stages. Arrow: node -> run.
+
+A run that is complete in the store is not made again, so an experiment that was killed goes on where it stood. Trainings
+that would repeat another step by step are that training: the same triplets under the same settings, and a mask that
+masked nothing there is no mask at all, nor is any stricter one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from multicsr_cli import curate, evaluate, gen, imports, judge, pages, score, train
+from multicsr_cli.experiments.outcome import comma_separated
+from multicsr_cli.experiments.plan import Node, in_order, node
+from store.records import Problem, Run
+
+if TYPE_CHECKING:
+    from multicsr_cli.experiments.scales import Scale
+    from stages.reading import Source
+    from store.database import Store
+
+# Settings that name a file or a list: a run's config holds their content instead.
+UNMATCHED = ("dev", "eval_every")
+IMPLIED = {"objective": "multicsr"}  # what a config leaves out
+
+# Fewer triplets make no batch with a negative of another premise.
+LEAST_TRIPLETS = 2
+
+
+class Lab:
+    """A store, a scale, and where and how to compute. `runs` are those that were made or found, in their order."""
+
+    def __init__(
+        self,
+        store: Store,
+        scale: Scale,
+        *,
+        seeds: int,
+        data: Path | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        batch: int | None = None,
+    ) -> None:
+        self.store, self.scale, self.seeds, self.data = store, scale, range(seeds), data
+        self.device, self.dtype, self.batch = device, dtype, batch
+        self.made: dict[Node, Run] = {}
+        self.tasks: dict[str, Any] = {}
+        self.sources: dict[str, Source] = {}
+        self.trained: list[tuple[str, Node, Run]] = []
+        self.number = self.total = 0
+
+    @property
+    def folder(self) -> Path:
+        """Where the files of the experiments lie."""
+        folder = self.store.files / "reports"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    # --- what there is to measure on
+
+    def has(self, name: str) -> bool:
+        """Whether the task called `name` ("stsb", "stsb dev") can be read; read once, before hours are spent."""
+        from stages.tasks import registry
+        from stages.tasks.files import Absent
+
+        if name not in self.tasks:
+            task, _, split = name.partition(" ")
+            try:
+                self.tasks[name] = registry.load(task, self.data, split or "test")
+            except Absent:
+                self.tasks[name] = None
+        return self.tasks[name] is not None
+
+    @cached_property
+    def usual(self) -> tuple[str, ...]:
+        """The tasks of every experiment, as far as they are at hand."""
+        return tuple(name for name in self.scale.tasks if self.has(name))
+
+    def there(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Those of `names` that are at hand."""
+        return tuple(name for name in names if self.has(name))
+
+    def evals(self, model: Node | str, tasks: Sequence[str], **settings: Any) -> list[Node]:
+        """The evaluations that measure `model` on `tasks`: the usual ones in one run, so that all experiments share it."""
+        from stages.tasks import transfer
+
+        parts: dict[tuple[bool, ...], list[str]] = {}
+        for name in tasks:
+            parts.setdefault((name in self.usual, name in transfer.NAMES, name.endswith(" dev")), []).append(name)
+        told = {"model": model} if isinstance(model, str) else {}
+        parent = None if isinstance(model, str) else model
+        return [node("eval", parent, tasks=tuple(part), **told, **settings) for part in parts.values()]
+
+    # --- runs
+
+    def make(self, wanted: Node) -> Run:
+        """The run of a node, complete."""
+        for one in in_order([wanted]):
+            if one not in self.made:
+                self.number += 1
+                self.made[one] = self._twin(one) or self._make(one, f"[{self.number}/{self.total}] {one.shown}")
+                if one.stage == "train":
+                    self.trained.append((self._content(one), one, self.made[one]))
+        return self.made[wanted]
+
+    def can_train(self, wanted: Node) -> bool:
+        """Whether the triplets of a training are enough for one; what it is made from is made."""
+        assert wanted.parent is not None
+        counts = self.make(wanted.parent).counts
+        return int(counts.get("kept", counts.get("premises", 0))) >= LEAST_TRIPLETS
+
+    def _make(self, wanted: Node, title: str) -> Run:
+        from stages.imports import corpus
+
+        told, parent = dict(wanted.settings), self.made[wanted.parent] if wanted.parent else None
+        where: dict[str, Any] = {"device": self.device, "dtype": self.dtype}
+        if wanted.stage == "gen":
+            source = self.source(told.pop("premises"))
+            plan = gen.plan(source, prompts=None, seed=0, **{"limit": None, **told}, **where)
+            return gen.make(self.store, source, plan, self.batch, title)[0]
+        if wanted.stage == "judge":
+            return self._judge(told, where)
+        if wanted.stage == "eval":
+            return self._eval(wanted, told, title)
+        assert parent is not None
+        if wanted.stage == "copies":
+            file = self._copies(parent, **told)
+            return imports.make(self.store, corpus(file), gen.notes_of(file=file), title)[0]
+        if wanted.stage == "score":
+            reading = score.plan(self.store, parent, llm=None, **told, **where)
+            return score.make(self.store, parent, reading, self.batch, title)[0]
+        if wanted.stage == "curate":
+            return curate.make(self.store, parent, curate.plan(parent, **told), title)
+        return train.make(self.store, parent, data=self.data, title=title, **told, **where)[0]
+
+    def _eval(self, wanted: Node, told: dict[str, Any], title: str) -> Run:
+        tasks = [self.tasks[name] for name in told["tasks"] if self.has(name)]
+        split = "dev" if told["tasks"][0].endswith(" dev") else "test"
+        model = self.made[wanted.parent].id if wanted.parent else told["model"]
+        sentences = self.source(told["whiten"]) if "whiten" in told else None
+        subject = evaluate.find(
+            self.store, model, tasks, split=split, pooler=told.get("pooler"), device=self.device, sentences=sentences
+        )
+        notes = gen.notes_of(data=self.data, whiten=told.get("whiten"))
+        return evaluate.measure(self.store, subject, notes=notes, title=title).run
+
+    def _judge(self, told: dict[str, Any], where: dict[str, Any]) -> Run:
+        tasks = [self.tasks[name] for name in told["tasks"] if self.has(name)]
+        asked = judge.Asked(told["by"], told.get("shots"), None, False, None, where["dtype"], gen.NOWHERE)
+        notes = gen.notes_of(data=self.data)
+        made = judge.plan(told["model"], tasks, asked, split="test", device=self.device, notes=notes)
+        return judge.make(self.store, made, tasks, self.batch)[0]
+
+    def _copies(self, parent: Run, copies: int, alone: bool = False) -> Path:
+        """A file of the triplets of `parent` with the first one `copies` times more, or nothing but it."""
+        from store import training
+
+        triplets = [tuple(triplet) for triplet in training.triplets(self.store, parent)]
+        rows = [*([] if alone else triplets), *triplets[:1] * copies]
+        path = self.folder / _copies_name(parent, copies, alone)
+        pages.whole(path, comma_separated(("premise", "entailment", "contradiction"), rows).encode())
+        return path
+
+    def encode(self, model: str, texts: Sequence[str]) -> np.ndarray:
+        """The unit vectors (len(texts), d) that an encoder gives, kept in the store."""
+        from stages.batches import Batches
+        from stages.models import catalog
+        from stages.vectors import Vectors
+
+        found = catalog.locate(model, "encoder")
+
+        def load() -> Any:
+            from stages.models import loading
+
+            return loading.encoder(found, where)
+
+        where, _ = gen.resolve(self.device, "float32")
+        rows = Vectors(self.store, found.fingerprint, load, Batches(self.batch, "texts", where)).encode(texts)
+        unit: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+        return unit
+
+    def source(self, premises: str) -> Source:
+        """The premises called so: bundled, a file, `FILE#COLUMN`, or a column of a file on the hub."""
+        if premises not in self.sources:
+            path, _, column = premises.partition("#")
+            place = _fetched(path.removeprefix("hub:")) if path.startswith("hub:") else path
+            self.sources[premises] = gen.read_source(place, column or None)
+        return self.sources[premises]
+
+    # --- equal trainings
+
+    def _twin(self, wanted: Node) -> Run | None:
+        """A training that `wanted` would repeat step by step."""
+        if wanted.stage != "train" or wanted.parent not in self.made:
+            return None
+        content = self._content(wanted)
+        for other_content, other, run in self.trained:
+            if other_content == content and _repeats(wanted, other, run):
+                return run
+        return None
+
+    def _content(self, wanted: Node) -> str:
+        """Names the triplets of a training."""
+        from store import training
+
+        assert wanted.parent is not None
+        digest = blake2b(digest_size=8)
+        for triplet in training.triplets(self.store, self.made[wanted.parent]):
+            digest.update(repr(tuple(triplet)).encode())
+        return digest.hexdigest()
+
+    # --- what is there already
+
+    def find(self, wanted: Node) -> Run | None:
+        """The complete run of a node as far as its settings tell, without a model or its files: what --dry-run shows."""
+        parent = None
+        if wanted.parent is not None:
+            parent = self.find(wanted.parent)
+            if parent is None:
+                return None
+        return next((run for run in self._complete if _is(run, wanted, parent)), None)
+
+    @cached_property
+    def _complete(self) -> list[Run]:
+        from store import browse
+
+        return [listed.run for listed in browse.runs(self.store) if listed.run.finished]
+
+
+def _repeats(wanted: Node, other: Node, run: Run) -> bool:
+    """Whether `wanted`, on the triplets of `other`, does what `run` of `other` did."""
+    masks = {"mask_model", "sigma"}
+    one, two = dict(wanted.settings), dict(other.settings)
+    if any(one.get(name) != two.get(name) for name in (one.keys() | two.keys()) - masks):
+        return False
+    if all(one.get(name) == two.get(name) for name in masks):
+        return True
+    nothing_masked = two.get("mask_model", "none") != "none" and run.counts["masked_share"] == 0
+    weaker = one.get("mask_model") == "none" or (
+        one.get("mask_model") == two.get("mask_model") and one["sigma"] >= two["sigma"]
+    )
+    return nothing_masked and weaker
+
+
+def _copies_name(parent: Run, copies: int, alone: bool) -> str:
+    return f"{parent.id}-{'alone-' if alone else ''}{copies}.csv"
+
+
+def _is(run: Run, wanted: Node, parent: Run | None) -> bool:
+    if wanted.stage == "copies":
+        assert parent is not None
+        name = _copies_name(parent, wanted["copies"], bool(wanted["alone"]))
+        return run.stage == "gen" and str(run.config.get("premises")).startswith(f"{name}@")
+    stage = {"judge": "eval"}.get(wanted.stage, wanted.stage)
+    if run.stage != stage or (parent is not None and run.parent != parent.id):
+        return False
+    if (wanted.stage == "judge") != (run.stage == "eval" and "by" in run.config):
+        return False
+    for name, value in wanted.settings:
+        if name in UNMATCHED:
+            continue
+        there = run.config.get(name, IMPLIED.get(name))
+        if name == "premises":
+            if not there or not str(there).startswith(Path(value.partition("#")[0]).name + "@"):
+                return False
+        elif name == "tasks":
+            if set(there or ()) != {task.partition(" ")[0] for task in value}:
+                return False
+            if run.config.get("split", "test") != (value[0].partition(" ")[2] or "test"):
+                return False
+        elif name == "whiten":
+            if there is None:
+                return False
+        elif there != value:
+            return False
+    return wanted["whiten"] is not None or not run.config.get("whiten")
+
+
+def _fetched(place: str) -> str:
+    """The path of a file on the hub."""
+    from huggingface_hub import hf_hub_download
+
+    owner, name, file = place.split("/", 2)
+    try:
+        return hf_hub_download(f"{owner}/{name}", file, repo_type="dataset")
+    except OSError as error:
+        raise Problem(
+            f"the premises {place} could not be fetched ({str(error).splitlines()[0][:120]})", "check the network"
+        ) from None
