@@ -66,7 +66,7 @@ def command(
     if page is not None:
         from multicsr_cli.experiments import results
 
-        screen.say(f"page: {results.write(lab, page)}")
+        screen.say(f"page: {results.write(lab, page, list(experiments().values()))}")
         return
     if scale == "paper":
         screen.say(_estimate(lab, chosen))

@@ -23,7 +23,7 @@ from store.records import Problem
 
 
 @pytest.fixture(scope="module")
-def scale(tiny_llm: Path, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Scale:
+def scale(tiny_llm: Path, tiny_encoder: Path, prompts_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Scale:
     folder = tmp_path_factory.mktemp("experiments")
     encoder = loading.encoder(catalog.locate(str(tiny_encoder), "encoder"), torch.device("cpu"), "mean")
     checkpoint.save(encoder, folder / "encoder", "a tiny base")
@@ -41,7 +41,11 @@ def scale(tiny_llm: Path, tiny_encoder: Path, tmp_path_factory: pytest.TempPathF
         omegas=(-0.2, 0.0, 0.3, 0.6),
         sigmas=(-1.0, 0.5, 0.9, 1.0),
         judged=6,
+        by="likelihood",
+        prompts=str(prompts_file),
         batches=(2, 4),
+        costed=8,
+        copies=(0, 4),
         train_batch=4,
         lr=1e-3,
         epochs=1,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,11 +26,23 @@ if TYPE_CHECKING:
     from store.database import Store
 
 # Settings that name a file or a list: a run's config holds their content instead.
-UNMATCHED = ("dev", "eval_every")
+UNMATCHED = ("dev", "eval_every", "joined", "demonstrations", "prompts")
 IMPLIED = {"objective": "multicsr"}  # what a config leaves out
 
 # Fewer triplets make no batch with a negative of another premise.
 LEAST_TRIPLETS = 2
+
+
+# Of a premise in SNLI's dev set: an entailment, a contradiction, and one that is neither.
+LABELLED_PAIRS = 3
+SNLI = "snli.csv"
+
+
+class Language(NamedTuple):
+    """A file of sentences in it to learn from, and the name of a test on others."""
+
+    sentences: str
+    task: str
 
 
 class Lab:
@@ -97,6 +109,73 @@ class Lab:
         parent = None if isinstance(model, str) else model
         return [node("eval", parent, tasks=tuple(part), **told, **settings) for part in parts.values()]
 
+    def lacks(self, file: str, what: str) -> str:
+        """Says what is missing and where it is looked for."""
+        where = f"{self.data} holds none" if self.data else "no --data is given"
+        return f"needs {what}, and {where}; --data DIR with {file} would do"
+
+    def other_premises(self) -> str | None:
+        """A second source of premises."""
+        return self.scale.other_premises or self._in_data("snli/s1.dev")
+
+    def translations(self) -> tuple[Path, Path] | None:
+        """The first pair of aligned files of translations, the language with little data first."""
+        from stages.tasks import bitext
+
+        name = next(iter(bitext.found(self.data)), None) if self.data else None
+        if name is None or self.data is None:
+            return None
+        task = bitext.load(name, self.data)
+        folder = self.data if (self.data / f"{name}.{task.sides[0]}").exists() else self.data / "tatoeba"
+        return folder / f"{name}.{task.sides[0]}", folder / f"{name}.{task.sides[1]}"
+
+    @cached_property
+    def language(self) -> Language:
+        """The translations, in two halves: sentences to learn from, and a test of the others."""
+        from stages.tasks import bitext
+
+        files = self.translations()
+        assert files is not None
+        sides = [file.read_text(encoding="utf-8").splitlines() for file in files]
+        half = len(sides[0]) // 2
+        sentences = self.folder / f"t5-{files[0].name}.txt"
+        pages.whole(sentences, "".join(f"{line}\n" for line in sides[0][:half]).encode())
+        tested = [self.folder / f"t5-{file.name}" for file in files]
+        for path, lines in zip(tested, sides, strict=True):
+            pages.whole(path, "".join(f"{line}\n" for line in lines[half:]).encode())
+        task = bitext.pair(tested[0], tested[1])
+        self.tasks[task.name] = task
+        return Language(str(sentences), task.name)
+
+    def retrieval(self) -> tuple[str, ...]:
+        """The retrieval tasks that the data folder holds."""
+        from stages.tasks import retrieval
+
+        return tuple(retrieval.found(self.data)) if self.data else ()
+
+    def labelled(self) -> Node | None:
+        """A labelled NLI corpus as it is, where there is one."""
+        if self.scale.labelled is None and not all(self._snli()):
+            return None
+        return node("labelled", file=Path(self.scale.labelled or SNLI).name)
+
+    @cached_property
+    def labelled_file(self) -> Path:
+        """A file of labelled triplets, or of labelled pairs as SNLI has them."""
+        if self.scale.labelled is not None:
+            return Path(_fetched(self.scale.labelled.removeprefix("hub:")))
+        lines = [Path(part).read_text(encoding="utf-8").splitlines() for part in self._snli() if part]
+        rows = list(zip(*lines, strict=True))[: LABELLED_PAIRS * (self.scale.limit or 1)]
+        path = self.folder / SNLI
+        pages.whole(path, comma_separated(("sentence1", "sentence2", "gold_label"), rows).encode())
+        return path
+
+    def _snli(self) -> list[str | None]:
+        return [self._in_data(f"snli/{name}.dev") for name in ("s1", "s2", "labels")]
+
+    def _in_data(self, file: str) -> str | None:
+        return str(self.data / file) if self.data and (self.data / file).is_file() else None
+
     # --- runs
 
     def make(self, wanted: Node) -> Run:
@@ -122,21 +201,28 @@ class Lab:
         where: dict[str, Any] = {"device": self.device, "dtype": self.dtype}
         if wanted.stage == "gen":
             source = self.source(told.pop("premises"))
-            plan = gen.plan(source, prompts=None, seed=0, **{"limit": None, **told}, **where)
+            if told.get("demonstrations"):
+                told |= {"demonstrations": self.labelled_file, "mask_model": self.scale.backbone.mask_model}
+            plan = gen.plan(source, seed=0, **{"limit": None, "prompts": None, **told}, **where)
             return gen.make(self.store, source, plan, self.batch, title)[0]
         if wanted.stage == "judge":
             return self._judge(told, where)
         if wanted.stage == "eval":
             return self._eval(wanted, told, title)
+        if wanted.stage == "labelled":
+            file = self.labelled_file
+            return imports.make(self.store, corpus(file), gen.notes_of(file=file))[0]
         assert parent is not None
         if wanted.stage == "copies":
             file = self._copies(parent, **told)
-            return imports.make(self.store, corpus(file), gen.notes_of(file=file), title)[0]
+            return imports.make(self.store, corpus(file), gen.notes_of(file=file))[0]
         if wanted.stage == "score":
             reading = score.plan(self.store, parent, llm=None, **told, **where)
             return score.make(self.store, parent, reading, self.batch, title)[0]
         if wanted.stage == "curate":
             return curate.make(self.store, parent, curate.plan(parent, **told), title)
+        if "joined" in told:
+            told["joined"] = (self.made[told["joined"]],)
         return train.make(self.store, parent, data=self.data, title=title, **told, **where)[0]
 
     def _eval(self, wanted: Node, told: dict[str, Any], title: str) -> Run:
@@ -257,7 +343,7 @@ def _is(run: Run, wanted: Node, parent: Run | None) -> bool:
         assert parent is not None
         name = _copies_name(parent, wanted["copies"], bool(wanted["alone"]))
         return run.stage == "gen" and str(run.config.get("premises")).startswith(f"{name}@")
-    stage = {"judge": "eval"}.get(wanted.stage, wanted.stage)
+    stage = {"judge": "eval", "labelled": "gen"}.get(wanted.stage, wanted.stage)
     if run.stage != stage or (parent is not None and run.parent != parent.id):
         return False
     if (wanted.stage == "judge") != (run.stage == "eval" and "by" in run.config):
@@ -265,6 +351,8 @@ def _is(run: Run, wanted: Node, parent: Run | None) -> bool:
     for name, value in wanted.settings:
         if name in UNMATCHED:
             continue
+        if name == "file":
+            return str(run.config.get("premises")).startswith(f"{Path(value).name}@")
         there = run.config.get(name, IMPLIED.get(name))
         if name == "premises":
             if not there or not str(there).startswith(Path(value.partition("#")[0]).name + "@"):

@@ -26,8 +26,10 @@ class Node:
         return next((one for one in self.line() if one.stage == stage), None)
 
     def line(self) -> Iterator[Node]:
-        """This node, its parent, and so on."""
+        """This node, the corpus that is joined to its own, its parent, and so on."""
         yield self
+        if self["joined"] is not None:
+            yield from self["joined"].line()
         if self.parent is not None:
             yield from self.parent.line()
 
@@ -53,4 +55,6 @@ def in_order(wanted: Iterable[Node]) -> list[Node]:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, Node):
+        return value.stage
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from multicsr_cli.experiments.outcome import UNKNOWN, Outcome, Table, comma_separated, verdict
+from multicsr_cli.experiments.outcome import SIGNIFICANT, UNKNOWN, Outcome, Table, comma_separated, machine, verdict
 from multicsr_cli.experiments.plan import Node, in_order, node
 from multicsr_cli.pages import COLOURS
 from stages.tasks.metrics import paired
 from store import browse
+from store.records import Problem
+from store.training import MetricRow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -169,10 +175,10 @@ def _f5(lab: Lab) -> Outcome:
     accepted = {omega: 100 * _judged(lab, rows) for omega, rows in wrote.items()}
     n = min(map(len, accepted.values()))
     base = accepted[0.0][:n].mean()
-    cells = []
+    cells, distinct = [], dict[float, float]()
     for omega, rows in wrote.items():
         values, copies = accepted[omega][:n], [_copies(row) for row in rows[:n]]
-        distinct = len({plain(row.contradiction) for row in rows[:n]})
+        distinct[omega] = 100 * len({plain(row.contradiction) for row in rows[:n]}) / n
         shares = (100 * float(np.mean([one[place] for one in copies])) for place in (0, 1))
         error = values.std(ddof=1) / np.sqrt(n) if n > 1 else 0.0
         cells.append(
@@ -181,7 +187,7 @@ def _f5(lab: Lab) -> Outcome:
                 f"{values.mean():.1f} ± {error:.1f}",
                 f"{values.mean() - base:+.1f}",
                 *(f"{share:.1f} %" for share in shares),
-                f"{100 * distinct / n:.1f} %",
+                f"{distinct[omega]:.1f} %",
                 f"{n:,}",
                 UNKNOWN,
             ]
@@ -207,7 +213,10 @@ def _f5(lab: Lab) -> Outcome:
     document = {
         "experiment": "f5",
         "judge": judge,
-        "rows": [{"omega": omega, "accepted": float(values[:n].mean()), "n": n} for omega, values in accepted.items()],
+        "rows": [
+            {"omega": omega, "accepted": float(values[:n].mean()), "distinct": distinct[omega], "n": n}
+            for omega, values in accepted.items()
+        ],
         "sentences": said,
     }
     return Outcome([table], said, document, lambda: _f5_plot(accepted, n), _for_people(wrote, n))
@@ -280,7 +289,7 @@ def _f7(lab: Lab) -> Outcome:
     share = 100 * float((cross > THRESHOLD).mean())
     cells.append([f"above {THRESHOLD:g}", f"{share:.2f} %", f"more than {PUBLISHED_SHARE} %"])
     _, _, p = paired(above, np.full(len(above), PUBLISHED_SHARE))
-    place = "cannot be told from" if p >= 0.05 else "is more than" if share > PUBLISHED_SHARE else "is less than"
+    place = "cannot be told from" if p >= SIGNIFICANT else "is more than" if share > PUBLISHED_SHARE else "is less than"
     holds = "holds here" if place == "is more than" else "does not hold here"
     said = [
         f"{share:.2f} % of {cross.size:,} cross pairs in a batch of {len(drawn)} have a cosine above {THRESHOLD:g} by"
@@ -408,9 +417,93 @@ def _model(lab: Lab, model: Node | str) -> str:
     return model if isinstance(model, str) else str(model_folder(lab.store, lab.make(model)))
 
 
+# --- t13: what the mask costs
+
+COST = "cost"  # the task under which a training's own cost stands among the metrics of its run
+
+
+def _cost_nodes(lab: Lab) -> list[Node]:
+    scale = lab.scale
+    corpus = node("copies", scale.curate(scale.gen(OMEGA)), copies=scale.costed, alone=True)
+    return [
+        scale.train(corpus, 0, mask, train_batch=batch, epochs=1) for batch in scale.batches for mask in (False, True)
+    ]
+
+
+def _t13(lab: Lab) -> Outcome:
+    costs = [_cost(lab, one) for one in _cost_nodes(lab)]
+    pairs = list(zip(lab.scale.batches, costs[::2], costs[1::2], strict=True))
+    cells = [
+        [f"{batch:,}", *(f"{value:,.1f}" for value in (*plain, *masked)), UNKNOWN] for batch, plain, masked in pairs
+    ]
+    steps = [lab.scale.costed / batch for batch in lab.scale.batches]
+    plain_ms, masked_ms = (
+        [1000 * both[place].seconds / count for both, count in zip(((a, b) for _, a, b in pairs), steps, strict=True)]
+        for place in (0, 1)
+    )
+    _, _, p = paired(np.array(masked_ms), np.array(plain_ms))
+    more = float(np.mean(masked_ms) / np.mean(plain_ms))
+    found = (
+        f"takes {more:.2f} times as long a step" if p < SIGNIFICANT else "takes no longer a step that these can show"
+    )
+    said = [
+        f"Training with the mask {found} as without (paired t test over {len(pairs)} batch sizes, p = {p:.3f}); the paper"
+        f" says that its time grows. Measured on {machine()}."
+    ]
+    columns = ("batch", "SimCSE, s", "SimCSE, MB", "with stage 3, s", "with stage 3, MB", "paper")
+    table = Table(
+        f"Time and memory of {lab.scale.costed:,} copies of one triplet, one epoch",
+        columns,
+        cells,
+        "s: the whole training with loading; MB: the most memory its process held. A process of its own each.",
+    )
+    rows = {str(batch): {"plain": plain._asdict(), "masked": masked._asdict()} for batch, plain, masked in pairs}
+    return Outcome([table], said, {"experiment": "t13", "machine": machine(), "rows": rows, "sentences": said})
+
+
+class Cost(NamedTuple):
+    """What a training took: seconds, and megabytes at its highest."""
+
+    seconds: float
+    megabytes: float
+
+
+def _cost(lab: Lab, wanted: Node) -> Cost:
+    """The cost of a training, measured once, in a process of its own, and kept with its run."""
+    from store import training
+
+    run = lab.find(wanted)
+    kept = {row.name: row.value for row in training.metrics(lab.store, run) if row.task == COST} if run else {}
+    if not kept:
+        kept = _spent(lab, wanted)
+        run = lab.make(wanted)
+        training.add_metrics(
+            lab.store, run, [MetricRow(COST, "", name, 0, value, 1, None) for name, value in kept.items()]
+        )
+    lab.made[wanted] = run
+    return Cost(kept["seconds"], kept["megabytes"])
+
+
+def _spent(lab: Lab, wanted: Node) -> dict[str, float]:
+    assert wanted.parent is not None
+    flags = [part for name, value in wanted.settings for part in (f"--{name.replace('_', '-')}", str(value))]
+    where = ["--db", str(lab.store.path), "--device", lab.device, "--dtype", lab.dtype]
+    where += ["--data", str(lab.data)] if lab.data else []
+    command = [sys.executable, "-m", "multicsr_cli", "train", lab.make(wanted.parent).id, *flags, *where]
+    started = time.monotonic()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise Problem(f"the training that t13 measures ended with {process.returncode}", "see what it said above")
+    unit = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kilobytes elsewhere
+    return {"seconds": time.monotonic() - started, "megabytes": used.ru_maxrss / unit}
+
+
 EXPERIMENTS = (
     Read("t1", "The LLM itself as similarity scorer", _t1_nodes, _t1),
     Read("t12", "Case studies", lambda lab: [lab.scale.curate(lab.scale.gen(one)) for one in (OMEGA, 0.0)], _t12),
+    Read("t13", "Time and memory against batch size", lambda lab: [], _t13),
     Read("f1", "What the LLM writes under plain instructions", lambda lab: [lab.scale.score(lab.scale.gen(0.0))], _f1),
     Read("f5", "Effect of ω on generation", lambda lab: [_omega_gen(lab, one) for one in lab.scale.omegas], _f5),
     Read("f7", "Cosines within a batch", lambda lab: [lab.scale.gen(OMEGA)], _f7),

@@ -38,10 +38,15 @@ class Scale:
     sigmas: tuple[float, ...]
     judged: int  # premises of each ω in f5
     batches: tuple[int, ...]
+    costed: int  # copies of one triplet in t13
+    copies: tuple[int, ...]
+    other_premises: str | None  # of t4; None: SNLI's, from the data folder
+    labelled: str | None  # of t10 and t11; None: SNLI's
     train_batch: int
     lr: float
     epochs: int
     eval_every: int | None
+    prompts: str | None = None  # of generation; None: the set that suits the LLM
 
     @property
     def backbone(self) -> Backbone:
@@ -49,7 +54,7 @@ class Scale:
 
     def gen(self, omega: float, omega_contradiction: float | None = None, **settings: Any) -> Node:
         """A corpus: `omega_contradiction` is the contrast of the contradictions, ω where it is not given."""
-        told = {"premises": self.premises, "limit": self.limit, "llm": self.llm, **settings}
+        told = {"premises": self.premises, "limit": self.limit, "llm": self.llm, "prompts": self.prompts, **settings}
         second = omega if omega_contradiction is None else omega_contradiction
         return node("gen", omega=omega, omega_contradiction=second, **told)
 
@@ -96,6 +101,10 @@ SCALES = {
         sigmas=(0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
         judged=96,
         batches=(16, 32, 64, 128),
+        costed=512,
+        copies=(0, 64, 256),
+        other_premises=None,
+        labelled=None,
         train_batch=32,
         lr=1e-4,
         epochs=3,
@@ -119,6 +128,10 @@ SCALES = {
         sigmas=(0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95),
         judged=100,
         batches=(64, 128, 256, 512),
+        costed=10_000,
+        copies=(0, 1000, 5000, 10_000),
+        other_premises="hub:princeton-nlp/datasets-for-simcse/wiki1m_for_simcse.txt",
+        labelled="hub:princeton-nlp/datasets-for-simcse/nli_for_simcse.csv",
         train_batch=256,
         lr=5e-5,
         epochs=3,
