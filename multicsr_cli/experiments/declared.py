@@ -36,8 +36,8 @@ def _rows(lab: Lab, curated: bool = True, **settings: Any) -> tuple[Node, ...]:
 def _simcse(lab: Lab, backbone: Backbone | None = None, corpus: Node | None = None) -> tuple[Node, ...]:
     """Unsupervised SimCSE on the premises of a corpus alone."""
     scale = lab.scale
-    told = {"objective": "simcse-unsup", "backbone": backbone}
-    return tuple(scale.train(corpus or scale.gen(0.0), seed, **told) for seed in lab.seeds)
+    parent = corpus or scale.gen(0.0)
+    return tuple(scale.train(parent, seed, backbone=backbone, objective="simcse-unsup") for seed in lab.seeds)
 
 
 def _syncse(lab: Lab, backbone: Backbone | None = None) -> tuple[Node, ...]:
@@ -188,7 +188,9 @@ F6 = Trained(
 
 def _resources(lab: Lab) -> list[Row]:
     scale, found = lab.scale, list[Row]()
-    sources = {scale.premises: scale.gen(0.0), lab.other_premises(): scale.gen(0.0, premises=lab.other_premises())}
+    other = lab.other_premises()
+    assert other is not None
+    sources = {scale.premises: scale.gen(0.0), other: scale.gen(0.0, premises=other)}
     for source, plain in sources.items():
         contrast = scale.gen(OMEGA, premises=source)
         name = source.rsplit("/", 1)[-1]
@@ -346,6 +348,7 @@ T10 = Trained(
 
 def _supervised(lab: Lab) -> list[Row]:
     scale, found, labelled = lab.scale, list[Row](), lab.labelled()
+    assert labelled is not None
     for backbone in scale.backbones:
         ours = scale.curate(scale.gen(OMEGA))
         known = _known("sts", backbone.published, "SimCSE sup.")

@@ -8,6 +8,7 @@ masked nothing there is no mask at all, nor is any stricter one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 from multicsr_cli import curate, evaluate, gen, imports, judge, pages, score, train
 from multicsr_cli.experiments.outcome import comma_separated
 from multicsr_cli.experiments.plan import Node, in_order, node
+from multicsr_cli.hosted import NOWHERE
 from store.records import Problem, Run
 
 if TYPE_CHECKING:
@@ -83,10 +85,10 @@ class Lab:
 
         if name not in self.tasks:
             task, _, split = name.partition(" ")
-            try:
-                self.tasks[name] = registry.load(task, self.data, split or "test")
-            except Absent:
-                self.tasks[name] = None
+            self.tasks[name] = None
+            if self.data is not None or task in registry.BUNDLED:
+                with suppress(Absent):
+                    self.tasks[name] = registry.load(task, self.data, split or "test")
         return self.tasks[name] is not None
 
     @cached_property
@@ -238,7 +240,7 @@ class Lab:
 
     def _judge(self, told: dict[str, Any], where: dict[str, Any]) -> Run:
         tasks = [self.tasks[name] for name in told["tasks"] if self.has(name)]
-        asked = judge.Asked(told["by"], told.get("shots"), None, False, None, where["dtype"], gen.NOWHERE)
+        asked = judge.Asked(told["by"], told.get("shots"), None, False, None, where["dtype"], NOWHERE)
         notes = gen.notes_of(data=self.data)
         made = judge.plan(told["model"], tasks, asked, split="test", device=self.device, notes=notes)
         return judge.make(self.store, made, tasks, self.batch)[0]
@@ -305,6 +307,8 @@ class Lab:
 
     def find(self, wanted: Node) -> Run | None:
         """The complete run of a node as far as its settings tell, without a model or its files: what --dry-run shows."""
+        if wanted in self.made:
+            return self.made[wanted]
         parent = None
         if wanted.parent is not None:
             parent = self.find(wanted.parent)

@@ -352,10 +352,10 @@ def _curves(axes: Any, curve: Curve, measured: Sequence[Measured], task: str) ->
         others = {name: value for name, value in one.row.varied.items() if name != curve.field}
         if one.figures[task]:
             series.setdefault(_key(others), []).append(one)
-    for (others, members), colour, style in zip(
+    for (fields, members), colour, style in zip(
         series.items(), (COLOURS["first"], COLOURS["second"], COLOURS["faint"]), ("-", "--", ":"), strict=False
     ):
-        label = ", ".join(str(value) for _, value in others)
+        label = ", ".join(str(value) for _, value in fields)
         points = [(one.row.varied[curve.field], *_middle(one.figures[task])) for one in members if _placed(one, curve)]
         if points:
             places, middles, spreads = zip(*sorted(points), strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from multicsr_cli.experiments.plan import Node, in_order, node
 from multicsr_cli.pages import COLOURS
 from stages.tasks.metrics import paired
 from store import browse
-from store.records import Problem
+from store.records import Problem, Run
 from store.training import MetricRow
 
 if TYPE_CHECKING:
@@ -130,10 +131,12 @@ def _t12(lab: Lab) -> Outcome:
             ["Contradiction", one.contradiction, _score(one.b), one.reason or one.verdict or UNKNOWN],
             ["  w/o Stage 1", other.contradiction, _score(other.b), other.reason or other.verdict or UNKNOWN],
         ]
-    shares = [[100.0 * (row.verdict == "keep") for row in rows] for rows in zip(*both, strict=True)]
+    ours, theirs = ([100.0 * (pair[place].verdict == "keep") for pair in both] for place in (0, 1))
     changed = sum((one.entailment, one.contradiction) != (other.entailment, other.contradiction) for one, other in both)
     said = [
-        verdict(f"Contrastive decoding (ω {OMEGA:g} against 0)", "the share that curation keeps", *shares, "premises"),
+        verdict(
+            f"Contrastive decoding (ω {OMEGA:g} against 0)", "the share that curation keeps", ours, theirs, "premises"
+        ),
         f"ω {OMEGA:g} changed a hypothesis of {changed:,} of {len(both):,} premises.",
     ]
     table = Table(
@@ -196,8 +199,8 @@ def _f5(lab: Lab) -> Outcome:
         verdict(
             f"ω {better:g} against {worse:g}",
             f"the judge's share ({judge})",
-            accepted[better][:n],
-            accepted[worse][:n],
+            list(accepted[better][:n]),
+            list(accepted[worse][:n]),
             "premises",
         )
         for better, worse in ((OMEGA, 0.0), (0.0, min(scale.omegas)), (OMEGA, max(scale.omegas)))
@@ -472,32 +475,35 @@ def _cost(lab: Lab, wanted: Node) -> Cost:
     """The cost of a training, measured once, in a process of its own, and kept with its run."""
     from store import training
 
-    run = lab.find(wanted)
-    kept = {row.name: row.value for row in training.metrics(lab.store, run) if row.task == COST} if run else {}
-    if not kept:
-        kept = _spent(lab, wanted)
-        run = lab.make(wanted)
-        training.add_metrics(
-            lab.store, run, [MetricRow(COST, "", name, 0, value, 1, None) for name, value in kept.items()]
-        )
-    lab.made[wanted] = run
-    return Cost(kept["seconds"], kept["megabytes"])
-
-
-def _spent(lab: Lab, wanted: Node) -> dict[str, float]:
     assert wanted.parent is not None
+    parent = lab.make(wanted.parent)
+    run = lab.find(wanted)
+    if run is None:
+        run, spent = _spent(lab, wanted, parent)
+        training.add_metrics(lab.store, run, [MetricRow(COST, "", *one, 1, None) for one in spent])
+    lab.made[wanted] = run
+    kept = {row.name: row.value for row in training.metrics(lab.store, run) if row.task == COST}
+    if not kept:
+        raise Problem(f"training {run.id} was made before t13 could measure it", "measure into another --db")
+    return Cost(**kept)
+
+
+def _spent(lab: Lab, wanted: Node, parent: Run) -> tuple[Run, list[tuple[str, int, float]]]:
     flags = [part for name, value in wanted.settings for part in (f"--{name.replace('_', '-')}", str(value))]
-    where = ["--db", str(lab.store.path), "--device", lab.device, "--dtype", lab.dtype]
+    where = ["--db", str(lab.store.path), "--device", lab.device, "--dtype", lab.dtype, "--json"]
     where += ["--data", str(lab.data)] if lab.data else []
-    command = [sys.executable, "-m", "multicsr_cli", "train", lab.make(wanted.parent).id, *flags, *where]
+    command = [sys.executable, "-m", "multicsr_cli", "train", parent.id, *flags, *where]
     started = time.monotonic()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        said = process.stdout.read()
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise Problem(f"the training that t13 measures ended with {process.returncode}", "see what it said above")
     unit = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kilobytes elsewhere
-    return {"seconds": time.monotonic() - started, "megabytes": used.ru_maxrss / unit}
+    seconds = time.monotonic() - started
+    return lab.store.run(json.loads(said)["run"]), [("seconds", 0, seconds), ("megabytes", 0, used.ru_maxrss / unit)]
 
 
 EXPERIMENTS = (

@@ -40,15 +40,17 @@ def write(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> Path:
         parts += [Heading(f"{one.name}: {one.title}"), *blocks(one, outcome)]
     absent = [one for one in experiments if one not in whole]
     reasons = [f"{one.name} ({one.title}): {one.missing(lab) or 'has not been run to its end here.'}" for one in absent]
+    learnt = [sentence for learn in LEARNT for sentence in learn(documents)]
+    closing: list[Block] = [Heading("Not here"), Points(reasons)] if reasons else []
     return pages.write(
         Page(
             f"Results at the scale {lab.scale.name}",
             [
                 Paragraph(_made(lab)),
                 Heading("What was learnt beyond the paper"),
-                Points([sentence for learn in LEARNT for sentence in learn(documents)] or ["Nothing yet."]),
+                Points(learnt or ["Nothing yet."]),
                 *parts,
-                *([Heading("Not here"), Points(reasons)] if reasons else []),
+                *closing,
             ],
         ),
         path,
