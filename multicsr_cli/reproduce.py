@@ -48,7 +48,7 @@ def command(
     dtype: Dtype = "auto",
     json: Json = False,
 ) -> None:
-    """Run the paper's experiments; each ends with its table, plot and an honest sentence."""
+    """Run the paper's experiments; each ends with its table or plot, and a sentence that a paired test decided."""
     from multicsr_cli.experiments.lab import Lab
     from multicsr_cli.experiments.scales import SCALES
     from store.database import Store

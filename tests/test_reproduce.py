@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 import torch
+from test_tasks_retrieval import write as write_beir
 
 from multicsr_cli import reproduce
-from multicsr_cli.experiments import declared, estimate, outcome
+from multicsr_cli.experiments import declared, estimate, outcome, results
 from multicsr_cli.experiments.lab import Lab
 from multicsr_cli.experiments.measured import Claim, Measured, Row, sentences
 from multicsr_cli.experiments.plan import in_order, node
@@ -52,20 +53,43 @@ def scale(tiny_llm: Path, tiny_encoder: Path, prompts_file: Path, tmp_path_facto
     )
 
 
-def lab_of(path: Path, scale: Scale, seeds: int = 2) -> Lab:
-    return Lab(Store.open(path), scale, seeds=seeds, device="cpu", dtype="float32", batch=8)
+def lab_of(path: Path, scale: Scale, data: Path | None = None) -> Lab:
+    return Lab(Store.open(path), scale, seeds=1, data=data, device="cpu", dtype="float32", batch=8)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a little of everything: SNLI, translations, a transfer task, a BEIR folder."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "snli").mkdir()
+    for name, lines in {
+        "s1": [f"Bus {place // 3} leaves the old town at noon ." for place in range(36)],
+        "s2": [f"A {word} of line {place} ." for place in range(12) for word in ("bus", "photo", "wreck")],
+        "labels": ["entailment", "neutral", "contradiction"] * 12,
+    }.items():
+        (folder / "snli" / f"{name}.dev").write_text("".join(f"{line}\n" for line in lines))
+    (folder / "tatoeba").mkdir()
+    for side, word in (("swh", "basi"), ("eng", "bus")):
+        lines = [f"{word} {place}" for place in range(24)]
+        (folder / "tatoeba" / f"tatoeba.swh-eng.{side}").write_text("".join(f"{line}\n" for line in lines))
+    (folder / "MR").mkdir()
+    for kind, word in (("pos", "good"), ("neg", "poor")):
+        (folder / "MR" / f"rt-polarity.{kind}").write_text("".join(f"a {word} film {place}\n" for place in range(30)))
+    corpus = [(f"d{place}", "", f"document {place}") for place in range(12)]
+    write_beir(
+        folder / "tiny-beir", corpus, {"q1": "document 3", "q2": "document 5"}, {"q1": {"d3": 1}, "q2": {"d5": 1}}
+    )
+    return folder
 
 
 @pytest.mark.parametrize("name", list(reproduce.experiments()))
-def test_an_experiment_ends_with_its_files_and_is_not_done_again(scale: Scale, shared_store: Path, name: str) -> None:
+def test_an_experiment_ends_with_its_files_and_is_not_done_again(
+    scale: Scale, shared_store: Path, data: Path, name: str
+) -> None:
     """All experiments in one store: what one has made, the next finds."""
     experiment = reproduce.experiments()[name]
-    lab = lab_of(shared_store, scale, seeds=1)
-    why = experiment.missing(lab)
-    if why is not None:
-        with pytest.raises(Problem, match=name):
-            reproduce.run(lab, [experiment], show=False)
-        return
+    lab = lab_of(shared_store, scale, data)
+    assert experiment.missing(lab) is None
     told, skipped = reproduce.run(lab, [experiment], show=False)
     assert skipped == []
     json.dumps(told, allow_nan=False)
@@ -77,9 +101,33 @@ def test_an_experiment_ends_with_its_files_and_is_not_done_again(scale: Scale, s
     assert (lab.folder / f"{name}.csv").read_text().count("\n") >= 2
     runs = lab.store.rows("SELECT id, finished FROM runs ORDER BY id")
     assert all(finished for _, finished in runs)
-    again, _ = reproduce.run(lab_of(shared_store, scale, seeds=1), [experiment], show=False)
+    again, _ = reproduce.run(lab_of(shared_store, scale, data), [experiment], show=False)
     assert again == told
     assert lab.store.rows("SELECT id, finished FROM runs ORDER BY id") == runs
+
+
+def test_of_several_those_that_lack_data_are_left_out_and_told(scale: Scale, shared_store: Path) -> None:
+    lab = lab_of(shared_store, scale)
+    chosen = [reproduce.experiments()[name] for name in ("t8", "f7")]
+    told, skipped = reproduce.run(lab, chosen, show=False)
+    assert [one["experiment"] for one in told] == ["f7"]
+    assert [one["experiment"] for one in skipped] == ["t8"]
+    assert "--data DIR with corpus.jsonl would do" in skipped[0]["reason"]
+    with pytest.raises(Problem, match="t8"):
+        reproduce.run(lab, chosen[:1], show=False)
+
+
+def test_the_page_holds_what_the_store_holds_and_names_the_rest(
+    scale: Scale, shared_store: Path, tmp_path: Path
+) -> None:
+    lab = lab_of(shared_store, scale)
+    reproduce.run(lab, [reproduce.experiments()["f5"]], show=False)
+    text = results.write(
+        lab_of(shared_store, scale), tmp_path / "r.md", list(reproduce.experiments().values())
+    ).read_text()
+    assert "## f5: " in text
+    assert "rank correlation" in text
+    assert "t8 (Zero-shot retrieval" in text.split("## Not here")[1]
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +137,11 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_a_run_is_found_by_is_what_it_is_made_by(scale: Scale, tmp_path: Path) -> None:
     """--dry-run names the runs without making one; afterwards it finds each."""
-    lab = lab_of(tmp_path / "a.db", scale, seeds=1)
+    lab = lab_of(tmp_path / "a.db", scale)
     wanted = declared.T3.nodes(lab)
     assert [lab.find(one) for one in wanted] == [None] * len(wanted)
     reproduce.run(lab, [declared.T3], show=False)
-    after = lab_of(tmp_path / "a.db", scale, seeds=1)
+    after = lab_of(tmp_path / "a.db", scale)
     for one in wanted:
         found = after.find(one)
         if one not in lab.made:

@@ -10,6 +10,7 @@ from multicsr_cli.experiments.plan import Node
 
 # Premises of a scale that has no limit: nli_for_simcse.csv.
 PREMISES = 275_601
+WIKIPEDIA = 1_000_000  # wiki1m_for_simcse.txt
 KEPT = 0.68  # of the triplets, by the paper: 0.19 of 0.28 million
 
 # TFLOP a premise, Flan-T5-XL (docs/scale.md): two prompts are read and four streams written; then two questions are asked.
@@ -74,8 +75,9 @@ def _work(one: Node) -> float:
 
 def _premises(one: Node) -> int:
     gen = one.ancestor("gen")
-    limit = gen["limit"] if gen is not None else None
-    return int(limit or PREMISES)
+    if gen is None:
+        return PREMISES
+    return int(gen["limit"] or (WIKIPEDIA if "wiki1m" in gen["premises"] else PREMISES))
 
 
 def _triplets(parent: Node) -> int:

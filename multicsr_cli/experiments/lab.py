@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 UNMATCHED = ("dev", "eval_every", "joined", "demonstrations", "prompts")
 IMPLIED = {"objective": "multicsr"}  # what a config leaves out
 
+# What a mask is told; one that masks nothing may be told anything.
+MASK = {"mask_model", "sigma"}
+
 # Fewer triplets make no batch with a negative of another premise.
 LEAST_TRIPLETS = 2
 
@@ -295,11 +298,14 @@ class Lab:
 
     def _content(self, wanted: Node) -> str:
         """Names the triplets of a training."""
+        assert wanted.parent is not None
+        return self._texts(self.made[wanted.parent])
+
+    def _texts(self, parent: Run) -> str:
         from store import training
 
-        assert wanted.parent is not None
         digest = blake2b(digest_size=8)
-        for triplet in training.triplets(self.store, self.made[wanted.parent]):
+        for triplet in training.triplets(self.store, parent):
             digest.update(repr(tuple(triplet)).encode())
         return digest.hexdigest()
 
@@ -314,7 +320,20 @@ class Lab:
             parent = self.find(wanted.parent)
             if parent is None:
                 return None
-        return next((run for run in self._complete if _is(run, wanted, parent)), None)
+        exact = next((run for run in self._complete if _is(run, wanted, parent)), None)
+        return exact if exact or wanted.stage != "train" else self._shared(wanted, parent)
+
+    def _shared(self, wanted: Node, parent: Run | None) -> Run | None:
+        """A complete training that stands for `wanted`, as `_twin` finds it while they are made."""
+        assert parent is not None
+        unmasked = Node("train", tuple(one for one in wanted.settings if one[0] not in MASK))
+        for run in self._complete:
+            if run.stage == "train" and run.parent and _is(run, unmasked, None):
+                told = node("train", mask_model=run.config.get("mask_model"), sigma=run.config.get("sigma"))
+                told = Node("train", (*unmasked.settings, *told.settings))
+                if _repeats(wanted, told, run) and self._texts(self.store.run(run.parent)) == self._texts(parent):
+                    return run
+        return None
 
     @cached_property
     def _complete(self) -> list[Run]:
@@ -325,11 +344,10 @@ class Lab:
 
 def _repeats(wanted: Node, other: Node, run: Run) -> bool:
     """Whether `wanted`, on the triplets of `other`, does what `run` of `other` did."""
-    masks = {"mask_model", "sigma"}
     one, two = dict(wanted.settings), dict(other.settings)
-    if any(one.get(name) != two.get(name) for name in (one.keys() | two.keys()) - masks):
+    if any(one.get(name) != two.get(name) for name in (one.keys() | two.keys()) - MASK):
         return False
-    if all(one.get(name) == two.get(name) for name in masks):
+    if all(one.get(name) == two.get(name) for name in MASK):
         return True
     nothing_masked = two.get("mask_model", "none") != "none" and run.counts["masked_share"] == 0
     weaker = one.get("mask_model") == "none" or (

@@ -88,6 +88,7 @@ class Trained:
         for row in self.rows(lab):
             found += [row.corpus] if row.corpus else []
             for model in row.models:
+                found += [model] if isinstance(model, Node) else []
                 found += lab.evals(model, lab.there(self.tasks(lab)), **row.evaluated)
         return in_order(found)
 

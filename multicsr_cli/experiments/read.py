@@ -40,6 +40,7 @@ class Read:
     plan: Callable[[Lab], Sequence[Node]]
     read: Callable[[Lab], Outcome]
     needs: Callable[[Lab], str | None] = lambda lab: None
+    makes: bool = False  # its runs itself
 
     def missing(self, lab: Lab) -> str | None:
         return self.needs(lab)
@@ -48,7 +49,7 @@ class Read:
         return in_order(self.plan(lab))
 
     def outcome(self, lab: Lab) -> Outcome:
-        for one in self.nodes(lab):
+        for one in () if self.makes else self.nodes(lab):
             lab.make(one)
         return self.read(lab)
 
@@ -509,7 +510,7 @@ def _spent(lab: Lab, wanted: Node, parent: Run) -> tuple[Run, list[tuple[str, in
 EXPERIMENTS = (
     Read("t1", "The LLM itself as similarity scorer", _t1_nodes, _t1),
     Read("t12", "Case studies", lambda lab: [lab.scale.curate(lab.scale.gen(one)) for one in (OMEGA, 0.0)], _t12),
-    Read("t13", "Time and memory against batch size", lambda lab: [], _t13),
+    Read("t13", "Time and memory against batch size", _cost_nodes, _t13, makes=True),
     Read("f1", "What the LLM writes under plain instructions", lambda lab: [lab.scale.score(lab.scale.gen(0.0))], _f1),
     Read("f5", "Effect of ω on generation", lambda lab: [_omega_gen(lab, one) for one in lab.scale.omegas], _f5),
     Read("f7", "Cosines within a batch", lambda lab: [lab.scale.gen(OMEGA)], _f7),

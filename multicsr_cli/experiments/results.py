@@ -13,6 +13,7 @@ import numpy as np
 from scipy import stats
 
 from multicsr_cli import pages
+from multicsr_cli.experiments.lab import LEAST_TRIPLETS
 from multicsr_cli.experiments.outcome import Experiment, blocks, machine
 from multicsr_cli.experiments.plan import Node
 from multicsr_cli.pages import Block, Heading, Page, Paragraph, Points
@@ -58,12 +59,14 @@ def write(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> Path:
 
 
 def _is_whole(lab: Lab, one: Experiment) -> bool:
-    """Whether nothing is left to be made. A training that another stands for has no row of its own."""
-    return all(lab.find(node) is not None or _may_be_shared(node) for node in one.nodes(lab))
+    """Whether nothing is left to be made. Where curation kept nothing to train on, there is no training."""
+    return all(lab.find(node) is not None or _is_impossible(lab, node) for node in one.nodes(lab))
 
 
-def _may_be_shared(node: Node) -> bool:
-    return node.ancestor("train") is not None
+def _is_impossible(lab: Lab, node: Node) -> bool:
+    training = node.ancestor("train")
+    parent = lab.find(training.parent) if training is not None and training.parent is not None else None
+    return parent is not None and int(parent.counts.get("kept", LEAST_TRIPLETS)) < LEAST_TRIPLETS
 
 
 def _made(lab: Lab) -> str:
