@@ -28,7 +28,12 @@ if TYPE_CHECKING:
     from store.database import Store
 
 # Settings that name a file or a list: a run's config holds their content instead.
-UNMATCHED = ("dev", "eval_every", "joined", "demonstrations", "prompts")
+UNMATCHED = ("dev", "eval_every", "joined", "demonstrations", "prompts", "whiten")
+OPTIONAL = {  # a run that has one of these, by its config, is another one than a node without
+    **{name: name for name in ("whiten", "demonstrations", "rank", "whiten_dim", "nu")},
+    "joined": "with_runs",
+}
+SPECIAL_POOLERS = ("prompt", "first_last_mean")  # of the rest, a model has its own
 IMPLIED = {"objective": "multicsr"}  # what a config leaves out
 
 # What a mask is told; one that masks nothing may be told anything.
@@ -384,12 +389,11 @@ def _is(run: Run, wanted: Node, parent: Run | None) -> bool:
                 return False
             if run.config.get("split", "test") != (value[0].partition(" ")[2] or "test"):
                 return False
-        elif name == "whiten":
-            if there is None:
-                return False
         elif there != value:
             return False
-    return wanted["whiten"] is not None or not run.config.get("whiten")
+    if wanted["pooler"] is None and run.config.get("pooler") in SPECIAL_POOLERS:
+        return False
+    return all(bool(run.config.get(field)) == (wanted[name] is not None) for name, field in OPTIONAL.items())
 
 
 def _fetched(place: str) -> str:

@@ -333,15 +333,19 @@ SHOWN_TASKS = ("mini", "stsb")
 
 
 def _readings(lab: Lab) -> dict[str, Node]:
-    tasks = tuple(name for name in lab.usual if name in SHOWN_TASKS)
-    readings = {"asked": "prompt"}
-    if lab.scale.by == "likelihood":
-        readings["by likelihood"] = "likelihood"
+    """Asked for a number, and by likelihood where the LLM is too small to answer; without and with in-context examples, where
+    its prompt set has some."""
+    from stages import prompts
+    from stages.models import catalog
+
+    llm, tasks = lab.scale.llm, tuple(name for name in lab.usual if name in SHOWN_TASKS)
+    chosen = prompts.load(catalog.prompts_for(llm)[0])
     return {
-        f"{lab.scale.llm}, {name}{icl}": node("judge", model=lab.scale.llm, by=by, shots=shots, tasks=tasks)
-        for name, by in readings.items()
-        for icl, shots in (("", 0), (" + ICL", None))
-        if not (by == "likelihood" and shots is None)  # its prompts have no shots of scores
+        f"{llm}, {name}{icl}": node("judge", model=llm, by=by, shots=shots, tasks=tasks)
+        for by, name in (("prompt", "asked"), ("likelihood", "by likelihood"))
+        if by in ("prompt", lab.scale.by)
+        for icl, shots in (("", 0), (" + ICL", chosen.shots(by)))
+        if shots or not icl
     }
 
 
@@ -408,7 +412,8 @@ def _t1(lab: Lab) -> Outcome:
         "The LLM itself as scorer of sentence pairs",
         ("", *tasks, "paper"),
         cells,
-        "Spearman x 100 over the pairs whose reply could be read; + ICL: with in-context examples.",
+        "Spearman x 100 over the pairs whose reply could be read; + ICL: with the in-context examples of the"
+        " prompt set, where it has some.",
     )
     document = {"experiment": "t1", "rows": figures, "sentences": said}
     return Outcome([table], said, document)

@@ -91,11 +91,11 @@ def _scores(documents: Documents) -> list[str]:
     rows = documents.get("t1", {}).get("rows", {})
     said = []
     for name, figures in rows.items():
-        asked = rows.get(name.replace(", by likelihood", ", asked"))
+        asked = rows.get(name.replace(", by likelihood", ", asked").removesuffix(" + ICL"))
         if ", by likelihood" in name and asked is not None:
             for task in figures.keys() & asked.keys():
                 said.append(
-                    f"{name.partition(',')[0]} as scorer on {task}: Spearman {figures[task]:.2f} by likelihood,"
+                    f"{name.replace(',', '')} on {task}: Spearman {figures[task]:.2f} as scorer of pairs, and"
                     f" {asked[task]:.2f} when asked for a number."
                 )
     return said

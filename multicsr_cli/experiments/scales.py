@@ -75,7 +75,8 @@ class Scale:
         told: dict[str, Any] = {"base": chosen.base, "objective": "multicsr", "train_batch": self.train_batch}
         told |= {"lr": self.lr, "epochs": self.epochs, "eval_every": self.eval_every, "dev": self.dev, **settings}
         if told["objective"] == "multicsr":
-            told = {"mask_model": chosen.mask_model if mask else "none", "sigma": 0.9, **told}
+            masked = {"mask_model": chosen.mask_model, "sigma": 0.9} if mask else {"mask_model": "none"}
+            told = {**masked, **told}
         return node("train", parent, seed=seed, **told)
 
 
