@@ -93,7 +93,7 @@ def _scores(documents: Documents) -> list[str]:
     for name, figures in rows.items():
         asked = rows.get(name.replace(", by likelihood", ", asked").removesuffix(" + ICL"))
         if ", by likelihood" in name and asked is not None:
-            for task in figures.keys() & asked.keys():
+            for task in sorted(figures.keys() & asked.keys()):
                 said.append(
                     f"{name.replace(',', '')} on {task}: Spearman {figures[task]:.2f} as scorer of pairs, and"
                     f" {asked[task]:.2f} when asked for a number."
