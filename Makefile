@@ -1,4 +1,5 @@
-# make reproduce   set everything up, then run the main job on the embedded models (DATA=DIR SEEDS=N SCALE=paper)
+# make reproduce   set everything up, then run the main job on the embedded models (DATA=DIR SEEDS=N SCALE=paper
+#                  EXPERIMENT=t7, or all)
 # make test        set everything up, then run the tests
 # make check       format, lint, types, tests
 # make bench       measure every claim about speed and put the table into README.md (DATA=DIR ROUNDS=N)
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SCALE ?= mini
 SEEDS ?= 2
-EXPERIMENT ?= t3
+EXPERIMENT ?= t3,f5
 OUT ?= reproduction
 ROUNDS ?= 3
 

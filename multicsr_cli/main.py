@@ -90,7 +90,7 @@ app.command("store", short_help="List the store's tables and views, for those wh
 app.command("report", short_help="Write one page about a run and all it was made from.")(report.command)
 app.command("runs", short_help="List every run and its command; or the leaderboard.")(runs.command)
 app.command("models", short_help="List the model aliases and what is installed.")(models.command)
-app.command("reproduce", short_help="Run the paper's ablation: table, plot, report.")(reproduce.command)
+app.command("reproduce", short_help="Run the paper's experiments: tables, plots, reports.")(reproduce.command)
 app.add_typer(data.app, name="data")
 
 

@@ -124,14 +124,14 @@ def write(page: Page, path: Path) -> list[Path]:
     Each appears whole, the page when all it shows is there. What lay there before is replaced: `refuse` looks first.
     """
     if path.suffix.lower() == ".html":
-        return [_whole(path, html_of(page).encode())]
+        return [whole(path, html_of(page).encode())]
     drawings = [(block.name, drawn(block)) for block in page.blocks if isinstance(block, Drawing)]
     images = [
-        _whole(path.with_name(f"{name}.{kind}"), _saved(figure, kind, name))
+        whole(path.with_name(f"{name}.{kind}"), _saved(figure, kind, name))
         for name, figure in drawings
         for kind in ("png", "svg")
     ]
-    return [*images, _whole(path, markdown_of(page).encode())]
+    return [*images, whole(path, markdown_of(page).encode())]
 
 
 def refuse(path: Path) -> None:
@@ -151,7 +151,7 @@ def _is_ours(path: Path) -> bool:
         return MARK.encode() in file.read(MARK_WITHIN)
 
 
-def _whole(path: Path, content: bytes) -> Path:
+def whole(path: Path, content: bytes) -> Path:
     """Write a file under a temporary name, flush it, and rename it into place."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -1,107 +1,245 @@
-"""The ablation as a whole, on tiny models: every part is an ordinary run, and what exists is not done again."""
+"""The experiments as a whole, on tiny models: every part is an ordinary run, and what exists is not done again."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from test_tasks_retrieval import write as write_beir
 
-from multicsr_cli import ablation, gen
-from multicsr_cli.reproduce import Ablation, Row, Scale, Setting, _grid
+from multicsr_cli import reproduce
+from multicsr_cli.experiments import declared, estimate, outcome, results
+from multicsr_cli.experiments.lab import Lab
+from multicsr_cli.experiments.measured import Claim, Measured, Row, sentences
+from multicsr_cli.experiments.plan import in_order, node
+from multicsr_cli.experiments.scales import SCALES, Backbone, Scale
 from stages.models import catalog, checkpoint, loading
-from stages.tasks import registry
 from store.database import Store
-from store.records import Problem, Run
+from store.records import Problem
 
 
 @pytest.fixture(scope="module")
-def scale(tiny_llm: Path, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Scale:
-    folder = tmp_path_factory.mktemp("ablation")
+def scale(tiny_llm: Path, tiny_encoder: Path, prompts_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Scale:
+    folder = tmp_path_factory.mktemp("experiments")
     encoder = loading.encoder(catalog.locate(str(tiny_encoder), "encoder"), torch.device("cpu"), "mean")
     checkpoint.save(encoder, folder / "encoder", "a tiny base")
     premises = folder / "premises.txt"
     premises.write_text("".join(f"The number {place} bus stops here at night.\n" for place in range(12)))
-    return Scale(
+    base = str(folder / "encoder")
+    return replace(
+        SCALES["mini"],
         premises=str(premises),
         limit=10,
         llm=str(tiny_llm),
-        base=str(folder / "encoder"),
-        mask_model=str(folder / "encoder"),
-        dev="mini",
-        settings=(*_grid((0.0, 0.0), (0.3, 0.3)), Setting(0.3, 0.0, True, True)),
-        reference=(str(folder / "encoder"),),
+        thresholds=(0.0, 5.0, -5.0),
+        grid=((0, 5, -5), (0, 5, -4), (5, 0, 5)),
+        backbones=(Backbone(base, base, "BERT-base", base),),
+        omegas=(-0.2, 0.0, 0.3, 0.6),
+        sigmas=(-1.0, 0.5, 0.9, 1.0),
+        judged=6,
+        by="likelihood",
+        prompts=str(prompts_file),
+        batches=(2, 4),
+        costed=8,
+        copies=(0, 4),
         train_batch=4,
         lr=1e-3,
         epochs=1,
-        eval_every=None,
     )
 
 
-def rows_of(store: Store, scale: Scale) -> tuple[list[Row], list[Run]]:
-    source = gen.read_source(scale.premises)
-    job = Ablation(store, scale, source, scale.limit, 2, None, "cpu", "float32", 8, registry.chosen("mini", None))
-    return job.run(), job.runs
+def lab_of(path: Path, scale: Scale, data: Path | None = None) -> Lab:
+    return Lab(Store.open(path), scale, seeds=1, data=data, device="cpu", dtype="float32", batch=8)
 
 
-def test_run_twice_it_gives_the_same_rows_and_no_new_run(scale: Scale, tmp_path: Path) -> None:
-    store = Store.open(tmp_path / "a.db")
-    first, _ = rows_of(store, scale)
-    runs = store.rows("SELECT id, finished FROM runs ORDER BY id")
-    assert rows_of(store, scale)[0] == first
-    assert store.rows("SELECT id, finished FROM runs ORDER BY id") == runs
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a little of everything: SNLI, translations, a transfer task, a BEIR folder."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "snli").mkdir()
+    for name, lines in {
+        "s1": [f"Bus {place // 3} leaves the old town at noon ." for place in range(36)],
+        "s2": [f"A {word} of line {place} ." for place in range(12) for word in ("bus", "photo", "wreck")],
+        "labels": ["entailment", "neutral", "contradiction"] * 12,
+    }.items():
+        (folder / "snli" / f"{name}.dev").write_text("".join(f"{line}\n" for line in lines))
+    (folder / "tatoeba").mkdir()
+    for side, word in (("swh", "basi"), ("eng", "bus")):
+        lines = [f"{word} {place}" for place in range(24)]
+        (folder / "tatoeba" / f"tatoeba.swh-eng.{side}").write_text("".join(f"{line}\n" for line in lines))
+    (folder / "MR").mkdir()
+    for kind, word in (("pos", "good"), ("neg", "poor")):
+        (folder / "MR" / f"rt-polarity.{kind}").write_text("".join(f"a {word} film {place}\n" for place in range(30)))
+    corpus = [(f"d{place}", "", f"document {place}") for place in range(12)]
+    write_beir(
+        folder / "tiny-beir", corpus, {"q1": "document 3", "q2": "document 5"}, {"q1": {"d3": 1}, "q2": {"d5": 1}}
+    )
+    return folder
+
+
+@pytest.mark.parametrize("name", list(reproduce.experiments()))
+def test_an_experiment_ends_with_its_files_and_is_not_done_again(
+    scale: Scale, shared_store: Path, data: Path, name: str
+) -> None:
+    """All experiments in one store: what one has made, the next finds."""
+    experiment = reproduce.experiments()[name]
+    lab = lab_of(shared_store, scale, data)
+    assert experiment.missing(lab) is None
+    told, skipped = reproduce.run(lab, [experiment], show=False)
+    assert skipped == []
+    json.dumps(told, allow_nan=False)
+    assert told[0]["experiment"] == name
+    assert told[0]["sentences"]
+    text = (lab.folder / f"{name}.md").read_text()
+    assert f"# {name}: " in text
+    assert "\\toprule" in (lab.folder / f"{name}.tex").read_text()
+    assert (lab.folder / f"{name}.csv").read_text().count("\n") >= 2
+    runs = lab.store.rows("SELECT id, finished FROM runs ORDER BY id")
     assert all(finished for _, finished in runs)
-    assert len([run for run in first if run.setting]) == 9
+    again, _ = reproduce.run(lab_of(shared_store, scale, data), [experiment], show=False)
+    assert again == told
+    assert lab.store.rows("SELECT id, finished FROM runs ORDER BY id") == runs
 
 
-def test_the_report_says_what_the_store_holds(scale: Scale, tmp_path: Path) -> None:
-    store = Store.open(tmp_path / "a.db")
-    rows, runs = rows_of(store, scale)
-    made = ablation.Ablation(rows, ["mini"], 2, tmp_path / "reports")
-    path = made.write(store, scale, runs)
-    text = path.read_text()
-    for row in rows:
-        assert row.name in text
-    assert (tmp_path / "reports" / "ablation.png").stat().st_size > 1000
-    assert (tmp_path / "reports" / "ablation.svg").stat().st_size > 1000
-    json.dumps(made.document(), allow_nan=False)
+def test_of_several_those_that_lack_data_are_left_out_and_told(scale: Scale, shared_store: Path) -> None:
+    lab = lab_of(shared_store, scale)
+    chosen = [reproduce.experiments()[name] for name in ("t8", "f7")]
+    told, skipped = reproduce.run(lab, chosen, show=False)
+    assert [one["experiment"] for one in told] == ["f7"]
+    assert [one["experiment"] for one in skipped] == ["t8"]
+    assert "--data DIR with corpus.jsonl would do" in skipped[0]["reason"]
+    with pytest.raises(Problem, match="t8"):
+        reproduce.run(lab, chosen[:1], show=False)
 
 
-def row(setting: Setting, figures: list[float]) -> Row:
-    return Row(setting.name, setting, 9, None, None, None, None, {"mini": figures}, ["r"])
+def test_the_page_holds_what_the_store_holds_and_names_the_rest(
+    scale: Scale, shared_store: Path, tmp_path: Path
+) -> None:
+    lab = lab_of(shared_store, scale)
+    reproduce.run(lab, [reproduce.experiments()["f5"]], show=False)
+    text = results.write(
+        lab_of(shared_store, scale), tmp_path / "r.md", list(reproduce.experiments().values())
+    ).read_text()
+    assert "## f5: " in text
+    assert "rank correlation" in text
+    assert "t8 (Zero-shot retrieval" in text.split("## Not here")[1]
+
+
+@pytest.fixture(scope="module")
+def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store") / "a.db"
+
+
+def test_what_a_run_is_found_by_is_what_it_is_made_by(scale: Scale, tmp_path: Path) -> None:
+    """--dry-run names the runs without making one; afterwards it finds each."""
+    lab = lab_of(tmp_path / "a.db", scale)
+    wanted = declared.T3.nodes(lab)
+    assert [lab.find(one) for one in wanted] == [None] * len(wanted)
+    reproduce.run(lab, [declared.T3], show=False)
+    after = lab_of(tmp_path / "a.db", scale)
+    for one in wanted:
+        found = after.find(one)
+        if one not in lab.made:
+            assert one.stage in ("train", "eval")
+        elif found is not None:
+            assert found.id == lab.made[one].id
+        else:
+            assert lab.made[one].id in {run.id for other, run in lab.made.items() if other != one}  # a shared training
+
+
+def measured(varied: dict[str, Any], figures: list[float], name: str = "") -> Measured:
+    return Measured(Row(name, (), varied), 9, None, {"mini": figures}, [str(varied)], {})
+
+
+def grid(figures: Callable[[float, bool, bool], list[float]]) -> list[Measured]:
+    return [
+        measured({"omega": omega, "curated": curated, "mask": mask}, figures(omega, curated, mask))
+        for omega in (0.0, 0.3)
+        for curated in (False, True)
+        for mask in (False, True)
+    ]
+
+
+CURATION, MASK = declared.T3.claims[1], declared.T3.claims[2]
 
 
 def test_sentences_compare_only_trainings_that_differ_in_one_refinement() -> None:
     """Curation adds 2 wherever both are there; the mixed setting and rows without a partner take no part."""
-    grid = _grid((0.0, 0.0), (0.3, 0.3))
     noise = {0.0: [0.11, -0.13, 0.17], 0.3: [0.19, 0.23, -0.29]}
-    rows = [row(s, [50 + 2 * s.curated + n * (1 + s.mask) for n in noise[s.omega]]) for s in grid]
-    rows.append(row(Setting(0.3, 0.0, True, True), [90.0, 90.0, 90.0]))
-    said = ablation.Ablation(rows, ["mini"], 3, Path()).sentences()
-    assert "Curation helps on mini: +2.00" in said[1]
-    assert "over 12 matched trainings" in said[1]
-    assert "no difference" in said[2]
+    rows = grid(lambda omega, curated, mask: [50 + 2 * curated + one * (1 + mask) for one in noise[omega]])
+    rows.append(measured({}, [90.0, 90.0, 90.0]))
+    (said,) = sentences(CURATION, rows, ["mini"])
+    assert "Curation helps on mini: +2.00" in said
+    assert "over 12 matched trainings" in said
+    assert "holds here" in said
+    (said,) = sentences(MASK, rows, ["mini"])
+    assert "no difference" in said
+    assert "is not shown here" in said
 
 
 def test_trainings_that_came_out_equal_are_one_observation() -> None:
     """A mask that removes nothing trains twice alike; counting both would make any difference look surer than it is."""
-    grid = _grid((0.0, 0.0), (0.3, 0.3))
-    rows = [row(s, [50 + s.omega + 2 * s.curated, 51 - s.omega + s.curated]) for s in grid]
-    said = ablation.Ablation(rows, ["mini"], 2, Path()).sentences()
-    assert "over 4 matched trainings" in said[1]
+    rows = grid(lambda omega, curated, mask: [50 + omega + 2 * curated, 51 - omega + curated])
+    (said,) = sentences(CURATION, rows, ["mini"])
+    assert "over 4 matched trainings" in said
+
+
+def test_a_claim_that_is_turned_round_does_not_hold() -> None:
+    rows = grid(lambda omega, curated, mask: [50 - 2 * curated + 0.01 * omega, 51 - 2 * curated - 0.01 * mask])
+    (said,) = sentences(CURATION, rows, ["mini"])
+    assert "Curation hurts on mini: -2.00" in said
+    assert "does not hold here" in said
 
 
 def test_without_partners_nothing_is_claimed() -> None:
-    said = ablation.Ablation([row(Setting(0.0, 0.0, False, False), [1.0, 2.0])], ["mini"], 2, Path()).sentences()
-    assert all("too few" in sentence for sentence in said)
+    rows = [measured({"omega": 0.0, "curated": False, "mask": False}, [1.0, 2.0])]
+    assert all("too few" in said for claim in declared.T3.claims for said in sentences(claim, rows, ["mini"]))
+
+
+def test_rows_that_a_claim_cannot_tell_apart_are_one_arm() -> None:
+    """Three settings that are not extreme against two that are: a mean of each arm, seed by seed."""
+    rows = [measured({"extreme": extreme}, [float(value), value + 1.0]) for extreme, value in ((0, 5), (1, 2))]
+    rows[0].runs, rows[1].runs = ["a"], ["b"]
+    third = measured({"extreme": 0}, [9.0, 10.5])
+    third.runs = ["c"]
+    (said,) = sentences(Claim("Moderation", "extreme", 0, 1), [*rows, third], ["mini"])
+    assert "+5.12" in said  # (7 - 2, 8.25 - 3)
+    assert "over 2 matched trainings" in said
+
+
+def test_nodes_are_values_and_come_with_what_they_are_made_from() -> None:
+    scale = SCALES["mini"]
+    first, second = scale.train(scale.curate(scale.gen(0.3)), 0), scale.train(scale.curate(scale.gen(0.3)), 0)
+    assert first == second
+    assert [one.stage for one in in_order([first, second])] == ["gen", "score", "curate", "train"]
+    assert node("gen", limit=None) == node("gen")
+
+
+def test_latex_keeps_every_character() -> None:
+    table = outcome.Table("t", ("a & b", "σ"), [["50 %", "1.00 ± 0.10"], ["x_1 {y}", "-"]])
+    text = outcome.latex(table)
+    assert r"a \& b & $\sigma$ \\" in text
+    assert r"50 \% & 1.00 $\pm$ 0.10 \\" in text
+    assert r"x\_1 \{y\} & - \\" in text
+
+
+def test_the_paper_estimate_counts_each_run_once() -> None:
+    """Two GPU hours a million premises (docs/scale.md), for generation and scores."""
+    scale = SCALES["paper"]
+    corpus = scale.score(scale.gen(0.3, limit=1_000_000))
+    once = estimate.estimate(in_order([corpus, corpus]))
+    assert 2.0 < once.gpu_hours < 2.2
+    assert once.disk == pytest.approx(estimate.LLM + estimate.ENCODERS + 1e6 * 1097)
 
 
 def test_paper_scale_names_everything_that_is_missing() -> None:
-    from multicsr_cli.reproduce import SCALES, _refuse_without_means
-
     if torch.cuda.is_available():
         pytest.skip("this machine has the GPU whose absence is tested")
     with pytest.raises(Problem) as caught:
-        _refuse_without_means(SCALES["paper"], None)
+        reproduce._refuse_without_means(SCALES["paper"], None)
     assert "a CUDA device and --data DIR" in caught.value.what

@@ -1,0 +1,12 @@
+"""The paper's tables and figures, one experiment each: which runs, what varies, what is measured, which claim is tested.
+
+plan.py       a run that is wanted, as a value: equal ones are the same run, in whichever experiment they are asked for
+lab.py        makes what is wanted over the ordinary stages, or finds it in the store
+scales.py     everything that tells `mini` from `paper`
+measured.py   the experiments whose rows are trained models: figures, paired tests, table, plot
+declared.py   these experiments
+read.py       the experiments that read what the LLM wrote: texts, ω sweep, cosines, cost
+outcome.py    what an experiment ends with: table, plot and sentences, as Markdown, LaTeX and CSV
+estimate.py   GPU hours and disk of what is still to be made
+results.py    the page of all stored results
+"""

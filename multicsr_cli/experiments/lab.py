@@ -1,0 +1,409 @@
+"""Makes the nodes of a plan over the ordinary stages. Arrow: node -> run.
+
+A run that is complete in the store is not made again, so an experiment that was killed goes on where it stood. Trainings
+that would repeat another step by step are that training: the same triplets under the same settings, and a mask that
+masked nothing there is no mask at all, nor is any stricter one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from multicsr_cli import curate, evaluate, gen, imports, judge, pages, score, train
+from multicsr_cli.experiments.outcome import comma_separated
+from multicsr_cli.experiments.plan import Node, in_order, node
+from multicsr_cli.hosted import NOWHERE
+from store.records import Problem, Run
+
+if TYPE_CHECKING:
+    from multicsr_cli.experiments.scales import Scale
+    from stages.reading import Source
+    from store.database import Store
+
+# Settings that name a file or a list: a run's config holds their content instead.
+UNMATCHED = ("dev", "eval_every", "joined", "demonstrations", "prompts", "whiten")
+OPTIONAL = {  # a run that has one of these, by its config, is another one than a node without
+    **{name: name for name in ("whiten", "demonstrations", "rank", "whiten_dim", "nu")},
+    "joined": "with_runs",
+}
+SPECIAL_POOLERS = ("prompt", "first_last_mean")  # of the rest, a model has its own
+IMPLIED = {"objective": "multicsr"}  # what a config leaves out
+
+# What a mask is told; one that masks nothing may be told anything.
+MASK = {"mask_model", "sigma"}
+
+# Fewer triplets make no batch with a negative of another premise.
+LEAST_TRIPLETS = 2
+
+
+# Of a premise in SNLI's dev set: an entailment, a contradiction, and one that is neither.
+LABELLED_PAIRS = 3
+SNLI = "snli.csv"
+
+
+class Language(NamedTuple):
+    """A file of sentences in it to learn from, and the name of a test on others."""
+
+    sentences: str
+    task: str
+
+
+class Lab:
+    """A store, a scale, and where and how to compute. `runs` are those that were made or found, in their order."""
+
+    def __init__(
+        self,
+        store: Store,
+        scale: Scale,
+        *,
+        seeds: int,
+        data: Path | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        batch: int | None = None,
+    ) -> None:
+        self.store, self.scale, self.seeds, self.data = store, scale, range(seeds), data
+        self.device, self.dtype, self.batch = device, dtype, batch
+        self.made: dict[Node, Run] = {}
+        self.tasks: dict[str, Any] = {}
+        self.sources: dict[str, Source] = {}
+        self.trained: list[tuple[str, Node, Run]] = []
+        self.number = self.total = 0
+
+    @property
+    def folder(self) -> Path:
+        """Where the files of the experiments lie."""
+        folder = self.store.files / "reports"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    # --- what there is to measure on
+
+    def has(self, name: str) -> bool:
+        """Whether the task called `name` ("stsb", "stsb dev") can be read; read once, before hours are spent."""
+        from stages.tasks import registry
+        from stages.tasks.files import Absent
+
+        if name not in self.tasks:
+            task, _, split = name.partition(" ")
+            self.tasks[name] = None
+            if self.data is not None or task in registry.BUNDLED:
+                with suppress(Absent):
+                    self.tasks[name] = registry.load(task, self.data, split or "test")
+        return self.tasks[name] is not None
+
+    @cached_property
+    def usual(self) -> tuple[str, ...]:
+        """The tasks of every experiment, as far as they are at hand."""
+        return tuple(name for name in self.scale.tasks if self.has(name))
+
+    def there(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Those of `names` that are at hand."""
+        return tuple(name for name in names if self.has(name))
+
+    def evals(self, model: Node | str, tasks: Sequence[str], **settings: Any) -> list[Node]:
+        """The evaluations that measure `model` on `tasks`: the usual ones in one run, so that all experiments share it."""
+        from stages.tasks import transfer
+
+        parts: dict[tuple[bool, ...], list[str]] = {}
+        for name in tasks:
+            parts.setdefault((name in self.usual, name in transfer.NAMES, name.endswith(" dev")), []).append(name)
+        told = {"model": model} if isinstance(model, str) else {}
+        parent = None if isinstance(model, str) else model
+        return [node("eval", parent, tasks=tuple(part), **told, **settings) for part in parts.values()]
+
+    def lacks(self, file: str, what: str) -> str:
+        """Says what is missing and where it is looked for."""
+        where = f"{self.data} holds none" if self.data else "no --data is given"
+        return f"needs {what}, and {where}; --data DIR with {file} would do"
+
+    def other_premises(self) -> str | None:
+        """A second source of premises."""
+        return self.scale.other_premises or self._in_data("snli/s1.dev")
+
+    def translations(self) -> tuple[Path, Path] | None:
+        """The first pair of aligned files of translations, the language with little data first."""
+        from stages.tasks import bitext
+
+        name = next(iter(bitext.found(self.data)), None) if self.data else None
+        if name is None or self.data is None:
+            return None
+        task = bitext.load(name, self.data)
+        folder = self.data if (self.data / f"{name}.{task.sides[0]}").exists() else self.data / "tatoeba"
+        return folder / f"{name}.{task.sides[0]}", folder / f"{name}.{task.sides[1]}"
+
+    @cached_property
+    def language(self) -> Language:
+        """The translations, in two halves: sentences to learn from, and a test of the others."""
+        from stages.tasks import bitext
+
+        files = self.translations()
+        assert files is not None
+        sides = [file.read_text(encoding="utf-8").splitlines() for file in files]
+        half = len(sides[0]) // 2
+        sentences = self.folder / f"t5-{files[0].name}.txt"
+        pages.whole(sentences, "".join(f"{line}\n" for line in sides[0][:half]).encode())
+        tested = [self.folder / f"t5-{file.name}" for file in files]
+        for path, lines in zip(tested, sides, strict=True):
+            pages.whole(path, "".join(f"{line}\n" for line in lines[half:]).encode())
+        task = bitext.pair(tested[0], tested[1])
+        self.tasks[task.name] = task
+        return Language(str(sentences), task.name)
+
+    def retrieval(self) -> tuple[str, ...]:
+        """The retrieval tasks that the data folder holds."""
+        from stages.tasks import retrieval
+
+        return tuple(retrieval.found(self.data)) if self.data else ()
+
+    def labelled(self) -> Node | None:
+        """A labelled NLI corpus as it is, where there is one."""
+        if self.scale.labelled is None and not all(self._snli()):
+            return None
+        return node("labelled", file=Path(self.scale.labelled or SNLI).name)
+
+    @cached_property
+    def labelled_file(self) -> Path:
+        """A file of labelled triplets, or of labelled pairs as SNLI has them."""
+        if self.scale.labelled is not None:
+            return Path(_fetched(self.scale.labelled.removeprefix("hub:")))
+        lines = [Path(part).read_text(encoding="utf-8").splitlines() for part in self._snli() if part]
+        rows = list(zip(*lines, strict=True))[: LABELLED_PAIRS * (self.scale.limit or 1)]
+        path = self.folder / SNLI
+        pages.whole(path, comma_separated(("sentence1", "sentence2", "gold_label"), rows).encode())
+        return path
+
+    def _snli(self) -> list[str | None]:
+        return [self._in_data(f"snli/{name}.dev") for name in ("s1", "s2", "labels")]
+
+    def _in_data(self, file: str) -> str | None:
+        return str(self.data / file) if self.data and (self.data / file).is_file() else None
+
+    # --- runs
+
+    def make(self, wanted: Node) -> Run:
+        """The run of a node, complete."""
+        for one in in_order([wanted]):
+            if one not in self.made:
+                self.number += 1
+                self.made[one] = self._twin(one) or self._make(one, f"[{self.number}/{self.total}] {one.shown}")
+                if one.stage == "train":
+                    self.trained.append((self._content(one), one, self.made[one]))
+        return self.made[wanted]
+
+    def can_train(self, wanted: Node) -> bool:
+        """Whether the triplets of a training are enough for one; what it is made from is made."""
+        assert wanted.parent is not None
+        counts = self.make(wanted.parent).counts
+        return int(counts.get("kept", counts.get("premises", 0))) >= LEAST_TRIPLETS
+
+    def _make(self, wanted: Node, title: str) -> Run:
+        from stages.imports import corpus
+
+        told, parent = dict(wanted.settings), self.made[wanted.parent] if wanted.parent else None
+        where: dict[str, Any] = {"device": self.device, "dtype": self.dtype}
+        if wanted.stage == "gen":
+            source = self.source(told.pop("premises"))
+            if told.get("demonstrations"):
+                told |= {"demonstrations": self.labelled_file, "mask_model": self.scale.backbone.mask_model}
+            plan = gen.plan(source, seed=0, **{"limit": None, "prompts": None, **told}, **where)
+            return gen.make(self.store, source, plan, self.batch, title)[0]
+        if wanted.stage == "judge":
+            return self._judge(told, where)
+        if wanted.stage == "eval":
+            return self._eval(wanted, told, title)
+        if wanted.stage == "labelled":
+            file = self.labelled_file
+            return imports.make(self.store, corpus(file), gen.notes_of(file=file))[0]
+        assert parent is not None
+        if wanted.stage == "copies":
+            file = self._copies(parent, **told)
+            return imports.make(self.store, corpus(file), gen.notes_of(file=file))[0]
+        if wanted.stage == "score":
+            reading = score.plan(self.store, parent, llm=None, **told, **where)
+            return score.make(self.store, parent, reading, self.batch, title)[0]
+        if wanted.stage == "curate":
+            return curate.make(self.store, parent, curate.plan(parent, **told), title)
+        if "joined" in told:
+            told["joined"] = (self.made[told["joined"]],)
+        return train.make(self.store, parent, data=self.data, title=title, **told, **where)[0]
+
+    def _eval(self, wanted: Node, told: dict[str, Any], title: str) -> Run:
+        tasks = [self.tasks[name] for name in told["tasks"] if self.has(name)]
+        split = "dev" if told["tasks"][0].endswith(" dev") else "test"
+        model = self.made[wanted.parent].id if wanted.parent else told["model"]
+        sentences = self.source(told["whiten"]) if "whiten" in told else None
+        subject = evaluate.find(
+            self.store, model, tasks, split=split, pooler=told.get("pooler"), device=self.device, sentences=sentences
+        )
+        notes = gen.notes_of(data=self.data, whiten=told.get("whiten"))
+        return evaluate.measure(self.store, subject, notes=notes, title=title).run
+
+    def _judge(self, told: dict[str, Any], where: dict[str, Any]) -> Run:
+        tasks = [self.tasks[name] for name in told["tasks"] if self.has(name)]
+        asked = judge.Asked(told["by"], told.get("shots"), None, False, None, where["dtype"], NOWHERE)
+        notes = gen.notes_of(data=self.data)
+        made = judge.plan(told["model"], tasks, asked, split="test", device=self.device, notes=notes)
+        return judge.make(self.store, made, tasks, self.batch)[0]
+
+    def _copies(self, parent: Run, copies: int, alone: bool = False) -> Path:
+        """A file of the triplets of `parent` with the first one `copies` times more, or nothing but it."""
+        from store import training
+
+        triplets = [tuple(triplet) for triplet in training.triplets(self.store, parent)]
+        rows = [*([] if alone else triplets), *triplets[:1] * copies]
+        path = self.folder / _copies_name(parent, copies, alone)
+        pages.whole(path, comma_separated(("premise", "entailment", "contradiction"), rows).encode())
+        return path
+
+    def encode(self, model: str, texts: Sequence[str]) -> np.ndarray:
+        """The unit vectors (len(texts), d) that an encoder gives, kept in the store."""
+        from stages.batches import Batches
+        from stages.models import catalog
+        from stages.vectors import Vectors
+
+        found = catalog.locate(model, "encoder")
+
+        def load() -> Any:
+            from stages.models import loading
+
+            return loading.encoder(found, where)
+
+        where, _ = gen.resolve(self.device, "float32")
+        rows = Vectors(self.store, found.fingerprint, load, Batches(self.batch, "texts", where)).encode(texts)
+        unit: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+        return unit
+
+    def source(self, premises: str) -> Source:
+        """The premises called so: bundled, a file, `FILE#COLUMN`, or a column of a file on the hub."""
+        if premises not in self.sources:
+            path, _, column = premises.partition("#")
+            place = _fetched(path.removeprefix("hub:")) if path.startswith("hub:") else path
+            self.sources[premises] = gen.read_source(place, column or None)
+        return self.sources[premises]
+
+    # --- equal trainings
+
+    def _twin(self, wanted: Node) -> Run | None:
+        """A training that `wanted` would repeat step by step."""
+        if wanted.stage != "train" or wanted.parent not in self.made:
+            return None
+        content = self._content(wanted)
+        for other_content, other, run in self.trained:
+            if other_content == content and _repeats(wanted, other, run):
+                return run
+        return None
+
+    def _content(self, wanted: Node) -> str:
+        """Names the triplets of a training."""
+        assert wanted.parent is not None
+        return self._texts(self.made[wanted.parent])
+
+    def _texts(self, parent: Run) -> str:
+        from store import training
+
+        digest = blake2b(digest_size=8)
+        for triplet in training.triplets(self.store, parent):
+            digest.update(repr(tuple(triplet)).encode())
+        return digest.hexdigest()
+
+    # --- what is there already
+
+    def find(self, wanted: Node) -> Run | None:
+        """The complete run of a node as far as its settings tell, without a model or its files: what --dry-run shows."""
+        if wanted in self.made:
+            return self.made[wanted]
+        parent = None
+        if wanted.parent is not None:
+            parent = self.find(wanted.parent)
+            if parent is None:
+                return None
+        exact = next((run for run in self._complete if _is(run, wanted, parent)), None)
+        return exact if exact or wanted.stage != "train" else self._shared(wanted, parent)
+
+    def _shared(self, wanted: Node, parent: Run | None) -> Run | None:
+        """A complete training that stands for `wanted`, as `_twin` finds it while they are made."""
+        assert parent is not None
+        unmasked = Node("train", tuple(one for one in wanted.settings if one[0] not in MASK))
+        for run in self._complete:
+            if run.stage == "train" and run.parent and _is(run, unmasked, None):
+                told = node("train", mask_model=run.config.get("mask_model"), sigma=run.config.get("sigma"))
+                told = Node("train", (*unmasked.settings, *told.settings))
+                if _repeats(wanted, told, run) and self._texts(self.store.run(run.parent)) == self._texts(parent):
+                    return run
+        return None
+
+    @cached_property
+    def _complete(self) -> list[Run]:
+        from store import browse
+
+        return [listed.run for listed in browse.runs(self.store) if listed.run.finished]
+
+
+def _repeats(wanted: Node, other: Node, run: Run) -> bool:
+    """Whether `wanted`, on the triplets of `other`, does what `run` of `other` did."""
+    one, two = dict(wanted.settings), dict(other.settings)
+    if any(one.get(name) != two.get(name) for name in (one.keys() | two.keys()) - MASK):
+        return False
+    if all(one.get(name) == two.get(name) for name in MASK):
+        return True
+    nothing_masked = two.get("mask_model", "none") != "none" and run.counts["masked_share"] == 0
+    weaker = one.get("mask_model") == "none" or (
+        one.get("mask_model") == two.get("mask_model") and one["sigma"] >= two["sigma"]
+    )
+    return nothing_masked and weaker
+
+
+def _copies_name(parent: Run, copies: int, alone: bool) -> str:
+    return f"{parent.id}-{'alone-' if alone else ''}{copies}.csv"
+
+
+def _is(run: Run, wanted: Node, parent: Run | None) -> bool:
+    if wanted.stage == "copies":
+        assert parent is not None
+        name = _copies_name(parent, wanted["copies"], bool(wanted["alone"]))
+        return run.stage == "gen" and str(run.config.get("premises")).startswith(f"{name}@")
+    stage = {"judge": "eval", "labelled": "gen"}.get(wanted.stage, wanted.stage)
+    if run.stage != stage or (parent is not None and run.parent != parent.id):
+        return False
+    if (wanted.stage == "judge") != (run.stage == "eval" and "by" in run.config):
+        return False
+    for name, value in wanted.settings:
+        if name in UNMATCHED:
+            continue
+        if name == "file":
+            return str(run.config.get("premises")).startswith(f"{Path(value).name}@")
+        there = run.config.get(name, IMPLIED.get(name))
+        if name == "premises":
+            if not there or not str(there).startswith(Path(value.partition("#")[0]).name + "@"):
+                return False
+        elif name == "tasks":
+            if set(there or ()) != {task.partition(" ")[0] for task in value}:
+                return False
+            if run.config.get("split", "test") != (value[0].partition(" ")[2] or "test"):
+                return False
+        elif there != value:
+            return False
+    if wanted["pooler"] is None and run.config.get("pooler") in SPECIAL_POOLERS:
+        return False
+    return all(bool(run.config.get(field)) == (wanted[name] is not None) for name, field in OPTIONAL.items())
+
+
+def _fetched(place: str) -> str:
+    """The path of a file on the hub."""
+    from huggingface_hub import hf_hub_download
+
+    owner, name, file = place.split("/", 2)
+    try:
+        return hf_hub_download(f"{owner}/{name}", file, repo_type="dataset")
+    except OSError as error:
+        raise Problem(
+            f"the premises {place} could not be fetched ({str(error).splitlines()[0][:120]})", "check the network"
+        ) from None

@@ -1,0 +1,383 @@
+"""Experiments whose rows are models: trained, measured, compared. Arrow: declaration -> runs -> figures -> outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from multicsr_cli.experiments.outcome import UNKNOWN, Outcome, Table, mean, verdict
+from multicsr_cli.experiments.plan import Node, in_order
+from multicsr_cli.pages import COLOURS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from multicsr_cli.experiments.lab import Lab
+    from store.browse import Written
+    from store.records import Run
+
+AVERAGE = "average"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table. `models`: a training a seed, or the name of a model as it is. `varied` is what claims pair rows
+    by; a row without takes part in none. `corpus` is a curate node that tells what the models learned from."""
+
+    name: str
+    models: tuple[Node | str, ...]
+    varied: Mapping[str, Any] = field(default_factory=dict)
+    published: Mapping[str, float] = field(default_factory=dict)
+    corpus: Node | None = None
+    evaluated: Mapping[str, Any] = field(default_factory=dict)  # how: whitened, by another pooler
+    as_paper: str = ""  # whose figures are published, where it is not this very row
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The paper says that rows whose `field` is `better` are better than those that differ from them in it alone."""
+
+    what: str
+    field: str
+    better: Any
+    worse: Any
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Draw the figures over a `field` of the rows; a line for each value of their other fields."""
+
+    field: str
+    label: str
+
+
+@dataclass
+class Measured:
+    """A row with its figures by task, one a seed."""
+
+    row: Row
+    triplets: int | None
+    masked: float | None
+    figures: dict[str, list[float]]
+    runs: list[str]
+    counts: dict[str, int]  # the items behind each task's figures
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An experiment of such rows."""
+
+    name: str
+    title: str
+    rows: Callable[[Lab], Sequence[Row]]
+    tasks: Callable[[Lab], Sequence[str]] = lambda lab: lab.usual
+    claims: Sequence[Claim] = ()
+    curve: Curve | None = None
+    headline: str = AVERAGE  # of the published figures, the one that stands in a column of ours
+    needs: Callable[[Lab], str | None] = lambda lab: None
+    remark: str = ""
+
+    def missing(self, lab: Lab) -> str | None:
+        return self.needs(lab)
+
+    def nodes(self, lab: Lab) -> list[Node]:
+        found: list[Node] = []
+        for row in self.rows(lab):
+            found += [row.corpus] if row.corpus else []
+            for model in row.models:
+                found += [model] if isinstance(model, Node) else []
+                found += lab.evals(model, lab.there(self.tasks(lab)), **row.evaluated)
+        return in_order(found)
+
+    def outcome(self, lab: Lab) -> Outcome:
+        rows = self.rows(lab)
+        # Those with a mask first: where it masked nothing, the one without is the same training.
+        for model in (model for row in rows for model in row.models if _masks(model)):
+            if isinstance(model, Node) and lab.can_train(model):
+                lab.make(model)
+        measured = [self.measure(lab, row) for row in rows]
+        tables = [self.table(lab, measured), *_corpora(lab, measured)]
+        said = [
+            sentence for claim in self.claims for sentence in sentences(claim, measured, lab.there(self.tasks(lab)))
+        ]
+        return Outcome(tables, said, self.document(lab, measured, said), lambda: self.draw(lab, measured))
+
+    def measure(self, lab: Lab, row: Row) -> Measured:
+        """Make what is missing of a row. Where curation left nothing to train on, that is the result: no figures."""
+        tasks = lab.there(self.tasks(lab))
+        found = Measured(row, None, None, {task: [] for task in tasks}, [], {})
+        trained: list[Run] = []
+        for model in row.models:
+            if isinstance(model, Node):
+                if not lab.can_train(model):
+                    found.triplets = 0
+                    continue
+                trained.append(lab.make(model))
+            for evaluation in lab.evals(model, tasks, **row.evaluated):
+                _add_figures(found, lab, lab.make(evaluation), evaluation["tasks"])
+        if row.corpus is not None:
+            lab.make(row.corpus)
+        found.runs = [run.id for run in trained] or [model for model in row.models if isinstance(model, str)]
+        if trained:
+            found.triplets = trained[0].counts["triplets"]
+        shares = [run.counts["masked_share"] for run, model in zip(trained, row.models, strict=False) if _masks(model)]
+        found.masked = sum(shares) / len(shares) if shares else None
+        return found
+
+    def table(self, lab: Lab, measured: Sequence[Measured]) -> Table:
+        """Ours, and beside it what is published; a row with more published figures than one has a line of them."""
+        tasks = self.tasks(lab)
+        averaged = _averaged(tasks)
+        has_trained = any(one.triplets is not None for one in measured)
+        columns = ["", *(["triplets", "masked"] if has_trained else []), *tasks, *([AVERAGE] if averaged else [])]
+        rows: list[list[str]] = []
+        for one in measured:
+            cells = [mean(one.figures.get(task, [])) for task in tasks]
+            training = [_count(one.triplets), _share(one.masked)] if has_trained else []
+            average = [mean(_averages(one, averaged))] if averaged else []
+            known = one.row.published
+            lines = len(known) > 1
+            rows.append(
+                [one.row.name, *training, *cells, *average, UNKNOWN if lines else _figure(known.get(self.headline))]
+            )
+            if lines:
+                cells = [_figure(known.get(task)) for task in (*tasks, *([AVERAGE] if averaged else []))]
+                empty = [UNKNOWN] * len(training)
+                rows.append(
+                    [f"  paper: {one.row.as_paper or one.row.name}", *empty, *cells, _figure(known.get(self.headline))]
+                )
+        columns.append(f"paper: {self.headline}")
+        caption = (
+            f"x 100, mean ± standard deviation over n = {len(lab.seeds)} seeds;"
+            f" masked: share of negatives that the mask removed. {_odd_sizes(measured)}{self.remark}"
+        )
+        return Table(self.title, columns, rows, caption.strip())
+
+    def document(self, lab: Lab, measured: Sequence[Measured], said: Sequence[str]) -> dict[str, Any]:
+        """The JSON document."""
+        return {
+            "experiment": self.name,
+            "scale": lab.scale.name,
+            "seeds": len(lab.seeds),
+            "rows": [
+                {
+                    "setting": one.row.name,
+                    "triplets": one.triplets,
+                    **_corpus_document(lab, one),
+                    "masked_share": one.masked,
+                    "figures": one.figures,
+                    "published": dict(one.row.published),
+                    "runs": one.runs,
+                }
+                for one in measured
+            ],
+            "sentences": list(said),
+        }
+
+    def draw(self, lab: Lab, measured: Sequence[Measured]) -> Figure:
+        """The figures by task, as dots or as curves."""
+        from matplotlib.figure import Figure
+
+        tasks = lab.there(self.tasks(lab))
+        if self.curve is not None:
+            figure = Figure(figsize=(3.6 * len(tasks), 3), layout="constrained")
+            for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
+                _curves(axes, self.curve, measured, task)
+            return figure
+        figure = Figure(figsize=(4 + 3 * len(tasks), 0.36 * len(measured) + 1), layout="constrained")
+        panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
+        places = np.arange(len(measured))
+        for axes, task in zip(panels, tasks, strict=True):
+            for place, one in zip(places, measured, strict=True):
+                if values := one.figures[task]:
+                    colour = COLOURS["first"] if one.triplets is not None else COLOURS["faint"]
+                    middle, spread = _middle(values)
+                    axes.errorbar(middle, place, xerr=spread, fmt="o", color=colour, capsize=3)
+            axes.set_xlabel(f"{task} x 100")
+            axes.grid(axis="x", alpha=0.3)
+        panels[0].set_yticks(places, [one.row.name for one in measured])
+        panels[0].invert_yaxis()
+        figure.suptitle("mean ± standard deviation over seeds; gray: models as they are", fontsize="small")
+        return figure
+
+
+def sentences(claim: Claim, measured: Sequence[Measured], tasks: Sequence[str]) -> list[str]:
+    """Whether a claim holds, task by task: matched trainings differ in its field alone, and share a seed."""
+    return [verdict(claim.what, task, *_matched(claim, measured, task), "matched trainings") for task in tasks]
+
+
+def _matched(claim: Claim, measured: Sequence[Measured], task: str) -> tuple[list[float], list[float]]:
+    """The figures of both arms, seed by seed. Rows that differ in nothing a claim knows are one arm: their mean."""
+    arms: dict[tuple[tuple[str, Any], ...], dict[tuple[str, ...], list[float]]] = {}
+    for one in measured:
+        if claim.field in one.row.varied and one.figures[task]:
+            arms.setdefault(_key(one.row.varied), {})[tuple(one.runs)] = one.figures[
+                task
+            ]  # shared trainings count once
+    means = {key: np.mean(list(figures.values()), axis=0).tolist() for key, figures in arms.items()}
+    better: list[float] = []
+    worse: list[float] = []
+    for key, figures in means.items():
+        varied = dict(key)
+        other = means.get(_key({**varied, claim.field: claim.worse}))
+        if varied[claim.field] == claim.better and other is not None:
+            better += figures
+            worse += other
+    return better, worse
+
+
+def _key(varied: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(varied.items()))
+
+
+def _add_figures(found: Measured, lab: Lab, run: Run, tasks: Sequence[str]) -> None:
+    from multicsr_cli.evaluate import is_headline
+    from store import training
+
+    names = {name.partition(" ")[0]: name for name in tasks}
+    for row in training.metrics(lab.store, run):
+        if is_headline(row) and row.task in names:
+            found.figures[names[row.task]].append(row.value)
+            found.counts[names[row.task]] = row.n
+
+
+def _masks(model: Node | str) -> bool:
+    return isinstance(model, Node) and model["mask_model"] not in (None, "none")
+
+
+# --- the corpora
+
+
+def _corpora(lab: Lab, measured: Sequence[Measured]) -> list[Table]:
+    """What the LLM wrote in each corpus, and how much of it is kept."""
+    corpora = dict.fromkeys(one.row.corpus for one in measured if one.row.corpus is not None)
+    rows = []
+    for corpus in corpora:
+        written, ordered, kept = _corpus(lab, corpus)
+        shares = (*written[1:], ordered)
+        rows.append(
+            [_corpus_name(corpus), f"{written.premises:,}", *(f"{100 * share:.1f} %" for share in shares), f"{kept:,}"]
+        )
+    if not rows:
+        return []
+    columns = ("corpus", "premises", "copies x+", "copies x-", "distinct x-", "a > b", "kept")
+    caption = (
+        "x+ entailment, x- contradiction; copies of the premise (case and punctuation aside) and distinct contradictions are"
+        " shares of all premises; a > b: share of scored premises whose entailment scores above its contradiction; kept:"
+        " triplets left by curation."
+    )
+    return [Table("What the LLM wrote", columns, rows, caption)]
+
+
+def _corpus(lab: Lab, corpus: Node) -> tuple[Written, float, int]:
+    from store import browse
+
+    score, gen = corpus.ancestor("score"), corpus.ancestor("gen")
+    assert score is not None
+    assert gen is not None
+    written = browse.written(lab.store, lab.make(gen))
+    return written, browse.ordered_share(lab.store, lab.make(score)), lab.make(corpus).counts["kept"]
+
+
+def _corpus_document(lab: Lab, one: Measured) -> dict[str, Any]:
+    if one.row.corpus is None:
+        return {"corpus": None, "ordered_share": None, "kept": None}
+    written, ordered, kept = _corpus(lab, one.row.corpus)
+    return {"corpus": written._asdict(), "ordered_share": ordered, "kept": kept}
+
+
+def _corpus_name(corpus: Node) -> str:
+    gen = corpus.ancestor("gen")
+    assert gen is not None
+    return corpus_name(gen["omega"], gen["omega_contradiction"])
+
+
+def corpus_name(omega: float, omega_contradiction: float) -> str:
+    """A corpus by its contrast."""
+    return f"ω {omega:g}" if omega == omega_contradiction else f"ω {omega:g} / {omega_contradiction:g}"
+
+
+# --- cells
+
+
+def _averaged(tasks: Sequence[str]) -> tuple[str, ...]:
+    """The group of tasks that `tasks` hold all of."""
+    from stages.tasks import registry
+
+    return next((names for names in registry.GROUPS.values() if set(names) <= set(tasks)), ())
+
+
+def _averages(one: Measured, names: Sequence[str]) -> list[float]:
+    """The mean over a whole group, one a seed; of fewer tasks it would be another number."""
+    columns = [one.figures.get(name, []) for name in names]
+    if not columns or not all(columns):
+        return []
+    return [float(np.mean(values)) for values in zip(*columns, strict=True)]
+
+
+def _odd_sizes(measured: Sequence[Measured]) -> str:
+    from stages.published import PAIRS
+
+    sizes = {task: count for one in measured for task, count in one.counts.items() if PAIRS.get(task, count) != count}
+    return "".join(
+        f"{task} has {count:,} pairs here, not {PAIRS[task]:,}: another number. " for task, count in sizes.items()
+    )
+
+
+def _count(number: int | None) -> str:
+    return UNKNOWN if number is None else f"{number:,}"
+
+
+def _share(share: float | None) -> str:
+    return UNKNOWN if share is None else f"{100 * share:.2f} %"
+
+
+def _figure(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.2f}"
+
+
+# --- plots
+
+
+def _middle(values: Sequence[float]) -> tuple[float, float]:
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def _curves(axes: Any, curve: Curve, measured: Sequence[Measured], task: str) -> None:
+    """A line for each series; a row whose field is no number is a level across."""
+    series: dict[tuple[tuple[str, Any], ...], list[Measured]] = {}
+    for one in measured:
+        others = {name: value for name, value in one.row.varied.items() if name != curve.field}
+        if one.figures[task]:
+            series.setdefault(_key(others), []).append(one)
+    for (fields, members), colour, style in zip(
+        series.items(), (COLOURS["first"], COLOURS["second"], COLOURS["faint"]), ("-", "--", ":"), strict=False
+    ):
+        label = ", ".join(str(value) for _, value in fields)
+        points = [(one.row.varied[curve.field], *_middle(one.figures[task])) for one in members if _placed(one, curve)]
+        if points:
+            places, middles, spreads = zip(*sorted(points), strict=True)
+            axes.errorbar(
+                places,
+                middles,
+                spreads,
+                color=colour,
+                linestyle=style,
+                marker="o",
+                markersize=3,
+                capsize=2,
+                label=label,
+            )
+        for one in members:
+            if not _placed(one, curve):
+                axes.axhline(_middle(one.figures[task])[0], color=COLOURS["faint"], linestyle=":", label=one.row.name)
+    axes.set(xlabel=curve.label, ylabel=f"{task} x 100")
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(fontsize="small")
+
+
+def _placed(one: Measured, curve: Curve) -> bool:
+    return isinstance(one.row.varied.get(curve.field), int | float)

@@ -1,0 +1,60 @@
+"""A run that is wanted, before it is made. Arrow: a declaration -> nodes -> runs.
+
+Nodes are values: two experiments that want the same run hold equal nodes, and the store makes them one run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Node:
+    """A stage with what it is told, under the names of its flags, and the run it is made from."""
+
+    stage: str
+    settings: tuple[tuple[str, Any], ...]
+    parent: Node | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        return dict(self.settings).get(name)
+
+    def ancestor(self, stage: str) -> Node | None:
+        """The nearest of this node and its ancestors that is of `stage`."""
+        return next((one for one in self.line() if one.stage == stage), None)
+
+    def line(self) -> Iterator[Node]:
+        """This node, the corpus that is joined to its own, its parent, and so on."""
+        yield self
+        if self["joined"] is not None:
+            yield from self["joined"].line()
+        if self.parent is not None:
+            yield from self.parent.line()
+
+    @property
+    def shown(self) -> str:
+        """One line for people: what it is told, and what it is made from."""
+        told = " ".join(f"{name} {_text(value)}" for name, value in self.settings)
+        return f"{self.stage} {told}".strip()
+
+
+def node(stage: str, parent: Node | None = None, **settings: Any) -> Node:
+    """A node; a setting that is None is left to the stage."""
+    told = sorted((name, value) for name, value in settings.items() if value is not None)
+    return Node(stage, tuple(told), parent)
+
+
+def in_order(wanted: Iterable[Node]) -> list[Node]:
+    """Every node that is wanted or needed for one, each once, parents first."""
+    found: dict[Node, None] = {}
+    for one in wanted:
+        found |= dict.fromkeys(reversed(list(one.line())))
+    return list(found)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Node):
+        return value.stage
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

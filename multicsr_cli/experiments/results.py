@@ -1,0 +1,151 @@
+"""The page of all results that a store holds. Nothing in it is typed: every sentence follows from rows.
+
+Arrow: store -> page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import stats
+
+from multicsr_cli import pages
+from multicsr_cli.experiments.lab import LEAST_TRIPLETS
+from multicsr_cli.experiments.outcome import Experiment, blocks, machine
+from multicsr_cli.experiments.plan import Node
+from multicsr_cli.pages import Block, Heading, Page, Paragraph, Points
+from multicsr_cli.runs import command_line
+from store import browse
+from store.records import Problem
+
+if TYPE_CHECKING:
+    from multicsr_cli.experiments.lab import Lab
+
+Documents = Mapping[str, Mapping[str, Any]]
+
+
+def write(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> Path:
+    """Write the page of every experiment whose runs are all in the store. Raises Problem where there is none."""
+    pages.refuse(path)
+    whole = [one for one in experiments if not one.missing(lab) and _is_whole(lab, one)]
+    if not whole:
+        raise Problem(f"{lab.store.path} holds no whole experiment", "run `multicsr reproduce` first")
+    parts: list[Block] = []
+    documents: dict[str, Mapping[str, Any]] = {}
+    for one in whole:
+        outcome = one.outcome(lab)
+        documents[one.name] = outcome.document
+        parts += [Heading(f"{one.name}: {one.title}"), *blocks(one, outcome)]
+    absent = [one for one in experiments if one not in whole]
+    reasons = [f"{one.name} ({one.title}): {one.missing(lab) or 'has not been run to its end here.'}" for one in absent]
+    learnt = [sentence for learn in LEARNT for sentence in learn(documents)]
+    closing: list[Block] = [Heading("Not here"), Points(reasons)] if reasons else []
+    return pages.write(
+        Page(
+            f"Results at the scale {lab.scale.name}",
+            [
+                Paragraph(_made(lab)),
+                Heading("What was learnt beyond the paper"),
+                Points(learnt or ["Nothing yet."]),
+                *parts,
+                *closing,
+            ],
+        ),
+        path,
+    )[-1]
+
+
+def _is_whole(lab: Lab, one: Experiment) -> bool:
+    """Whether nothing is left to be made. Where curation kept nothing to train on, there is no training."""
+    return all(lab.find(node) is not None or _is_impossible(lab, node) for node in one.nodes(lab))
+
+
+def _is_impossible(lab: Lab, node: Node) -> bool:
+    training = node.ancestor("train")
+    parent = lab.find(training.parent) if training is not None and training.parent is not None else None
+    return parent is not None and int(parent.counts.get("kept", LEAST_TRIPLETS)) < LEAST_TRIPLETS
+
+
+def _made(lab: Lab) -> str:
+    """When, where and with what."""
+    finished = [listed.run for listed in browse.runs(lab.store) if listed.run.finished]
+    newest = max(finished, key=lambda run: str(run.finished))
+    versions = browse.environment(lab.store, newest)
+    shown = ", ".join(f"{name} {value}" for name, value in versions.items() if name not in ("data", "premises"))
+    oldest = min(str(run.finished) for run in finished)
+    return (
+        f"{len(finished):,} runs, finished from {oldest[:16].replace('T', ' ')} to"
+        f" {str(newest.finished)[:16].replace('T', ' ')} UTC, the newest by `{command_line(lab.store, newest)}`. Page made on"
+        f" {machine()}. Versions: {shown}."
+    )
+
+
+# --- beyond the paper: each reads the documents of experiments, and says nothing where they are not there
+
+
+def _scores(documents: Documents) -> list[str]:
+    """Likelihood against asked-for scores, by LLM."""
+    rows = documents.get("t1", {}).get("rows", {})
+    said = []
+    for name, figures in rows.items():
+        asked = rows.get(name.replace(", by likelihood", ", asked").removesuffix(" + ICL"))
+        if ", by likelihood" in name and asked is not None:
+            for task in sorted(figures.keys() & asked.keys()):
+                said.append(
+                    f"{name.replace(',', '')} on {task}: Spearman {figures[task]:.2f} as scorer of pairs, and"
+                    f" {asked[task]:.2f} when asked for a number."
+                )
+    return said
+
+
+def _contrast(documents: Documents) -> list[str]:
+    """ω against distinct contradictions."""
+    rows = documents.get("f5", {}).get("rows", [])
+    if len(rows) < 3:
+        return []
+    rho, p = stats.spearmanr([row["omega"] for row in rows], [row["distinct"] for row in rows])
+    most = max(rows, key=lambda row: float(row["distinct"]))
+    return [
+        f"ω against the share of distinct contradictions over {len(rows)} values: rank correlation {rho:+.2f} (p = {p:.3f});"
+        f" the most, {most['distinct']:.1f} %, at ω {most['omega']:g}."
+    ]
+
+
+def _mask(documents: Documents) -> list[str]:
+    """The best σ."""
+    return _best(documents, "f6", "σ")
+
+
+def _few(documents: Documents) -> list[str]:
+    """How few triplets are enough: settings of curation by how much they keep."""
+    rows = [row for row in documents.get("t7", {}).get("rows", []) if row["triplets"]]
+    said = []
+    for task in rows[0]["figures"] if rows else ():
+        sizes = {row["triplets"]: float(np.mean(row["figures"][task])) for row in rows if row["figures"][task]}
+        if len(sizes) > 2:
+            rho, p = stats.spearmanr(list(sizes), list(sizes.values()))
+            best = max(sizes, key=lambda size: sizes[size])
+            said.append(
+                f"Triplets against {task} over {len(sizes)} curated sets of {min(sizes):,} to {max(sizes):,}: rank"
+                f" correlation {rho:+.2f} (p = {p:.3f}); the best, {sizes[best]:.2f}, from {best:,}."
+            )
+    return said
+
+
+def _best(documents: Documents, name: str, what: str) -> list[str]:
+    rows = documents.get(name, {}).get("rows", [])
+    said = []
+    for task in rows[0]["figures"] if rows else ():
+        means = {row["setting"]: float(np.mean(row["figures"][task])) for row in rows if row["figures"][task]}
+        if means:
+            best, worst = max(means, key=lambda one: means[one]), min(means, key=lambda one: means[one])
+            said.append(
+                f"{what} on {task}: from {means[worst]:.2f} ({worst}) to {means[best]:.2f} ({best}), means over seeds."
+            )
+    return said
+
+
+LEARNT: tuple[Callable[[Documents], list[str]], ...] = (_scores, _contrast, _mask, _few)
