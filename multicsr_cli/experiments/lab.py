@@ -87,14 +87,16 @@ class Lab:
     # --- what there is to measure on
 
     def has(self, name: str) -> bool:
-        """Whether the task called `name` ("stsb", "stsb dev") can be read; read once, before hours are spent."""
+        """Whether the task called `name` ("stsb", "stsb dev") is to be measured and can be read; read once, before hours
+        are spent."""
         from stages.tasks import registry
         from stages.tasks.files import Absent
 
         if name not in self.tasks:
             task, _, split = name.partition(" ")
             self.tasks[name] = None
-            if self.data is not None or task in registry.BUNDLED:
+            at_hand = self.data is not None or task in registry.BUNDLED
+            if at_hand and task not in self.scale.left_out:
                 with suppress(Absent):
                     self.tasks[name] = registry.load(task, self.data, split or "test")
         return self.tasks[name] is not None
