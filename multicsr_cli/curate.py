@@ -136,12 +136,7 @@ def _refuse_unread(strategy: str, settings: dict[str, Any]) -> None:
 
 def _curate_pairs(store: Store, parent: Run, seed: int, json: bool) -> None:
     """The same for pairs: `kept` and `dropped` count pairs, of which `random` were drawn."""
-    from stages import pairing
-    from stages.config import PairConfig
-
-    config = PairConfig(seed)
-    screen.drive(pairing.run(store, config, parent), "curate", "premises")
-    done = store.begin("curate", pairing.VERSION, config, parent.id)
+    done = make_pairs(store, parent, seed)
     result = {"run": done.id, "parent": done.parent, **done.counts}
     result.pop("funnel")
     if json:
@@ -151,6 +146,16 @@ def _curate_pairs(store: Store, parent: Run, seed: int, json: bool) -> None:
     if done.counts["reasons"]:
         screen.table("dropped because", ("reason", "pairs"), list(done.counts["reasons"].items()))
     screen.say(f"next: multicsr inspect {done.id} --rejected   or   multicsr train {done.id} --objective claif")
+
+
+def make_pairs(store: Store, parent: Run, seed: int = 0, title: str | None = None) -> Run:
+    """Decide on what is missing of the pairs of a score run of rewrites."""
+    from stages import pairing
+    from stages.config import PairConfig
+
+    config = PairConfig(seed)
+    screen.drive(pairing.run(store, config, parent), title or "curate", "premises", announce=title is None)
+    return store.begin("curate", pairing.VERSION, config, parent.id)
 
 
 def plan(

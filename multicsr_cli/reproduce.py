@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 def command(
     experiment: Annotated[
-        str, typer.Argument(metavar="EXPERIMENT", help="t1 to t13, f1, f4 to f7, several joined by commas, or all.")
+        str,
+        typer.Argument(
+            metavar="EXPERIMENT", help="t1 to t13, f1, f4 to f7, methods, several joined by commas, or all."
+        ),
     ] = "t3",
     scale: Annotated[
         str, typer.Option(metavar="mini|paper", help="Embedded models, or the paper's on a GPU.")
@@ -82,11 +85,12 @@ def command(
 
 
 def experiments() -> dict[str, Experiment]:
-    """All experiments by name, in the paper's order."""
+    """All experiments by name, in the paper's order, and then what the paper has not."""
     from multicsr_cli.experiments import declared, read
 
     found: dict[str, Experiment] = {one.name: one for one in (*declared.TRAINED, *read.EXPERIMENTS)}
-    return dict(sorted(found.items(), key=lambda item: (item[0][0] == "f", int(item[0][1:]))))
+    order = [*(f"t{number}" for number in range(1, 14)), "f1", "f4", "f5", "f6", "f7", "methods"]
+    return {name: found[name] for name in order}
 
 
 def _named(listed: str) -> list[Experiment]:
@@ -140,9 +144,7 @@ def _list(lab: Lab, chosen: Sequence[Experiment], json: bool) -> None:
     wanted = in_order(node for one in chosen if one.name not in missing for node in one.nodes(lab))
     found = {node: lab.find(node) for node in wanted}
     if json:
-        rows = [
-            {"run": run and run.id, "stage": node.stage, "settings": dict(node.settings)} for node, run in found.items()
-        ]
+        rows = [{"run": run and run.id, "stage": node.stage, "settings": node.told} for node, run in found.items()]
         left = estimate([node for node, run in found.items() if run is None])
         screen.document(
             {

@@ -6,6 +6,7 @@ points of a curve.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 
 from store.browse import View
@@ -78,6 +79,12 @@ def times(store: Store, run: Run) -> tuple[str, str | None]:
     """When a run was begun and finished: UTC, ISO 8601."""
     started, finished = store.one("SELECT started, finished FROM runs WHERE id = ?", [run.id])
     return started, finished
+
+
+def seconds(store: Store, run: Run) -> float:
+    """How long a finished run took, from its row to its end: where it was stopped and gone on with, that time is in it."""
+    started, finished = (datetime.fromisoformat(moment) for moment in times(store, run) if moment)
+    return (finished - started).total_seconds()
 
 
 def evaluations(store: Store, train: Run) -> list[Run]:

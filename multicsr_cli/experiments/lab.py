@@ -84,8 +84,6 @@ class Lab:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    # --- what there is to measure on
-
     def has(self, name: str) -> bool:
         """Whether the task called `name` ("stsb", "stsb dev") is to be measured and can be read; read once, before hours
         are spent."""
@@ -188,8 +186,6 @@ class Lab:
     def _in_data(self, file: str) -> str | None:
         return str(self.data / file) if self.data and (self.data / file).is_file() else None
 
-    # --- runs
-
     def make(self, wanted: Node) -> Run:
         """The run of a node, complete."""
         for one in in_order([wanted]):
@@ -231,6 +227,8 @@ class Lab:
         if wanted.stage == "score":
             reading = score.plan(self.store, parent, llm=None, **told, **where)
             return score.make(self.store, parent, reading, self.batch, title)[0]
+        if wanted.stage == "curate" and told.get("strategy") == "claif":
+            return curate.make_pairs(self.store, parent, title=title)
         if wanted.stage == "curate":
             return curate.make(self.store, parent, curate.plan(parent, **told), title)
         if "joined" in told:
@@ -291,8 +289,6 @@ class Lab:
             self.sources[premises] = gen.read_source(place, column or None)
         return self.sources[premises]
 
-    # --- equal trainings
-
     def _twin(self, wanted: Node) -> Run | None:
         """A training that `wanted` would repeat step by step."""
         if wanted.stage != "train" or wanted.parent not in self.made:
@@ -315,8 +311,6 @@ class Lab:
         for triplet in training.triplets(self.store, parent):
             digest.update(repr(tuple(triplet)).encode())
         return digest.hexdigest()
-
-    # --- what is there already
 
     def find(self, wanted: Node) -> Run | None:
         """The complete run of a node as far as its settings tell, without a model or its files: what --dry-run shows."""

@@ -38,12 +38,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Claim:
-    """The paper says that rows whose `field` is `better` are better than those that differ from them in it alone."""
+    """The paper says (unless it does not: `claimed`) that rows whose `field` is `better` are better than those that differ
+    from them in it alone."""
 
     what: str
     field: str
     better: Any
     worse: Any
+    claimed: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Measured:
     figures: dict[str, list[float]]
     runs: list[str]
     counts: dict[str, int]  # the items behind each task's figures
+    seconds: list[float] = field(default_factory=list)  # that each training took
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class Trained:
     headline: str = AVERAGE  # of the published figures, the one that stands in a column of ours
     needs: Callable[[Lab], str | None] = lambda lab: None
     remark: str = ""
+    timed: bool = False  # whether the table tells how long the trainings took
 
     def missing(self, lab: Lab) -> str | None:
         return self.needs(lab)
@@ -107,6 +111,8 @@ class Trained:
 
     def measure(self, lab: Lab, row: Row) -> Measured:
         """Make what is missing of a row. Where curation left nothing to train on, that is the result: no figures."""
+        from store import reports
+
         tasks = lab.there(self.tasks(lab))
         found = Measured(row, None, None, {task: [] for task in tasks}, [], {})
         trained: list[Run] = []
@@ -123,6 +129,7 @@ class Trained:
         found.runs = [run.id for run in trained] or [model for model in row.models if isinstance(model, str)]
         if trained:
             found.triplets = trained[0].counts["triplets"]
+        found.seconds = [reports.seconds(lab.store, run) for run in trained]
         shares = [run.counts["masked_share"] for run, model in zip(trained, row.models, strict=False) if _masks(model)]
         found.masked = sum(shares) / len(shares) if shares else None
         return found
@@ -132,11 +139,12 @@ class Trained:
         tasks = self.tasks(lab)
         averaged = _averaged(tasks)
         has_trained = any(one.triplets is not None for one in measured)
-        columns = ["", *(["triplets", "masked"] if has_trained else []), *tasks, *([AVERAGE] if averaged else [])]
+        about = ["triplets", "masked", *(["seconds"] if self.timed else [])] if has_trained else []
+        columns = ["", *about, *tasks, *([AVERAGE] if averaged else [])]
         rows: list[list[str]] = []
         for one in measured:
             cells = [mean(one.figures.get(task, [])) for task in tasks]
-            training = [_count(one.triplets), _share(one.masked)] if has_trained else []
+            training = [_count(one.triplets), _share(one.masked), mean(one.seconds)][: len(about)]
             average = [mean(_averages(one, averaged))] if averaged else []
             known = one.row.published
             lines = len(known) > 1
@@ -206,7 +214,10 @@ class Trained:
 
 def sentences(claim: Claim, measured: Sequence[Measured], tasks: Sequence[str]) -> list[str]:
     """Whether a claim holds, task by task: matched trainings differ in its field alone, and share a seed."""
-    return [verdict(claim.what, task, *_matched(claim, measured, task), "matched trainings") for task in tasks]
+    return [
+        verdict(claim.what, task, *_matched(claim, measured, task), "matched trainings", claim.claimed)
+        for task in tasks
+    ]
 
 
 def _matched(claim: Claim, measured: Sequence[Measured], task: str) -> tuple[list[float], list[float]]:
@@ -246,9 +257,6 @@ def _add_figures(found: Measured, lab: Lab, run: Run, tasks: Sequence[str]) -> N
 
 def _masks(model: Node | str) -> bool:
     return isinstance(model, Node) and model["mask_model"] not in (None, "none")
-
-
-# --- the corpora
 
 
 def _corpora(lab: Lab, measured: Sequence[Measured]) -> list[Table]:
@@ -300,9 +308,6 @@ def corpus_name(omega: float, omega_contradiction: float) -> str:
     return f"ω {omega:g}" if omega == omega_contradiction else f"ω {omega:g} / {omega_contradiction:g}"
 
 
-# --- cells
-
-
 def _averaged(tasks: Sequence[str]) -> tuple[str, ...]:
     """The group of tasks that `tasks` hold all of."""
     from stages.tasks import registry
@@ -337,9 +342,6 @@ def _share(share: float | None) -> str:
 
 def _figure(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.2f}"
-
-
-# --- plots
 
 
 def _middle(values: Sequence[float]) -> tuple[float, float]:

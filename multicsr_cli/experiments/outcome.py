@@ -95,9 +95,6 @@ class Experiment(Protocol):
         ...
 
 
-# --- sentences
-
-
 def verdict(what: str, on: str, better: Sequence[float], worse: Sequence[float], of: str, claimed: bool = True) -> str:
     """One sentence on matched figures (n,), decided by a paired t test; `of` is what n counts.
 
@@ -138,9 +135,6 @@ def machine() -> str:
     named = next((line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")), "")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{named or platform.processor() or platform.machine()}, {cores} cores"
-
-
-# --- files
 
 
 def show(experiment: Experiment, outcome: Outcome) -> None:

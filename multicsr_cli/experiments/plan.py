@@ -39,6 +39,11 @@ class Node:
         told = " ".join(f"{name} {_text(value)}" for name, value in self.settings)
         return f"{self.stage} {told}".strip()
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """The settings as a program reads them."""
+        return {name: value.shown if isinstance(value, Node) else value for name, value in self.settings}
+
 
 def node(stage: str, parent: Node | None = None, **settings: Any) -> Node:
     """A node; a setting that is None is left to the stage."""

@@ -70,9 +70,6 @@ def _score(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.1f}"
 
 
-# --- f1: what an LLM writes under plain instructions
-
-
 def _f1(lab: Lab) -> Outcome:
     rows = _rows(lab, lab.scale.score(lab.scale.gen(0.0)))
     scored = [row for row in rows if row.a is not None and row.b is not None]
@@ -106,9 +103,6 @@ def _f1(lab: Lab) -> Outcome:
     )
     document = {"experiment": "f1", "premises": len(rows), "copied": len(copied), "reversed": wrong, "sentences": said}
     return Outcome([table], said, document)
-
-
-# --- t12: case studies
 
 
 def _t12(lab: Lab) -> Outcome:
@@ -149,9 +143,6 @@ def _t12(lab: Lab) -> Outcome:
     )
     document = {"experiment": "t12", "premises": len(both), "changed": changed, "sentences": said}
     return Outcome([table], said, document)
-
-
-# --- f5: ω
 
 
 def _omega_gen(lab: Lab, omega: float) -> Node:
@@ -264,8 +255,6 @@ def _f5_plot(accepted: dict[float, np.ndarray], n: int) -> Figure:
     return figure
 
 
-# --- f7: cosines within a batch
-
 IN_BATCH, THRESHOLD, PUBLISHED_SHARE = 256, 0.7, 18.6
 BINS = 20
 
@@ -326,8 +315,6 @@ def _f7_plot(cross: np.ndarray) -> Figure:
     axes.set(xlabel="cosine", ylabel="% of cross pairs")
     return figure
 
-
-# --- t1: the LLM as scorer
 
 SHOWN_TASKS = ("mini", "stsb")
 
@@ -425,8 +412,6 @@ def _model(lab: Lab, model: Node | str) -> str:
 
     return model if isinstance(model, str) else str(model_folder(lab.store, lab.make(model)))
 
-
-# --- t13: what the mask costs
 
 COST = "cost"  # the task under which a training's own cost stands among the metrics of its run
 

@@ -83,9 +83,6 @@ def _made(lab: Lab) -> str:
     )
 
 
-# --- beyond the paper: each reads the documents of experiments, and says nothing where they are not there
-
-
 def _scores(documents: Documents) -> list[str]:
     """Likelihood against asked-for scores, by LLM."""
     rows = documents.get("t1", {}).get("rows", {})
