@@ -117,7 +117,7 @@ def write(
         for line, draft in drafted:
             place, role = line // len(roles), roles[line % len(roles)]
             rows = begun.setdefault(place, {})
-            gaps = rewriting.masked(part[place].text, role, config.seed) if config.method == "claif" else None
+            gaps = rewriting.masked(part[place].text, role, config.seed, prompts.gap) if config.method == "claif" else None
             rows[role] = read(draft, part[place], role, templates[line], prompts, gaps)
             if len(rows) == len(roles):
                 whole.append((place, [begun[place][role] for role in roles]))
@@ -144,7 +144,7 @@ def read(
     """
     cleaned = text.clean(draft.text, prompts.stop, prompts.one_sentence)
     problem = draft.problem or text.problem(cleaned, draft.ended, prompts.refusals)
-    if problem is None and masked is not None and rewriting.LEFT_OVER.search(cleaned):
+    if problem is None and masked is not None and rewriting.left_over(cleaned, prompts.gap):
         problem = "mask"
     raw = draft.text if problem or draft.text.strip() != cleaned else None
     return DraftRow(premise.id, role, cleaned, raw, problem, template, draft.tokens, masked)

@@ -89,6 +89,7 @@ class PromptSet:
     # For CLAIF's rewrites: the same meaning, and a sentence with masks in the premise's place.
     rewrite: Template | None = None
     fill: Template | None = None
+    gap: str = "[MASK]"  # how a mask looks in it
 
     @property
     def whole_digest(self) -> str:
@@ -220,4 +221,5 @@ def _checked(table: dict[str, Any], toml: str, name: str) -> PromptSet:
         similarity=text("similarity.template", "{premise}", "{hypothesis}") if "similarity" in table else None,
         rewrite=role("rewrite") if "rewrite" in table else None,
         fill=role("fill") if "fill" in table else None,
+        gap=field("fill.gap", str, PromptSet.gap) if "fill" in table else PromptSet.gap,
     )

@@ -4,7 +4,8 @@ For each mask rate r = K/10, K = 0 ... 8, ceil(len * r) random whole words of th
 masks one is made with probability 1/2, and the LLM fills the masks; at r = 0 it writes a sentence with the same meaning.
 The higher the rate, the less the rewrite has in common with its premise, so that pairs of every similarity come about.
 
-What is masked depends on (seed, role, premise) alone. The rest is `stages/gen.py`, which stores what is written.
+What is masked depends on (seed, role, premise) alone; how a mask looks to the LLM is said by the prompt set, since a small
+one repeats [MASK] where it would fill "...". The rest is `stages/gen.py`, which stores what is written.
 """
 
 from __future__ import annotations
@@ -19,15 +20,14 @@ from stages.models.request import Line, Prompt, Writer
 from stages.prompts import PromptSet
 from store.records import REWRITES, Premise, Problem
 
-MASK = "[MASK]"
 MERGED = 0.5  # the probability that two neighbouring masks are one
 
-LEFT_OVER = re.compile(r"\[\s*mask", re.IGNORECASE)
+_ITS_NAME = re.compile(r"\[\s*mask", re.IGNORECASE)
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 
 
-def mask(premise: str, tenths: int, seed: int) -> str:
-    """`premise` with `tenths` tenths of its words, rounded up, under masks. What stands between words stays."""
+def mask(premise: str, tenths: int, seed: int, gap: str) -> str:
+    """`premise` with `tenths` tenths of its words, rounded up, under masks (`gap`). What stands between words stays."""
     words = [found.span() for found in _WORD.finditer(premise)]
     key = hashlib.blake2b(f"{seed}/{REWRITES[tenths]}/{premise}".encode(), digest_size=8).digest()
     draw = random.Random(int.from_bytes(key, "big")).random  # the same numbers in every version of Python
@@ -38,15 +38,20 @@ def mask(premise: str, tenths: int, seed: int) -> str:
     for place in chosen:
         first, last = words[place]
         if place != before + 1 or draw() >= MERGED:
-            pieces += [premise[end:first], MASK]
+            pieces += [premise[end:first], gap]
         end, before = last, place
     return "".join([*pieces, premise[end:]])
 
 
-def masked(premise: str, role: str, seed: int) -> str | None:
+def masked(premise: str, role: str, seed: int, gap: str) -> str | None:
     """What stands in the prompt in the premise's place, where that is not the premise itself."""
     tenths = REWRITES.index(role)
-    return mask(premise, tenths, seed) if tenths else None
+    return mask(premise, tenths, seed, gap) if tenths else None
+
+
+def left_over(written: str, gap: str) -> bool:
+    """Whether a mask still stands in what was written."""
+    return gap in written or _ITS_NAME.search(written) is not None
 
 
 def ask(
@@ -60,7 +65,7 @@ def ask(
     lines: list[Line] = []
     for premise in part:
         for role in REWRITES:
-            gaps = masked(premise.text, role, config.seed)
+            gaps = masked(premise.text, role, config.seed, prompts.gap)
             template = (prompts.rewrite if gaps is None else prompts.fill).draw(config.seed, role, premise.text)
             template = writer.wrap(template) if prompts.chat else template
             lines.append(Line(len(asked), (), f"{role}/{premise.text}"))

@@ -27,6 +27,7 @@ CONFIG = replace(
     GEN, method="claif", omega=0.0, omega_contradiction=0.0, sample=True, temperature=0.7, top_p=0.9, max_tokens=12
 )
 TEXTS = [*PREMISES[:5], "Rain."]
+GAP = SET.gap
 WORDS = st.lists(st.text("abcdefg", min_size=1, max_size=5), max_size=14).map(" ".join)
 
 
@@ -44,21 +45,18 @@ def written(
     return store.begin("gen", gen.VERSION, config, None)
 
 
-# --- masks
-
-
 @given(WORDS, st.integers(0, 8), st.integers(0, 99))
 def test_a_tenth_of_the_words_rounded_up_is_masked_and_the_others_stay(premise: str, tenths: int, seed: int) -> None:
     words = premise.split()
     count = -(-len(words) * tenths // 10)
-    masked = rewriting.mask(premise, tenths, seed)
-    assert masked == rewriting.mask(premise, tenths, seed)
+    masked = rewriting.mask(premise, tenths, seed, GAP)
+    assert masked == rewriting.mask(premise, tenths, seed, GAP)
     pieces = masked.split()
-    masks = pieces.count(rewriting.MASK)
+    masks = pieces.count(GAP)
     assert len(pieces) - masks == len(words) - count
     assert (count > 0) <= masks <= count
     # Each mask stands for one word or more: the others are found again around them, in their order.
-    pattern = r"\s".join(r"\w+(?:\s\w+)*" if piece == rewriting.MASK else re.escape(piece) for piece in pieces)
+    pattern = r"\s".join(r"\w+(?:\s\w+)*" if piece == GAP else re.escape(piece) for piece in pieces)
     assert re.fullmatch(pattern, " ".join(words))
 
 
@@ -67,21 +65,21 @@ def test_masks_are_drawn_evenly_and_half_of_the_neighbours_are_merged() -> None:
     words = "a b c d e f g h i j"
     hidden, neighbours, merged = Counter[str](), 0, 0
     for seed in range(2000):
-        pieces = rewriting.mask(words, 6, seed).split()
+        pieces = rewriting.mask(words, 6, seed, GAP).split()
         chosen = sorted(set(words.split()) - set(pieces))
         hidden.update(chosen)
         neighbours += sum(ord(right) - ord(left) == 1 for left, right in itertools.pairwise(chosen))
-        merged += len(chosen) - pieces.count(rewriting.MASK)
+        merged += len(chosen) - pieces.count(GAP)
     assert all(1100 < hidden[word] < 1300 for word in words.split())
     assert 0.47 < merged / neighbours < 0.53
 
 
 def test_what_stands_between_words_stays() -> None:
-    masked = {rewriting.mask("Don't go, she said.", 3, seed) for seed in range(50)}
+    masked = {rewriting.mask("Don't go, she said.", 3, seed, GAP) for seed in range(50)}
     assert "[MASK] go, she [MASK]." in masked
     assert "Don't [MASK], [MASK] said." in masked
     assert "Don't [MASK] said." in masked  # merged
-    assert rewriting.mask("...", 8, 0) == "..."
+    assert rewriting.mask("...", 8, 0, GAP) == "..."
 
 
 # --- the stage
@@ -103,7 +101,7 @@ def test_every_premise_gets_nine_rewrites_each_with_the_prompt_it_answers(store:
     assert {row[:2] for row in found} == set(itertools.product(TEXTS, REWRITES))
     assert len(found) == run.counts["hypotheses"] == 9 * run.counts["premises"]
     for text, role, prompt in found:
-        masked = rewriting.masked(text, role, 0)
+        masked = rewriting.masked(text, role, 0, GAP)
         if masked is None:
             assert prompt == f"Means the same: {text} ="
         else:
