@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from multicsr_cli.experiments.outcome import Experiment, Outcome
     from multicsr_cli.experiments.scales import Scale
 
+# What is no table or figure of the paper, and not among all.
+BESIDE = ("methods",)
+
 
 def command(
     experiment: Annotated[
         str,
         typer.Argument(
-            metavar="EXPERIMENT", help="t1 to t13, f1, f4 to f7, methods, several joined by commas, or all."
+            metavar="EXPERIMENT",
+            help="t1 to t13, f1, f4 to f7, several joined by commas, or all; methods, all side by side.",
         ),
     ] = "t3",
     scale: Annotated[
@@ -89,18 +93,18 @@ def experiments() -> dict[str, Experiment]:
     from multicsr_cli.experiments import declared, read
 
     found: dict[str, Experiment] = {one.name: one for one in (*declared.TRAINED, *read.EXPERIMENTS)}
-    order = [*(f"t{number}" for number in range(1, 14)), "f1", "f4", "f5", "f6", "f7", "methods"]
+    order = [*(f"t{number}" for number in range(1, 14)), "f1", "f4", "f5", "f6", "f7", *BESIDE]
     return {name: found[name] for name in order}
 
 
 def _named(listed: str) -> list[Experiment]:
     known = experiments()
     if listed == "all":
-        return list(known.values())
+        return [one for name, one in known.items() if name not in BESIDE]
     names = [name.strip() for name in listed.split(",")]
     for name in names:
         if name not in known:
-            raise Problem(f"unknown experiment {name!r}", f"this version has {', '.join(known)}, and all")
+            raise Problem(f"unknown experiment {name!r}", f"there are {', '.join(known)}, and all of the paper's")
     return [known[name] for name in dict.fromkeys(names)]
 
 

@@ -117,7 +117,9 @@ def write(
         for line, draft in drafted:
             place, role = line // len(roles), roles[line % len(roles)]
             rows = begun.setdefault(place, {})
-            gaps = rewriting.masked(part[place].text, role, config.seed, prompts.gap) if config.method == "claif" else None
+            gaps = (
+                rewriting.masked(part[place].text, role, config.seed, prompts.gap) if config.method == "claif" else None
+            )
             rows[role] = read(draft, part[place], role, templates[line], prompts, gaps)
             if len(rows) == len(roles):
                 whole.append((place, [begun[place][role] for role in roles]))

@@ -111,7 +111,7 @@ SCALES = {
         lr=1e-4,
         epochs=3,
         eval_every=None,
-        left_out=("mr", "cr", "subj", "mpqa", "sst2"),  # nested cross-validation of seven models: an hour on two cores
+        left_out=("mr", "cr", "subj", "mpqa", "sst2", "mrpc"),  # of seven models: more than an hour on two cores
     ),
     "paper": Scale(
         name="paper",
