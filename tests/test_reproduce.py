@@ -44,6 +44,7 @@ def scale(tiny_llm: Path, tiny_encoder: Path, prompts_file: Path, tmp_path_facto
         judged=6,
         by="likelihood",
         prompts=str(prompts_file),
+        left_out=(),
         batches=(2, 4),
         costed=8,
         copies=(0, 4),
