@@ -12,7 +12,7 @@ from multicsr_cli.options import DEFAULT_DB, Db, Json
 
 
 def command(
-    stores: Annotated[list[Path], typer.Argument(metavar="STORE...", help="Stores that `gen --shard` wrote.")],
+    stores: Annotated[list[Path], typer.Argument(metavar="STORE", help="Stores that `gen --shard` wrote.")],
     db: Db = DEFAULT_DB,
     json: Json = False,
 ) -> None:

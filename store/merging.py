@@ -97,12 +97,14 @@ def merge(store: Store, path: Path) -> list[Merged]:
 
     Raises Problem where both have a row and not the same, and where a run of either is being written.
     """
-    with ExitStack() as held:
-        other = Store.open(path, create=False, write=False)
-        held.callback(other.close)
+    other = Store.open(path, create=False, write=False)
+    try:
         runs = [
             other.run(id) for (id,) in other.rows("SELECT id FROM runs WHERE stage IN (?, ?) ORDER BY rowid", STAGES)
         ]
+    finally:
+        other.close()  # before it is attached: the last to leave tidies its journal away, which a reader cannot
+    with ExitStack() as held:
         for run in runs:
             if not run.finished:
                 held.enter_context(other.only_writer(run))
