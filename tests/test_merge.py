@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import signal
 import sqlite3
 import time
@@ -50,6 +49,12 @@ def shards(gen: tuple[object, ...], tmp_path_factory: pytest.TempPathFactory) ->
     for number, path in enumerate(paths, start=1):
         assert multicsr(*gen, "--shard", f"{number}/{SHARDS}", "--db", path).code == 0
     return paths
+
+
+def copy(source: Path, target: Path) -> None:
+    """A store as a file of its own, with what its journal still holds."""
+    with closing(sqlite3.connect(source)) as there, closing(sqlite3.connect(target)) as here:
+        there.backup(here)
 
 
 def merged(paths: list[Path], db: Path) -> Ended:
@@ -175,7 +180,7 @@ def test_score_goes_on_after_the_last_shard_only(shards: list[Path], whole: Path
     early = refused(db, "score", run, "--by", "likelihood")
     assert "multicsr merge" in early.err
     merged(shards[7:], db)
-    shutil.copy(whole, tmp_path / "whole.db")
+    copy(whole, tmp_path / "whole.db")
     rows = []
     for path in (db, tmp_path / "whole.db"):
         assert multicsr("score", "--by", "likelihood", "--dtype", "float32", "--db", path).code == 0
@@ -286,7 +291,7 @@ def test_what_a_server_was_paid_is_never_guessed(tmp_path: Path) -> None:
 
 def test_wrong_stores_are_refused(shards: list[Path], tmp_path: Path) -> None:
     db, newer, text = tmp_path / "s.db", tmp_path / "newer.db", tmp_path / "notes.txt"
-    shutil.copy(shards[0], newer)
+    copy(shards[0], newer)
     with closing(sqlite3.connect(newer)) as connection:
         connection.execute(f"PRAGMA user_version = {schema.newest() + 1}")
     text.write_text("no store " * 200)
@@ -306,7 +311,7 @@ def test_wrong_stores_are_refused(shards: list[Path], tmp_path: Path) -> None:
 
 def test_a_store_that_is_being_written_is_refused(shards: list[Path], tmp_path: Path) -> None:
     source, db = tmp_path / "1.db", tmp_path / "s.db"
-    shutil.copy(shards[0], source)
+    copy(shards[0], source)
     merged(shards[1:2], db)
     writer = Store.open(source)
     with writer.only_writer(only_run(writer, "gen")):
