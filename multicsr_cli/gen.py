@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +12,7 @@ import typer
 from multicsr_cli import hosted, options, screen
 from multicsr_cli.hosted import NOWHERE, BaseUrl, InFlight, PriceIn, PriceOut, Reached, Server, Timeout
 from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Dtype, Json
-from store.records import Problem, Run
+from store.records import WHOLE, Problem, Run, Shard
 
 if TYPE_CHECKING:
     from stages.demonstrations import Demonstrations
@@ -92,6 +92,10 @@ def command(
     timeout: Timeout = None,
     price_in: PriceIn = None,
     price_out: PriceOut = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Write the I-th of N parts, I from 1, to be joined by `merge`."),
+    ] = None,
     db: Db = DEFAULT_DB,
     device: Device = "auto",
     batch: Batch = "auto",
@@ -100,6 +104,7 @@ def command(
 ) -> None:
     """Write an entailment and a contradiction for each premise, by contrastive decoding; or CLAIF's rewrites."""
     size, server = options.batch_size(batch), Server(base_url, in_flight, timeout, price_in, price_out)
+    part = WHOLE if shard is None else options.shard(shard)
     source = read_source(premises, column)
     if premises == "bundled" and column:
         raise Problem("--column goes with a file, and --premises is bundled", "leave it out")
@@ -125,10 +130,19 @@ def command(
         min_similarity=min_similarity,
         mask_model=mask_model,
     )
+    if part != WHOLE and made.config.base_url is not None:
+        # What each shard spent could not be added up twice, and none is needed.
+        raise Problem(
+            f"--shard {part} goes with an LLM on this machine, and {llm} is behind a server",
+            "leave --shard out; --in-flight N asks for many at a time",
+        )
     from store.database import Store
 
     store = Store.open(db)
-    run, work = make(store, source, made, size)
+    run, work = make(store, source, made, size, shard=part)
+    if not run.finished:
+        _say_shard(store, run, part, work, json)
+        return
     result = {**summary(run, work), **server.cost(run.counts)}
     if json:
         screen.document(result)
@@ -136,6 +150,18 @@ def command(
         problems = [(name, count) for name, count in run.counts.items() if name not in result]
         screen.facts(f"gen {run.id}", [*hosted.cells(result)[2:], *problems])
         screen.say(f"next: multicsr score {run.id}   or   multicsr inspect {run.id}")
+
+
+def _say_shard(store: Store, run: Run, shard: Shard, work: screen.Work, json: bool) -> None:
+    """What a shard has written of a run that others go on with."""
+    from store import drafts
+
+    result = {**summary(replace(run, counts=drafts.counts(store, run)), work), "shard": str(shard)}
+    if json:
+        screen.document(result)
+        return
+    screen.facts(f"gen {run.id}", list(result.items())[2:])
+    screen.say(f"shard {shard} is complete; when all are: multicsr merge STORE… --db PATH")
 
 
 def read_source(premises: str, column: str | None = None) -> Source:
@@ -282,9 +308,9 @@ def notes_of(**flags: str | Path | None) -> dict[str, str]:
 
 
 def make(
-    store: Store, source: Source, made: Plan, batch: int | None, title: str | None = None
+    store: Store, source: Source, made: Plan, batch: int | None, title: str | None = None, shard: Shard = WHOLE
 ) -> tuple[Run, screen.Work]:
-    """Import the premises that are not in the store, then write what is missing of the run.
+    """Import the premises that are not in the store, then write what is missing of the run, or of one shard of it.
 
     A caller of many runs gives each a `title`; one that is complete then passes in silence.
     """
@@ -299,10 +325,11 @@ def make(
         if repeated or source.blank:
             screen.say(f"{source.path.name}: {repeated:,} repeated and {source.blank:,} blank lines left out")
     ticks = gen.run(
-        store, made.config, made.prompts, made.load, batch, made.device, made.notes, _demonstrations(store, made)
+        store, made.config, made.prompts, made.load, batch, made.device, made.notes, _demonstrations(store, made), shard
     )
     what = "gen claif" if made.config.method else f"gen ω {made.config.omega:g}"
-    work = screen.drive(ticks, title or what, "premises", announce=title is None)
+    name = what if shard == WHOLE else f"{what}, shard {shard}"
+    work = screen.drive(ticks, title or name, "premises", announce=title is None)
     return store.begin("gen", gen.VERSION, made.config, None), work
 
 

@@ -19,6 +19,7 @@ from multicsr_cli import (
     gen,
     imports,
     inspect,
+    merge,
     models,
     report,
     reproduce,
@@ -86,6 +87,7 @@ app.command("inspect", short_help="Browse triplets, and why each was kept or ref
 app.command("search", short_help="Show the sentences of a file nearest to a text.")(search.command)
 app.command("export", short_help="Write triplets to a file that other trainers read.")(export.command)
 app.command("import", short_help="Take triplets made elsewhere.")(imports.command)
+app.command("merge", short_help="Join the stores that shards were written into.")(merge.command)
 app.command("store", short_help="List the store's tables and views, for those who query it.")(describe.command)
 app.command("report", short_help="Write one page about a run and all it was made from.")(report.command)
 app.command("runs", short_help="List every run and its command; or the leaderboard.")(runs.command)

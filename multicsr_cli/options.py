@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from store.records import Problem
+from store.records import Problem, Shard
 
 
 def number(text: str) -> float:
@@ -29,6 +29,16 @@ def batch_size(text: str) -> int | None:
     if not text.isdecimal() or int(text) < 1:
         raise Problem(f"--batch {text!r} is neither auto nor a whole number of at least 1", "give --batch 32, say")
     return int(text)
+
+
+def shard(text: str) -> Shard:
+    """`--shard I/N`, with I from 1 to N."""
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise Problem(
+            f"--shard {text!r} is not I/N with I from 1 to N", "give --shard 3/8, say, for the third of eight"
+        )
+    return Shard(int(number), int(count))
 
 
 Db = Annotated[Path, typer.Option("--db", metavar="PATH", envvar="MULTICSR_DB", help="The store.", show_default=True)]

@@ -23,7 +23,7 @@ from stages.prompts import NO_PREMISE, PromptSet, with_demonstrations
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from store import drafts, premises
 from store.database import Store
-from store.records import REWRITES, ROLES, DraftRow, Premise, Triplet
+from store.records import REWRITES, ROLES, WHOLE, DraftRow, Premise, Shard, Triplet
 
 if TYPE_CHECKING:
     from stages.demonstrations import Demonstrations
@@ -47,20 +47,20 @@ def run(
     device: str,
     notes: Notes | None = None,
     demonstrations: Demonstrations | None = None,
+    shard: Shard = WHOLE,
 ) -> Ticks:
     """Write what is missing of the run, `batch` premises side by side (None: as many as fit); those that are done are stored
-    before others begin."""
+    before others begin. With a `shard`, only its premises: the run is finished when none is missing of the whole of it."""
     run = store.begin("gen", VERSION, config, parent=None, environment={"device": device, **(notes or {})})
     if run.finished:
         yield Tick(run.counts["premises"], run.counts["premises"], COMPLETE)
         return
     drafts.keep_prompt_set(store, config.prompts_digest, prompts.name, prompts.toml)
-    last = premises.last_position(store, config.premises, config.limit)
-    total = premises.count(store, config.premises, config.limit)
+    first, last, total = premises.bounds(store, config.premises, config.limit, shard)
     batches = Batches(batch, "premises", device)
     with store.only_writer(run):
-        done, fresh, after, writer = drafts.done(store, run), 0, 0, None
-        while window := drafts.missing(store, run, config.premises, last, after, WINDOW):
+        done, fresh, after, writer = drafts.done_between(store, run, first, last), 0, 0, None
+        while window := drafts.missing(store, run, config.premises, last, after, WINDOW, first):
             after = window[-1].id
             if writer is None:
                 yield Tick(done, total, "loading the LLM")
@@ -79,7 +79,8 @@ def run(
                 drafts.add(store, run, [row for rows in written for row in rows], writer.spent())
                 done, fresh = done + len(written), fresh + len(written)
                 yield Tick(done, total, "writing", fresh, batches.warning())
-        store.finish(run, drafts.counts(store, run))
+        if drafts.done(store, run) == premises.count(store, config.premises, config.limit):
+            store.finish(run, drafts.counts(store, run))
 
 
 def fits(premise: Premise, config: GenConfig, prompts: PromptSet, writer: Writer, shown: Shown = NOTHING) -> int:

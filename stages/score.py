@@ -37,7 +37,10 @@ def run(
 ) -> Ticks:
     """Score what is missing of the gen run `parent`, a batch of premises a transaction; with `batch` None what fits."""
     if not parent.finished:
-        raise Problem(f"gen run {parent.id} is not finished", "run the same `multicsr gen` again; it goes on")
+        raise Problem(
+            f"gen run {parent.id} is not finished",
+            "run the same `multicsr gen` again; it goes on. Shards are joined by `multicsr merge`",
+        )
     run = store.begin("score", VERSION, config, parent=parent.id, environment={"device": device, **(notes or {})})
     total = parent.counts["premises"]
     if run.finished:

@@ -26,19 +26,21 @@ def prompt_set(store: Store, digest: str) -> tuple[str, str] | None:
     return (row[0], row[1]) if row else None
 
 
-def missing(store: Store, run: Run, source: str, last: int, after: int, limit: int) -> list[Premise]:
-    """The next `limit` premises of `source` up to position `last`, with an id above `after`, that `run` has not written."""
+def missing(store: Store, run: Run, source: str, last: int, after: int, limit: int, first: int = 0) -> list[Premise]:
+    """The next `limit` premises of `source` behind position `first` up to `last`, with an id above `after`, that `run`
+    has not written."""
     return [
         Premise(*row)
         for row in store.rows(
             # By id from where the last window ended: through the index of positions each window would read the whole
             # source. EXCEPT walks premises and drafts side by side; a look-up for each premise takes twice as long.
             "SELECT premises.id, premises.text FROM ("
-            " SELECT id FROM premises NOT INDEXED WHERE source = :source AND position <= :last AND id > :after"
+            " SELECT id FROM premises NOT INDEXED"
+            " WHERE source = :source AND position > :first AND position <= :last AND id > :after"
             " EXCEPT SELECT premise FROM drafts WHERE run = :run AND premise > :after"
             " ORDER BY 1 LIMIT :limit) AS unwritten"
             " JOIN premises ON premises.id = unwritten.id ORDER BY premises.id",
-            {"source": source, "last": last, "after": after, "run": run.id, "limit": limit},
+            {"source": source, "first": first, "last": last, "after": after, "run": run.id, "limit": limit},
         )
     ]
 
@@ -58,6 +60,16 @@ def are_rewrites(store: Store, run: Run) -> bool:
 def written(store: Store, run: Run) -> int:
     """How many rows there are."""
     (count,) = store.one("SELECT count(*) FROM drafts WHERE run = ?", [run.id])
+    return int(count)
+
+
+def done_between(store: Store, run: Run, first: int, last: int) -> int:
+    """The same for the premises behind position `first` up to `last`."""
+    (count,) = store.one(
+        "SELECT count(DISTINCT premise) FROM drafts JOIN premises ON premises.id = premise"
+        " WHERE run = ? AND position > ? AND position <= ?",
+        [run.id, first, last],
+    )
     return int(count)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from store.database import Store, now
+from store.records import Shard
 
 # Rows of one transaction: the index of texts is written all over, so many rows at once write each of its pages less often;
 # few enough that another writer waits a second or two.
@@ -73,3 +74,15 @@ def count(store: Store, source: str, limit: int | None) -> int:
     """How many premises a run with this `limit` has: those of an imported source are counted when it is imported."""
     (distinct,) = store.one("SELECT rows - duplicates FROM sources WHERE name = ?", [source])
     return int(distinct if limit is None else min(limit, distinct))
+
+
+def bounds(store: Store, source: str, limit: int | None, shard: Shard) -> tuple[int, int, int]:
+    """(first, last, count): a shard has the `count` premises behind position `first` up to position `last`.
+
+    Shards are alike to one premise. Positions themselves are no measure: where every other line is blank, half of them
+    belong to nobody.
+    """
+    total = count(store, source, limit)
+    before, upto = ((shard.number - 1) * total // shard.count, shard.number * total // shard.count)
+    first, last = (last_position(store, source, number) if number else 0 for number in (before, upto))
+    return first, last, upto - before

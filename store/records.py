@@ -39,6 +39,23 @@ class Triplet(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Shard:
+    """Part `number` of `count` of a run's premises, in the order of their source.
+
+    It says who writes a premise, never what is written, so it is no part of a run's identity.
+    """
+
+    number: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
+WHOLE = Shard(1, 1)
+
+
+@dataclass(frozen=True)
 class DraftRow:
     """One hypothesis as the LLM wrote it. `raw` is kept where cleaning changed it, `problem` where it is unusable, `masked`
     where the prompt showed the premise with words masked."""

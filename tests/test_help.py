@@ -24,6 +24,7 @@ COMMANDS = (
     "search",
     "export",
     "import",
+    "merge",
     "store",
     "runs",
     "models",
