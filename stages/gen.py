@@ -59,7 +59,8 @@ def run(
     first, last, total = premises.bounds(store, config.premises, config.limit, shard)
     batches = Batches(batch, "premises", device)
     with store.only_writer(run):
-        done, fresh, after, writer = drafts.done_between(store, run, first, last), 0, 0, None
+        done = drafts.done(store, run) if shard == WHOLE else drafts.done_between(store, run, first, last)
+        fresh, after, writer = 0, 0, None
         while window := drafts.missing(store, run, config.premises, last, after, WINDOW, first):
             after = window[-1].id
             if writer is None:
