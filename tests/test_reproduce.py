@@ -170,7 +170,7 @@ CURATION, MASK = declared.T3.claims[1], declared.T3.claims[2]
 
 
 def test_sentences_compare_only_trainings_that_differ_in_one_refinement() -> None:
-    """Curation adds 2 wherever both are there; the mixed setting and rows without a partner take no part."""
+    """Curation adds 2 wherever both are there; a row without a partner takes no part."""
     noise = {0.0: [0.11, -0.13, 0.17], 0.3: [0.19, 0.23, -0.29]}
     rows = grid(lambda omega, curated, mask: [50 + 2 * curated + one * (1 + mask) for one in noise[omega]])
     rows.append(measured({}, [90.0, 90.0, 90.0]))

@@ -300,12 +300,7 @@ def _corpus_document(lab: Lab, one: Measured) -> dict[str, Any]:
 def _corpus_name(corpus: Node) -> str:
     gen = corpus.ancestor("gen")
     assert gen is not None
-    return corpus_name(gen["omega"], gen["omega_contradiction"])
-
-
-def corpus_name(omega: float, omega_contradiction: float) -> str:
-    """A corpus by its contrast."""
-    return f"ω {omega:g}" if omega == omega_contradiction else f"ω {omega:g} / {omega_contradiction:g}"
+    return f"ω {gen['omega']:g}"
 
 
 def _averaged(tasks: Sequence[str]) -> tuple[str, ...]:

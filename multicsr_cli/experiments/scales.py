@@ -40,6 +40,7 @@ class Scale:
     batches: tuple[int, ...]
     costed: int  # copies of one triplet in t13
     copies: tuple[int, ...]
+    demonstrations: tuple[tuple[int, float], ...]  # (L, λ) of t10
     other_premises: str | None  # of t4; None: SNLI's, from the data folder
     labelled: str | None  # of t10 and t11; None: SNLI's
     train_batch: int
@@ -99,12 +100,13 @@ SCALES = {
         backbones=(Backbone("minilm-l4", "minilm", "BERT-base", "minilm"),),
         dev="mini",
         tasks=("mini", "sts16", "stsb"),
-        omegas=(-0.2, 0.0, 0.2, 0.3, 0.4, 0.6),
+        omegas=(-0.2, 0.0, 0.3, 0.6),
         sigmas=(0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
         judged=96,
         batches=(16, 32, 64, 128),
         costed=512,
-        copies=(0, 64, 256),
+        copies=(0, 256),
+        demonstrations=((3, 0.6),),
         other_premises=None,
         labelled=None,
         train_batch=32,
@@ -133,6 +135,7 @@ SCALES = {
         batches=(64, 128, 256, 512),
         costed=10_000,
         copies=(0, 1000, 5000, 10_000),
+        demonstrations=((3, 0.6), (5, 0.8)),
         other_premises="hub:princeton-nlp/datasets-for-simcse/wiki1m_for_simcse.txt",
         labelled="hub:princeton-nlp/datasets-for-simcse/nli_for_simcse.csv",
         train_batch=256,
