@@ -13,9 +13,10 @@ from store.records import Problem, Run
 if TYPE_CHECKING:
     from store.database import Store
 
-# alpha, beta, gamma. Asked-for scores take the paper's; a likelihood score is the share of information explained and
-# runs lower, so its thresholds were chosen on development data (README, "How the defaults were chosen").
-THRESHOLDS = {"prompt": (3.0, 3.0, 1.0), "likelihood": (2.0, 2.5, 1.0), "file": (3.0, 3.0, 1.0)}
+# alpha, beta, gamma of the paper. A likelihood score is the share of information explained and runs lower, so its
+# thresholds were chosen on development data (README, "How the defaults were chosen"); for no other score were any chosen.
+PAPER = (3.0, 3.0, 1.0)
+THRESHOLDS = {"likelihood": (2.0, 2.5, 1.0)}
 
 
 def command(
@@ -172,10 +173,14 @@ def plan(
     """The config, with the defaults that suit how the parent was scored."""
     from stages.config import CurateConfig
 
-    usual = THRESHOLDS[parent.config["by"]]
-    chosen = zip((alpha, beta, gamma), usual, strict=True)
+    chosen = zip((alpha, beta, gamma), usual(parent), strict=True)
     alpha, beta, gamma = (default if given is None else given for given, default in chosen)
     return CurateConfig(alpha, beta, gamma, drop_copies, drop_duplicates, swap_reversed, min_contradiction)
+
+
+def usual(scored: Run) -> tuple[float, float, float]:
+    """The thresholds alpha, beta and gamma that suit how a run was scored."""
+    return THRESHOLDS.get(scored.config["by"], PAPER)
 
 
 def make(store: Store, parent: Run, config: Any, title: str | None = None) -> Run:

@@ -17,6 +17,7 @@ from store.records import Problem, Run
 
 if TYPE_CHECKING:
     from stages.config import EvalConfig
+    from stages.models.catalog import Located
     from stages.reading import Source
     from stages.tasks.task import Task
     from store.database import Store
@@ -363,15 +364,9 @@ def find(
 ) -> Subject:
     """The model called `model`, and what its evaluation is. Raises Problem or Unusable where it cannot be measured."""
     from stages.config import POOLERS, EvalConfig
-    from stages.models import catalog, pooling
+    from stages.models import pooling
 
-    trained = _train_run(store, model)
-    name = model
-    if trained is not None:
-        from multicsr_cli.train import model_folder
-
-        name = str(model_folder(store, trained))
-    found = catalog.locate(name, "encoder")
+    trained, found = locate(store, model)
     if pooler is not None and pooler not in POOLERS:
         raise Problem(f"--pooler {pooler!r} is not known", f"give one of {', '.join(POOLERS)}")
     chosen = pooler or pooling.pooling_of(found)
@@ -398,6 +393,18 @@ def find(
 
     parent = trained.id if trained else None
     return Subject(model, config, parent, tasks, where, load, sentences)
+
+
+def locate(store: Store, model: str) -> tuple[Run | None, Located]:
+    """The train run that `model` names, if it names one, and where the encoder lies. Raises Problem or Unusable."""
+    from stages.models import catalog
+
+    trained = _train_run(store, model)
+    if trained is None:
+        return None, catalog.locate(model, "encoder")
+    from multicsr_cli.train import model_folder
+
+    return trained, catalog.locate(str(model_folder(store, trained)), "encoder")
 
 
 def measure(

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from multicsr_cli import options, screen
-from multicsr_cli.gen import Plan, notes_of, reach
+from multicsr_cli.evaluate import locate
+from multicsr_cli.gen import Plan, notes_of, reach, resolve
 from multicsr_cli.hosted import NOWHERE, BaseUrl, InFlight, PriceIn, PriceOut, Server, Timeout, cells
 from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Dtype, Json, RunName
-from store.records import Run
+from store.records import Problem, Run
 
 if TYPE_CHECKING:
     from store.database import Store
@@ -22,7 +23,9 @@ def command(
     by: Annotated[
         str | None,
         typer.Option(
-            metavar="prompt|likelihood", help="How the LLM is read.", show_default="likelihood for smollm2, else prompt"
+            metavar="HOW",
+            help="The LLM: prompt or likelihood. Without one: encoder:NAME, or nli:NAME (a classifier).",
+            show_default="likelihood for smollm2, else prompt",
         ),
     ] = None,
     llm: Annotated[
@@ -43,8 +46,11 @@ def command(
         bool, typer.Option("--expected", help="With prompt: the mean of 0 to 5 under the LLM.")
     ] = False,
     scale: Annotated[
-        str, typer.Option(metavar="0-5|0-1", help="With prompt: 0-1 asks for a reason too; stored is 0 to 5.")
-    ] = "0-5",
+        str | None,
+        typer.Option(
+            metavar="0-5|0-1", help="With prompt: 0-1 asks for a reason too; stored is 0 to 5.", show_default="0-5"
+        ),
+    ] = None,
     base_url: BaseUrl = None,
     in_flight: InFlight = None,
     timeout: Timeout = None,
@@ -56,7 +62,7 @@ def command(
     dtype: Dtype = "auto",
     json: Json = False,
 ) -> None:
-    """Let the LLM score how similar each hypothesis is to its premise, from 0 to 5."""
+    """Let the LLM, or another model, score how similar each hypothesis is to its premise, from 0 to 5."""
     size, server = options.batch_size(batch), Server(base_url, in_flight, timeout, price_in, price_out)
     from store.database import Store
 
@@ -97,13 +103,26 @@ def plan(
     prompts: str | None = None,
     directions: str | None = None,
     expected: bool = False,
-    scale: str = "0-5",
+    scale: str | None = None,
     device: str,
     dtype: str,
     server: Server = NOWHERE,
 ) -> Plan:
     """Resolve names and settings into a config; the LLM, its server and prompts of the gen run unless told otherwise."""
     from stages import config as configs
+
+    if by is not None and by.partition(":")[0] in configs.SCORERS:
+        unread = {
+            "llm": llm,
+            "prompts": prompts,
+            "directions": directions,
+            "expected": expected or None,
+            "scale": scale,
+        }
+        typed = [f"--{name}" for name, value in unread.items() if value is not None]
+        if flag := next(iter(typed), server.given()):
+            raise Problem(f"{flag} has no use with --by {by}, which asks no LLM", "leave it out")
+        return _without_llm(store, by, device, dtype)
     from stages import prompts as prompt_sets
     from stages import similarity
     from stages.models import catalog
@@ -138,6 +157,34 @@ def plan(
         base_url=found.base_url,
     )
     return Plan(config, chosen, found.load, found.device, notes_of(prompts=prompts))
+
+
+def _without_llm(store: Store, by: str, device: str, dtype: str) -> Plan:
+    """The same for encoder:NAME and nli:NAME."""
+    from stages.config import ModelScoresConfig
+    from stages.models import catalog, labels, pooling
+
+    kind, _, name = by.partition(":")
+    if not name:
+        raise Problem(f"--by {by} names no model", f"give --by {kind}:NAME: a local folder or a hub id")
+    trained = None
+    if kind == "encoder":
+        trained, found = locate(store, name)
+        if pooling.pooling_of(found) is None:
+            raise Problem(f"{name} does not record how its tokens are pooled", "give an encoder that does")
+        where, number_format = resolve(device, "float32" if dtype == "auto" else dtype)
+    else:
+        found = catalog.locate(name, "classifier")
+        labels.columns(found)  # refused before a run is begun
+        where, number_format = resolve(device, dtype)
+    config = ModelScoresConfig(f"{kind}:{trained.id if trained else name}", found.fingerprint, number_format)
+
+    def load() -> Any:
+        from stages.models import loading
+
+        return loading.encoder(found, where) if kind == "encoder" else loading.classifier(found, where, number_format)
+
+    return Plan(config, None, load, where, {})
 
 
 def make(store: Store, parent: Run, made: Plan, batch: int | None, title: str | None = None) -> tuple[Run, screen.Work]:

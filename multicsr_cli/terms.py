@@ -20,7 +20,8 @@ TERMS = {
     "temperature": "of the softmax that is drawn from",
     "top_p": "share of the probability that is drawn from",
     # score
-    "by": "a and b asked for in a prompt, or read off how likely the hypothesis is",
+    "by": "a and b asked for in a prompt, or read off how likely the hypothesis is; or an encoder's cosine, or an NLI"
+    " classifier's P(entailment), times 5",
     "expected": "mean over the scores the LLM might give, or the one it gives",
     "scale": "what the LLM was asked on: 0-1 with a reason, as in CLAIF, or 0 to 5; stored is 0 to 5",
     "directions": "likelihood of the hypothesis given the premise, or both ways",

@@ -14,6 +14,8 @@ from store.records import LATER, Problem
 
 POOLERS = ("cls", "cls_before_pooler", "mean", "first_last_mean", "prompt")
 SCALES = ("0-5", "0-1")  # that an LLM is asked on; a store has the first
+READINGS = ("prompt", "likelihood")  # of an LLM
+SCORERS = ("encoder", "nli")  # in the place of an LLM, each with the name of its model: encoder:NAME
 DTYPES = ("float32", "bfloat16")
 HOSTED_DTYPES = ("auto",)  # of a hosted LLM only its server knows the number format
 
@@ -58,7 +60,7 @@ def _one_of(flag: str, value: str, choices: tuple[str, ...]) -> None:
 
 def _reading(by: str, expected: bool, directions: str) -> None:
     """How an LLM says how similar two texts are: only what goes together."""
-    _one_of("--by", by, ("prompt", "likelihood"))
+    _one_of("--by", by, READINGS)
     _one_of("--directions", directions, ("one", "both"))
     if by == "prompt" and directions == "both":
         raise Problem("--directions both goes with --by likelihood", "leave it out, or score --by likelihood")
@@ -199,6 +201,7 @@ class ScoreConfig:
     scale: str | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
+        _one_of("--by", self.by, (*READINGS, *(f"{kind}:NAME" for kind in SCORERS)))
         _reading(self.by, self.expected, self.directions)
         _only_words(self.by, self.expected, self.base_url)
         _number_format(self.dtype, self.base_url)
@@ -209,6 +212,26 @@ class ScoreConfig:
                     "--scale 0-1 goes with --by prompt, without --expected", "score --by prompt, or leave --scale out"
                 )
             object.__setattr__(self, "scale", None if self.scale == SCALES[0] else self.scale)
+
+
+@dataclass(frozen=True)
+class ModelScoresConfig:
+    """Scores by a model that is no LLM. `by` is encoder:NAME, with a train run by its id, or nli:NAME."""
+
+    by: str
+    model_fingerprint: str
+    dtype: str
+
+    def __post_init__(self) -> None:
+        assert self.kind in SCORERS
+        _one_of("--dtype", self.dtype, DTYPES)
+        if self.kind == "encoder" and self.dtype != "float32":
+            raise Problem(f"--dtype {self.dtype} has no use with --by {self.by}", "leave it out: vectors are float32")
+
+    @property
+    def kind(self) -> str:
+        """encoder or nli"""
+        return self.by.partition(":")[0]
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,15 @@ class Vectors:
         """The vectors (len(texts), d) of `texts`, at least one: all that a task knows of a model."""
         return np.concatenate(list(self.windows(texts)))
 
+    def alone(self, text: str) -> np.ndarray:
+        """The vector (d,) of `text` computed by itself, whatever is kept: the last bits of that come from its batch."""
+        vector: np.ndarray = self.batches.encode(self._loaded(), [text])[0]
+        return vector
+
     def _computed(self, texts: list[str]) -> list[bytes]:
+        return [row.astype("<f4").tobytes() for row in self.batches.encode(self._loaded(), texts)]
+
+    def _loaded(self) -> SentenceEncoder:
         if self._encoder is None:
             self._encoder = self.load()
-        return [row.astype("<f4").tobytes() for row in self.batches.encode(self._encoder, texts)]
+        return self._encoder

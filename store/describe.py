@@ -210,7 +210,7 @@ TABLES = {
             "premise": _PREMISE,
             "role": _ROLE,
             "value": "0 to 5; null where the reply could not be read",
-            "reply": "what the LLM said, or the log-probabilities behind the score",
+            "reply": "what the LLM said, or what the score was made from: log-probabilities, a cosine, probabilities",
         },
     ),
     "pairs": Described(

@@ -14,6 +14,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
+    BertForSequenceClassification,
     BertModel,
     GPT2Config,
     GPT2LMHeadModel,
@@ -201,3 +202,23 @@ def save_tiny_bert(folder: Path) -> Path:
         pad_token_id=words.pad_token_id,
     )
     return _save(BertModel(config), words, folder, seed=4)
+
+
+def save_tiny_nli(folder: Path, labels: tuple[str, ...] = ("CONTRADICTION", "neutral", "Entailment")) -> Path:
+    """A two-layer BERT classifier of pairs, `[CLS] premise [SEP] hypothesis [SEP]`; `labels` are its outputs."""
+    words = tokenizer(f"{CLS} $A {SEP}", cls_token=CLS, sep_token=SEP, mask_token=MASK, model_max_length=64)
+    special = [(token, words.convert_tokens_to_ids(token)) for token in (CLS, SEP)]
+    words.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{CLS} $A {SEP}", pair=f"{CLS} $A {SEP} $B:1 {SEP}:1", special_tokens=special
+    )
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        pad_token_id=words.pad_token_id,
+        id2label=dict(enumerate(labels)),
+    )
+    return _save(BertForSequenceClassification(config), words, folder, seed=5)

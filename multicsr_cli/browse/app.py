@@ -31,7 +31,7 @@ from multicsr_cli.browse import numbers as numbers_of
 from multicsr_cli.browse.drawing import DROP_STYLE, KEEP_STYLE, cut
 from multicsr_cli.browse.numbers import SORTS, VERDICTS, Chosen, Judged, Numbers, Places, Thresholds
 from multicsr_cli.browse.rows import Line, Rows
-from multicsr_cli.curate import THRESHOLDS
+from multicsr_cli.curate import usual
 from store import browse, reviews, shown
 from store.browse import View
 from store.database import Store
@@ -641,7 +641,7 @@ class Browser(App[None]):
         if self.view.score is None:
             self.tell(f"nothing is scored yet: `multicsr score {self.view.gen.id}`")
             return
-        now = self.now or Thresholds(*THRESHOLDS[self.view.score.config["by"]])
+        now = self.now or Thresholds(*usual(self.view.score))
         low, high = (-5.0, 5.0) if name == "gamma" else (0.0, 5.0)
         value = min(max(round(getattr(now, name) + sign * STEP, 3), low), high)
         self.now = replace(now, **{name: value})

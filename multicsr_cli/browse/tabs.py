@@ -79,7 +79,7 @@ def about(run: Run) -> str:
     config = run.config
     told = {
         "gen": lambda: f"{config['llm']}, {omega(run)}" if "llm" in config else omega(run),
-        "score": lambda: f"by {config['by']}, {config['llm']}",
+        "score": lambda: f"by {config['by']}" + (f", {config['llm']}" if "llm" in config else ""),
         "curate": lambda: (
             f"α {config['alpha']:g} β {config['beta']:g} γ {config['gamma']:g}"
             + (f" b ≥ {config['min_contradiction']:g}" if "min_contradiction" in config else "")

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from stages.models.problem import Unusable
 
-Kind = Literal["llm", "encoder"]
+Kind = Literal["llm", "encoder", "classifier"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ ALIASES: dict[str, Alias] = {
 }
 
 EMBEDDED: dict[Kind, str] = {"llm": "smollm2", "encoder": "minilm"}
+
+KINDS: dict[Kind, str] = {"llm": "language model", "encoder": "sentence encoder", "classifier": "NLI classifier"}
 
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert")
 
@@ -164,7 +166,8 @@ def locate(name: str, kind: Kind) -> Located:
         )
     alias = ALIASES.get(name)
     if alias and alias.kind != kind:
-        raise Unusable(f"{name} is {_a(alias.kind)}, not {_a(kind)}", f"`multicsr models` lists every {_a(kind, '')}")
+        listed = f"`multicsr models` lists every {KINDS[kind]}" if kind in EMBEDDED else "give a local folder or hub id"
+        raise Unusable(f"{name} is {_a(alias.kind)}, not {_a(kind)}", listed)
     if alias and alias.package:
         folder = _package_folder(alias)
         if folder is None:
@@ -262,7 +265,7 @@ def _from_hub(name: str, hub: str, kind: Kind) -> Path:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", hub) or hub.startswith("."):
         raise Unusable(
             f"unknown model {name!r}: no alias, no folder, no hub id",
-            f"give {EMBEDDED[kind]} (embedded), a local folder, or owner/name; `multicsr models` lists the aliases",
+            f"give {_embedded(kind)}a local folder, or owner/name; `multicsr models` lists the aliases",
         )
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import RepositoryNotFoundError
@@ -278,7 +281,7 @@ def _from_hub(name: str, hub: str, kind: Kind) -> Path:
         # Every network failure of the hub library is an OSError; so is a full disk, which the text then names.
         raise Unusable(
             f"{name} is not on this machine and could not be fetched ({_first_line(error)})",
-            f"use {EMBEDDED[kind]} (embedded), or give the folder of a model you have",
+            f"give {_embedded(kind, ' or ')}the folder of a model you have",
         ) from None
 
 
@@ -323,6 +326,11 @@ def _refuse_wrong_kind(folder: Path, name: str, kind: Kind) -> None:
             f"{name} is not a generative language model ({', '.join(found) or 'no architecture named'})",
             f"give a causal or encoder-decoder LLM, such as {EMBEDDED['llm']}",
         )
+    if kind == "classifier" and not any(one.endswith("ForSequenceClassification") for one in found):
+        raise Unusable(
+            f"{name} is not a sequence classifier ({', '.join(found) or 'no architecture named'})",
+            "give an NLI classifier: a folder or a hub id",
+        )
     if kind == "encoder" and generative:
         raise Unusable(
             f"{name} is a generative language model ({', '.join(found)}), not an encoder",
@@ -330,8 +338,13 @@ def _refuse_wrong_kind(folder: Path, name: str, kind: Kind) -> None:
         )
 
 
-def _a(kind: Kind, article: str = "a ") -> str:
-    return f"{article}language model" if kind == "llm" else f"{article or ''}sentence encoder"
+def _a(kind: Kind) -> str:
+    return f"{'an' if kind == 'classifier' else 'a'} {KINDS[kind]}"
+
+
+def _embedded(kind: Kind, then: str = ", ") -> str:
+    """The embedded model, as the first of several ways out, where there is one."""
+    return f"{EMBEDDED[kind]} (embedded){then}" if kind in EMBEDDED else ""
 
 
 # A fingerprint reads this many blocks of this many bytes, evenly spread over each weight file: enough to tell any two

@@ -18,13 +18,15 @@ from transformers import (
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
     AutoTokenizer,
     GgufConfig,
 )
 from transformers.utils import logging
 
-from stages.models import catalog, checkpoint, memory, pooling
+from stages.models import catalog, checkpoint, labels, memory, pooling
 from stages.models.catalog import Located
+from stages.models.classifier import Classifier
 from stages.models.encoder import Encoder
 from stages.models.language import LanguageModel
 from stages.models.packed import PACKABLE
@@ -84,6 +86,15 @@ def encoder(found: Located, where: torch.device | str, pooler: str | None = None
             f"train one of the families {', '.join(PACKABLE)}, or use another --pooler",
         )
     return moved(made, where, found.name).eval()
+
+
+def classifier(found: Located, where: torch.device | str, dtype: str) -> Classifier:
+    """Load an NLI classifier. Raises Unusable where its config does not say which output means what."""
+    columns = labels.columns(found)
+    with _readable(found.name):
+        model = AutoModelForSequenceClassification.from_pretrained(found.folder, dtype=getattr(torch, dtype))
+        tokenizer = AutoTokenizer.from_pretrained(found.folder)
+    return Classifier(moved(model, where, found.name), tokenizer, columns, _max_length(found, tokenizer))
 
 
 def moved(model: Module, where: torch.device | str, name: str) -> Module:
