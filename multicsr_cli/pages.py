@@ -266,10 +266,12 @@ def _inline(figure: Figure, name: str) -> str:
 
 def markdown_of(page: Page) -> str:
     """The page as Markdown (with tables, as GitHub and most converters read them)."""
-    lines = [f"<!-- {MARK} -->", "", f"# {_marked(page.title)}", ""]
-    for block in page.blocks:
-        lines += [*_markdown(block), ""]
-    return "\n".join(lines).rstrip() + "\n"
+    return f"<!-- {MARK} -->\n\n# {_marked(page.title)}\n\n{markdown(page.blocks)}"
+
+
+def markdown(blocks: Sequence[Block]) -> str:
+    """Blocks as Markdown, an empty line between two."""
+    return "\n".join(line for block in blocks for line in [*_markdown(block), ""]).rstrip() + "\n"
 
 
 def _markdown(block: Block) -> list[str]:

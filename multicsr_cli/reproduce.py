@@ -48,6 +48,14 @@ def command(
         Path | None,
         typer.Option(metavar="FILE", help="Write all stored results as a page: .md or .html.", show_default=False),
     ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Put EXPERIMENT's stored results between their marks in a .md page.",
+            show_default=False,
+        ),
+    ] = None,
     data: Data = None,
     db: Db = Path("reproduction.db"),
     device: Device = "auto",
@@ -70,10 +78,13 @@ def command(
     if dry_run:
         _list(lab, chosen, json)
         return
-    if page is not None:
+    if page is not None or into is not None:
         from multicsr_cli.experiments import results
 
-        screen.say(f"page: {results.write(lab, page, list(experiments().values()))}")
+        if page is not None:
+            screen.say(f"page: {results.write(lab, page, list(experiments().values()))}")
+        if into is not None:
+            screen.say(f"{into}: {', '.join(results.fill(lab, into, chosen))}")
         return
     if scale == "paper":
         screen.say(_estimate(lab, chosen))

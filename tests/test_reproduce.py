@@ -131,6 +131,24 @@ def test_the_page_holds_what_the_store_holds_and_names_the_rest(
     assert "t8 (Zero-shot retrieval" in text.split("## Not here")[1]
 
 
+def test_results_go_between_their_marks_in_a_page_of_other_text(
+    scale: Scale, shared_store: Path, tmp_path: Path
+) -> None:
+    lab = lab_of(shared_store, scale)
+    chosen = [reproduce.experiments()[name] for name in ("f5", "f7")]
+    reproduce.run(lab, chosen, show=False)
+    page = tmp_path / "page.md"
+    page.write_text("Before.\n\n<!-- f5: made -->\nold\n<!-- end of f5 -->\n\nAfter.\n")
+    for _ in range(2):  # once more changes nothing
+        assert results.fill(lab_of(shared_store, scale), page, chosen) == ["f5"]
+        before, _, after = page.read_text().partition("| ω |")
+        assert before.startswith("Before.\n\n<!-- f5: made -->\n")
+        assert after.endswith("<!-- end of f5 -->\n\nAfter.\n")
+        assert "old" not in before + after
+    with pytest.raises(Problem, match="has no mark"):
+        results.fill(lab_of(shared_store, scale), page, chosen[1:])
+
+
 @pytest.fixture(scope="module")
 def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("store") / "a.db"

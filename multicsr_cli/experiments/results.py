@@ -5,6 +5,7 @@ Arrow: store -> page.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from multicsr_cli import pages
 from multicsr_cli.experiments.lab import LEAST_TRIPLETS
 from multicsr_cli.experiments.outcome import Experiment, blocks, machine
 from multicsr_cli.experiments.plan import Node
-from multicsr_cli.pages import Block, Heading, Page, Paragraph, Points
+from multicsr_cli.pages import Block, Drawing, Heading, Page, Paragraph, Points
 from multicsr_cli.runs import command_line
 from store import browse
 from store.records import Problem
@@ -56,6 +57,33 @@ def write(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> Path:
         ),
         path,
     )[-1]
+
+
+def fill(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> list[str]:
+    """Put the tables and sentences of experiments into a page of other text, each between its two marks; returns whose.
+
+        <!-- t3: made by multicsr reproduce --into FILE -->
+        <!-- end of t3 -->
+
+    Raises Problem where the page has no mark of an experiment that is whole in the store.
+    """
+    if not path.is_file():
+        raise Problem(f"there is no file {path}", "give a Markdown page with the marks of an experiment")
+    text, filled = path.read_text(encoding="utf-8"), []
+    for one in experiments:
+        marks = re.compile(rf"(<!-- {one.name}: [^\n]* -->\n).*?(<!-- end of {one.name} -->)", re.DOTALL)
+        if marks.search(text) and not one.missing(lab) and _is_whole(lab, one):
+            parts = [block for block in blocks(one, one.outcome(lab)) if not isinstance(block, Drawing)]
+            made = pages.markdown([*parts, Paragraph(_made(lab))])
+            text = marks.sub(lambda found, made=made: f"{found[1]}\n{made}\n{found[2]}", text)  # type: ignore[misc]
+            filled.append(one.name)
+    if not filled:
+        raise Problem(
+            f"{path} has no mark of an experiment that {lab.store.path} holds whole",
+            "write <!-- t3: made by multicsr reproduce --into FILE --> and <!-- end of t3 --> where its table belongs",
+        )
+    pages.whole(path, text.encode())
+    return filled
 
 
 def _is_whole(lab: Lab, one: Experiment) -> bool:
