@@ -23,6 +23,9 @@ from stages.stage import COMPLETE, Tick
 SECONDS_BETWEEN_LINES = 15.0
 
 
+# Signs without width that words of Persian and of Indian scripts need.
+JOINERS = "\u200c\u200d"
+
 # Two blanks and a line between the cells of a table.
 BETWEEN_COLUMNS = 3
 
@@ -58,13 +61,13 @@ def say(text: str) -> None:
 def complain(what: str, remedy: str) -> None:
     """A problem: one line what, one line what to do."""
     console = err()
-    console.print(Text("error: ", "bold red") + Text(_one_line(what)), soft_wrap=True)
-    console.print(Text("  try: ", "bold") + Text(_one_line(remedy)), soft_wrap=True)
+    console.print(Text("error: ", "bold red") + Text(one_line(what)), soft_wrap=True)
+    console.print(Text("  try: ", "bold") + Text(one_line(remedy)), soft_wrap=True)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Text that fits one line and cannot steer the terminal, whatever was in the user's input."""
-    return "".join(character if character.isprintable() else " " for character in text)
+    return "".join(character if character.isprintable() or character in JOINERS else " " for character in text)
 
 
 def document(value: Any) -> None:
@@ -183,7 +186,7 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.2f}" if isinstance(value, float) else _one_line(str(value))
+    return f"{value:.2f}" if isinstance(value, float) else one_line(str(value))
 
 
 def _numeric(cell: str) -> bool:

@@ -226,3 +226,7 @@ def test_a_curve_keeps_to_its_frame_and_tells_its_range(values: list[float], wid
     assert f"{min(values):.3f}" in lines[height].plain
     drawn = "".join(line.plain.partition("│")[2] for line in lines[1:-1])
     assert set(drawn) - {chr(0x2800)}
+
+
+def test_a_cut_line_keeps_the_joiners_of_words_and_nothing_that_steers_a_terminal() -> None:
+    assert drawing.cut("می\u200cروم\x1b[2J\n", 12).rstrip() == "می\u200cروم [2J"

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from rich.text import Text
 
 from multicsr_cli.browse.numbers import Thresholds
+from multicsr_cli.screen import one_line
 from stages.text import UNSPACED
 
 KEEP_STYLE, DROP_STYLE, NEW_STYLE = "green", "red", "bold underline cyan"
@@ -40,7 +41,7 @@ def cut(text: str, width: int) -> str:
     """A text on one line of `width` cells, with an ellipsis where it is longer."""
     from rich.cells import cell_len, set_cell_size
 
-    line = "".join(character if character.isprintable() else " " for character in text)
+    line = one_line(text)
     if cell_len(line) <= width:
         return set_cell_size(line, max(width, 0))
     return set_cell_size(line, max(width - 1, 0)) + "…" if width > 0 else ""
