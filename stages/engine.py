@@ -6,7 +6,7 @@ process (`Here`) or in many (`stages/on_ray.py`) it does not know: the rows are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from stages.batches import Batches
@@ -33,7 +33,7 @@ class Engine(Protocol):
         """Yield what is under way, to the last."""
         ...
 
-    def spent(self) -> dict[str, int]:
+    def spent(self) -> Mapping[str, int]:
         """What a server was asked and charged since this was last called."""
         ...
 
@@ -59,8 +59,8 @@ class Here:
     def rest(self) -> Iterator[list[Any]]:
         return iter(())
 
-    def spent(self) -> dict[str, int]:
-        found: dict[str, int] = self.model.spent()
+    def spent(self) -> Mapping[str, int]:
+        found: Mapping[str, int] = self.model.spent()
         return found
 
     def pace(self) -> str:

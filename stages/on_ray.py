@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
@@ -109,8 +109,7 @@ class OnRay:
         self._context = ExitStack()
 
     def __enter__(self) -> OnRay:
-        self._context.enter_context(redirect_stdout(sys.stderr))  # where Ray tells of deaths; stdout is for results
-        self._context.callback(ray.shutdown)
+        self._context.enter_context(redirect_stdout(sys.stderr))  # Ray tells of deaths on stdout, which is for results
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -146,7 +145,7 @@ class OnRay:
         while self.waiting or self.sent:
             yield from self._step()
 
-    def spent(self) -> dict[str, int]:
+    def spent(self) -> Mapping[str, int]:
         return {}  # no server is asked
 
     def pace(self) -> str:
@@ -162,11 +161,12 @@ class OnRay:
 
     def _connect(self) -> None:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+        folder = TemporaryDirectory(prefix="multicsr-", dir=SHORT, ignore_cleanup_errors=True)
+        self._context.enter_context(folder)  # goes last
+        self._context.callback(ray.shutdown)
         if self.address:
             _join(self.address, quiet)
             return
-        folder = TemporaryDirectory(prefix="multicsr-", dir=SHORT, ignore_cleanup_errors=True)
-        self._context.enter_context(folder)
         ray.init(
             address="local",
             num_cpus=max(os.cpu_count() or 1, self.wanted or 1),
