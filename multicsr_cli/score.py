@@ -205,9 +205,7 @@ def make(
     from stages import score
 
     with workplace.opened(made.device) as engine:
-        ticks = score.run(
-            store, made.config, parent, made.prompts, made.load, batch, made.device, made.notes, engine
-        )
+        ticks = score.run(store, made.config, parent, made.prompts, made.load, batch, made.device, made.notes, engine)
         work = screen.drive(ticks, title or f"score by {made.config.by}", "premises", announce=title is None)
     return store.begin("score", score.VERSION, made.config, parent.id), work
 
