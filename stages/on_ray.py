@@ -161,12 +161,14 @@ class OnRay:
 
     def _connect(self) -> None:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-        folder = TemporaryDirectory(prefix="multicsr-", dir=SHORT, ignore_cleanup_errors=True)
-        self._context.enter_context(folder)  # goes last
-        self._context.callback(ray.shutdown)
         if self.address:
+            self._context.callback(ray.shutdown)
             _join(self.address, quiet)
             return
+        # Removed when the processes that write there are gone.
+        folder = TemporaryDirectory(prefix="multicsr-", dir=SHORT, ignore_cleanup_errors=True)
+        self._context.enter_context(folder)
+        self._context.callback(ray.shutdown)
         ray.init(
             address="local",
             num_cpus=max(os.cpu_count() or 1, self.wanted or 1),
