@@ -163,7 +163,7 @@ class Bench:
             lambda premise: gen.fits(premise, self.config, self.prompts, self.llm),
             lambda some, at_once: gen.write(some, at_once, self.config, self.prompts, self.llm),
         ):
-            by_premise |= {rows[0].premise: rows for rows in written}
+            by_premise |= {rows[0].premise: rows for _, rows in written}
         return [row for premise in part for row in by_premise[premise.id]]
 
     def reference(self, part: Sequence[Premise], batch: int) -> list[str]:

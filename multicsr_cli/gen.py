@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from multicsr_cli import hosted, options, screen
+from multicsr_cli.engine import HERE, EngineName, RayAddress, Workers, Workplace
 from multicsr_cli.hosted import NOWHERE, BaseUrl, InFlight, PriceIn, PriceOut, Reached, Server, Timeout
 from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Dtype, Json
 from store.records import WHOLE, Problem, Run, Shard
@@ -100,10 +101,14 @@ def command(
     device: Device = "auto",
     batch: Batch = "auto",
     dtype: Dtype = "auto",
+    engine: EngineName = "local",
+    workers: Workers = None,
+    ray_address: RayAddress = None,
     json: Json = False,
 ) -> None:
     """Write an entailment and a contradiction for each premise, by contrastive decoding; or CLAIF's rewrites."""
     size, server = options.batch_size(batch), Server(base_url, in_flight, timeout, price_in, price_out)
+    workplace = Workplace(engine, workers, ray_address)
     part = WHOLE if shard is None else options.shard(shard)
     source = read_source(premises, column)
     if premises == "bundled" and column:
@@ -136,10 +141,11 @@ def command(
             f"--shard {part} goes with an LLM on this machine, and {llm} is behind a server",
             "leave --shard out; --in-flight N asks for many at a time",
         )
+    workplace.refuse(made)
     from store.database import Store
 
     store = Store.open(db)
-    run, work = make(store, source, made, size, shard=part)
+    run, work = make(store, source, made, size, shard=part, workplace=workplace)
     if not run.finished:
         _say_shard(store, run, part, work, json)
         return
@@ -308,7 +314,13 @@ def notes_of(**flags: str | Path | None) -> dict[str, str]:
 
 
 def make(
-    store: Store, source: Source, made: Plan, batch: int | None, title: str | None = None, shard: Shard = WHOLE
+    store: Store,
+    source: Source,
+    made: Plan,
+    batch: int | None,
+    title: str | None = None,
+    shard: Shard = WHOLE,
+    workplace: Workplace = HERE,
 ) -> tuple[Run, screen.Work]:
     """Import the premises that are not in the store, then write what is missing of the run, or of one shard of it.
 
@@ -324,12 +336,14 @@ def make(
         repeated = premises.duplicates(store, source.name)
         if repeated or source.blank:
             screen.say(f"{source.path.name}: {repeated:,} repeated and {source.blank:,} blank lines left out")
-    ticks = gen.run(
-        store, made.config, made.prompts, made.load, batch, made.device, made.notes, _demonstrations(store, made), shard
-    )
+    shown = _demonstrations(store, made)
     what = "gen claif" if made.config.method else f"gen ω {made.config.omega:g}"
     name = what if shard == WHOLE else f"{what}, shard {shard}"
-    work = screen.drive(ticks, title or name, "premises", announce=title is None)
+    with workplace.opened(made.device) as engine:
+        ticks = gen.run(
+            store, made.config, made.prompts, made.load, batch, made.device, made.notes, shown, shard, engine
+        )
+        work = screen.drive(ticks, title or name, "premises", announce=title is None)
     return store.begin("gen", gen.VERSION, made.config, None), work
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from multicsr_cli import options, screen
+from multicsr_cli.engine import HERE, EngineName, RayAddress, Workers, Workplace
 from multicsr_cli.evaluate import locate
 from multicsr_cli.gen import Plan, notes_of, reach, resolve
 from multicsr_cli.hosted import NOWHERE, BaseUrl, InFlight, PriceIn, PriceOut, Server, Timeout, cells
@@ -60,10 +61,14 @@ def command(
     device: Device = "auto",
     batch: Batch = "auto",
     dtype: Dtype = "auto",
+    engine: EngineName = "local",
+    workers: Workers = None,
+    ray_address: RayAddress = None,
     json: Json = False,
 ) -> None:
     """Let the LLM, or another model, score how similar each hypothesis is to its premise, from 0 to 5."""
     size, server = options.batch_size(batch), Server(base_url, in_flight, timeout, price_in, price_out)
+    workplace = Workplace(engine, workers, ray_address)
     from store.database import Store
 
     store = Store.open(db, create=False)
@@ -81,11 +86,12 @@ def command(
         dtype=dtype,
         server=server,
     )
+    workplace.refuse(made)
     if by is None and made.config.by == "likelihood":
         screen.say(
             f"{made.config.llm} is too small to answer with a number: scoring by likelihood (--by prompt asks it anyway)"
         )
-    done, work = make(store, parent, made, size)
+    done, work = make(store, parent, made, size, workplace=workplace)
     result = {**summary(done, work), **server.cost(done.counts)}
     if json:
         screen.document(result)
@@ -187,21 +193,20 @@ def _without_llm(store: Store, by: str, device: str, dtype: str) -> Plan:
     return Plan(config, None, load, where, {})
 
 
-def make(store: Store, parent: Run, made: Plan, batch: int | None, title: str | None = None) -> tuple[Run, screen.Work]:
+def make(
+    store: Store,
+    parent: Run,
+    made: Plan,
+    batch: int | None,
+    title: str | None = None,
+    workplace: Workplace = HERE,
+) -> tuple[Run, screen.Work]:
     """Score what is missing."""
     from stages import score
 
-    ticks = score.run(
-        store,
-        made.config,
-        parent,
-        made.prompts,
-        made.load,
-        batch,
-        made.device,
-        made.notes,
-    )
-    work = screen.drive(ticks, title or f"score by {made.config.by}", "premises", announce=title is None)
+    with workplace.opened(made.device) as engine:
+        ticks = score.run(store, made.config, parent, made.prompts, made.load, batch, made.device, made.notes, engine)
+        work = screen.drive(ticks, title or f"score by {made.config.by}", "premises", announce=title is None)
     return store.begin("score", score.VERSION, made.config, parent.id), work
 
 

@@ -62,22 +62,23 @@ class Batches:
         items: Sequence[Item],
         fits: Callable[[Item], int],
         work: Callable[[Sequence[Item], int], Iterator[Sequence[tuple[int, Result]]]],
-    ) -> Iterator[list[Result]]:
+    ) -> Iterator[list[tuple[int, Result]]]:
         """Work through `items` side by side: `work(some, size)` keeps `size` of them under way and yields (place in `some`,
-        result) as they are done. When memory runs out, what is not done begins again. Largest first, as in `over`."""
-        left = list(items)
+        result) as they are done; this yields the same with the place in `items`. When memory runs out, what is not done
+        begins again. Largest first, as in `over`."""
+        left = list(range(len(items)))
         while left:
-            size = self._size(len(left), partial(fits, left[0]))
+            size = self._size(len(left), partial(fits, items[left[0]]))
             done: set[int] = set()
             try:
-                for part in work(left, size):
+                for part in work([items[place] for place in left], size):
                     done.update(place for place, _ in part)
-                    yield [result for _, result in part]
+                    yield [(left[place], result) for place, result in part]
                 return
             except (MemoryError, RuntimeError) as error:  # torch's own is a RuntimeError
                 self._refuse(error, size)
             self._halve(size)
-            left = [item for place, item in enumerate(left) if place not in done]
+            left = [place for number, place in enumerate(left) if number not in done]
 
     def compute(self, count: int, fits: Callable[[], int], work: Callable[[int], Result]) -> Result:
         """`work(size)` for a size of at most `count`, again with half the size each time memory runs out.

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from stages import rewriting, text
 from stages.batches import Batches
 from stages.config import GenConfig
+from stages.engine import Engine, Here
 from stages.models.request import Draft, Line, Noise, Prompt, Sampling, Writer
 from stages.prompts import NO_PREMISE, PromptSet, with_demonstrations
 from stages.stage import COMPLETE, Notes, Tick, Ticks
@@ -48,40 +49,55 @@ def run(
     notes: Notes | None = None,
     demonstrations: Demonstrations | None = None,
     shard: Shard = WHOLE,
+    engine: Engine | None = None,
 ) -> Ticks:
     """Write what is missing of the run, `batch` premises side by side (None: as many as fit); those that are done are stored
-    before others begin. With a `shard`, only its premises: the run is finished when none is missing of the whole of it."""
+    before others begin. With a `shard`, only its premises: the run is finished when none is missing of the whole of it.
+    `engine` says where the LLM works (None: here)."""
     run = store.begin("gen", VERSION, config, parent=None, environment={"device": device, **(notes or {})})
     if run.finished:
         yield Tick(run.counts["premises"], run.counts["premises"], COMPLETE)
         return
     drafts.keep_prompt_set(store, config.prompts_digest, prompts.name, prompts.toml)
     first, last, total = premises.bounds(store, config.premises, config.limit, shard)
-    batches = Batches(batch, "premises", device)
+    engine = engine or Here()
     with store.only_writer(run):
         done = drafts.done(store, run) if shard == WHOLE else drafts.done_between(store, run, first, last)
-        fresh, after, writer = 0, 0, None
+        fresh, after = 0, 0
+
+        def stored(results: Iterator[list[list[DraftRow]]]) -> Ticks:
+            nonlocal done, fresh
+            for written in results:
+                drafts.add(store, run, [row for rows in written for row in rows], engine.spent())
+                done, fresh = done + len(written), fresh + len(written)
+                yield Tick(done, total, f"writing {engine.pace()}".rstrip(), fresh, engine.warning())
+
         while window := drafts.missing(store, run, config.premises, last, after, WINDOW, first):
-            after = window[-1].id
-            if writer is None:
+            if not after:
                 yield Tick(done, total, "loading the LLM")
-                writer = load()
+                engine.start(load, Batches(batch, "premises", device), total - done)
                 yield Tick(done, total, "writing")
+            after = window[-1].id
             shown = NOTHING
             if demonstrations is not None:
                 yield Tick(done, total, "finding demonstrations", fresh)
                 texts = [premise.text for premise in window]
                 shown = dict(zip(texts, demonstrations.near(texts), strict=True))
                 yield Tick(done, total, "writing", fresh, demonstrations.vectors.batches.warning())
-            measure = partial(fits, config=config, prompts=prompts, writer=writer, shown=shown)
-            work = partial(write, config=config, prompts=prompts, writer=writer, shown=shown)
             window.sort(key=lambda premise: -len(premise.text))
-            for written in batches.flow(window, measure, work):
-                drafts.add(store, run, [row for rows in written for row in rows], writer.spent())
-                done, fresh = done + len(written), fresh + len(written)
-                yield Tick(done, total, "writing", fresh, batches.warning())
+            yield from stored(engine.flow(window, partial(paced, config=config, prompts=prompts, shown=shown)))
+        yield from stored(engine.rest())
         if drafts.done(store, run) == premises.count(store, config.premises, config.limit):
             store.finish(run, drafts.counts(store, run))
+
+
+def paced(
+    part: Sequence[Premise], writer: Writer, batches: Batches, config: GenConfig, prompts: PromptSet, shown: Shown
+) -> Iterator[list[tuple[int, list[DraftRow]]]]:
+    """`write` at the pace of `batches`: what an engine takes to the model."""
+    measure = partial(fits, config=config, prompts=prompts, writer=writer, shown=shown)
+    work = partial(write, config=config, prompts=prompts, writer=writer, shown=shown)
+    return batches.flow(part, measure, work)
 
 
 def fits(premise: Premise, config: GenConfig, prompts: PromptSet, writer: Writer, shown: Shown = NOTHING) -> int:

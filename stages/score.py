@@ -6,12 +6,14 @@ its place, stands in stages/scorers.py. A reply without a number in range is sto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from stages.batches import Batches
 from stages.config import ModelScoresConfig, ScoreConfig
+from stages.engine import Engine, Here
 from stages.prompts import PromptSet
 from stages.scorers import ByClassifier, ByEncoder, ByLLM, Scorer
 from stages.stage import COMPLETE, Notes, Tick, Ticks
@@ -35,10 +37,12 @@ def run(
     batch: int | None,
     device: str,
     notes: Notes | None = None,
+    engine: Engine | None = None,
 ) -> Ticks:
     """Score what is missing of the gen run `parent`, a batch of premises a transaction; with `batch` None what fits.
 
-    `load` gives the LLM (a Reader), encoder or classifier that the config names; `prompts` are those of an LLM.
+    `load` gives the LLM (a Reader), encoder or classifier that the config names; `prompts` are those of an LLM. `engine`
+    says where the model works (None: here); an encoder, whose vectors are kept in the store, can work nowhere else.
     """
     if not parent.finished:
         raise Problem(
@@ -53,21 +57,26 @@ def run(
     if isinstance(config, ScoreConfig):
         assert prompts is not None
         drafts.keep_prompt_set(store, config.prompts_digest, prompts.name, prompts.toml)
-    batches = Batches(batch, "premises", device)
+    engine, batches = engine or Here(), Batches(batch, "premises", device)
     with store.only_writer(run):
-        done, fresh, after, scorer = scores.done(store, run), 0, 0, None
+        done, fresh, after = scores.done(store, run), 0, 0
+
+        def stored(results: Iterator[list[list[ScoreRow]]]) -> Ticks:
+            nonlocal done, fresh
+            for scored in results:
+                scores.add(store, run, [row for rows in scored for row in rows], engine.spent())
+                done, fresh = done + len(scored), fresh + len(scored)
+                yield Tick(done, total, f"scoring {engine.pace()}".rstrip(), fresh, engine.warning())
+
         while window := scores.missing(store, run, after, WINDOW):
-            after = window[-1].premise
-            if scorer is None:
+            if not after:
                 yield Tick(done, total, "loading the LLM" if prompts else "loading the model")
-                scorer = scorer_of(store, config, prompts, load, batches)
-                measure, work = partial(fits, scorer=scorer), partial(score, scorer=scorer)
+                engine.start(scorer_of(store, config, prompts, load, batches), batches, total - done)
                 yield Tick(done, total, "scoring")
+            after = window[-1].premise
             window.sort(key=lambda row: -len(row.text) - max(len(hypothesis) for _, hypothesis in row.hypotheses))
-            for part, rows in batches.over(window, measure, work):
-                scores.add(store, run, rows, scorer.spent())
-                done, fresh = done + len(part), fresh + len(part)
-                yield Tick(done, total, "scoring", fresh, batches.warning())
+            yield from stored(engine.flow(window, paced))
+        yield from stored(engine.rest())
         store.finish(run, scores.counts(store, run))
 
 
@@ -77,14 +86,24 @@ def scorer_of(
     prompts: PromptSet | None,
     load: Callable[[], Any],
     batches: Batches,
-) -> Scorer:
-    """What scores as the config says. An encoder is loaded at the first text whose vector is not kept."""
+) -> Callable[[], Scorer]:
+    """How to load what scores as the config says, in another process too unless it is an encoder; that one is loaded at the
+    first text whose vector is not kept."""
     if isinstance(config, ScoreConfig):
         assert prompts is not None
-        return ByLLM(config, prompts, load())
+        return lambda: ByLLM(config, prompts, load())
     if config.kind == "encoder":
-        return ByEncoder(Vectors(store, config.model_fingerprint, load, batches))
-    return ByClassifier(load())
+        return lambda: ByEncoder(Vectors(store, config.model_fingerprint, load, batches))
+    return lambda: ByClassifier(load())
+
+
+def paced(part: Sequence[Unscored], scorer: Scorer, batches: Batches) -> Iterator[list[tuple[int, list[ScoreRow]]]]:
+    """`score` at the pace of `batches`, with the place of each premise in `part`: what an engine takes to the model."""
+    done = 0
+    for some, rows in batches.over(part, partial(fits, scorer=scorer), partial(score, scorer=scorer)):
+        left = iter(rows)
+        yield [(done + place, list(islice(left, len(row.hypotheses)))) for place, row in enumerate(some)]
+        done += len(some)
 
 
 def fits(row: Unscored, scorer: Scorer) -> int:

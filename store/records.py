@@ -22,6 +22,9 @@ class Problem(Exception):
         self.what = what
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.what, self.remedy)  # from another process it comes whole
+
 
 class Premise(NamedTuple):
     """An unlabeled sentence (x in the paper) with its row id in the store."""

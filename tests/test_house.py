@@ -73,6 +73,15 @@ def heavy_law(name: str, source: str) -> list[str]:
     ]
 
 
+def ray_law(name: str, source: str) -> list[str]:
+    """Only the engine that is built on it knows Ray."""
+    return [
+        f"{name}:{line} imports {module}"
+        for module, line, _ in imports(name, source)
+        if top(module) == "ray" and name != "stages.on_ray"
+    ]
+
+
 def models_law(name: str, source: str) -> list[str]:
     """Models know neither the store nor the stages."""
     if not within(name, "stages.models"):
@@ -151,6 +160,8 @@ OFFENDERS: list[tuple[Law, str, str]] = [
     (heavy_law, "stages.gen", "import torch"),
     (heavy_law, "store.vectors", "def f():\n    from torch import Tensor"),
     (heavy_law, "multicsr_cli.gen", "import transformers.utils"),
+    (ray_law, "stages.gen", "def f():\n    import ray"),
+    (ray_law, "multicsr_cli.engine", "from ray.exceptions import RayError"),
     (models_law, "stages.models.fit", "from store.database import Store"),
     (models_law, "stages.models.fit", "from stages import text"),
     (models_law, "stages.models.fit", "from ..config import TrainConfig"),
@@ -200,6 +211,7 @@ def test_the_laws_read_every_module() -> None:
 def test_innocent_sources_break_no_law() -> None:
     innocent = [
         ("multicsr_cli.gen", "import typer\nfrom rich.table import Table\ndef f():\n    from stages import gen"),
+        ("stages.on_ray", "import ray\nfrom stages.engine import Item"),
         ("stages.models.fit", "import torch\nfrom stages.models.loss import loss\nfrom . import encoder"),
         (
             "stages.tasks.sts",

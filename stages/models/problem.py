@@ -10,3 +10,6 @@ class Unusable(Exception):
         super().__init__(what)
         self.what = what
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.what, self.remedy)  # from another process it comes whole
