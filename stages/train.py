@@ -192,6 +192,7 @@ def _train(
     resume_seconds: float,
 ) -> Ticks:
     from stages.models import checkpoint, fit
+    from stages.models.encoder import autocast
 
     mask, count = None, counted.total()
     if loaders.mask is not None:
@@ -248,7 +249,7 @@ def _train(
             yield Tick(step.step, total, f"loss {step.loss:.3f}", step.step)
             continue
         try:
-            with fit.autocast(config.dtype, encoder.device):
+            with autocast(config.dtype, encoder.device):
                 headline = sts.evaluate(dev, lambda texts: batches.encode(encoder, texts), subsets=False)[0]
         except ValueError:
             raise Problem(

@@ -299,7 +299,7 @@ def taught(bert: Path) -> Encoder:
     return loading.encoder(catalog.locate(str(bert), "encoder"), CPU, "mean")
 
 
-def training(bert: Path, name: str, encoder: Encoder, **values: Any) -> Training:
+def training(bert: Path, name: str, encoder: Encoder, chunk: int | None = None, **values: Any) -> Training:
     mask = None
     if name.startswith("multicsr"):
         mask = MaskVectors(*(normalised(taught(bert).encode(column)) for column in zip(*TRIPLETS, strict=True)))
@@ -308,7 +308,7 @@ def training(bert: Path, name: str, encoder: Encoder, **values: Any) -> Training
     teacher = None
     if " list" in name:
         teacher = [normalised(taught(bert).encode(column)) for column in zip(*examples, strict=True)]
-    return Training(encoder, examples, mask, recipe(name, **values), labels, teacher)
+    return Training(encoder, examples, mask, recipe(name, **values), labels, teacher, chunk)
 
 
 @pytest.mark.parametrize("name", LOSSES)
