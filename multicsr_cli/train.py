@@ -96,6 +96,14 @@ def command(
         int | None,
         typer.Option(metavar="N", help="Triplets a step.", show_default="32 for an embedded base, else the paper's"),
     ] = None,
+    chunk: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Texts of a step encoded at once: memory only, at the cost of encoding them twice.",
+            show_default="all",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(metavar="N", show_default="3; 1 for simcse-unsup where the base is not embedded"),
@@ -149,6 +157,8 @@ def command(
 ) -> None:
     """Train an encoder on the triplets of a curate run, or of a gen run as they are."""
     size = options.batch_size(batch)
+    if chunk is not None and chunk < 1:
+        raise Problem(f"--chunk must be at least 1, not {chunk}", "give --chunk 64, say")
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Problem(f"--out {out} exists and is not an empty folder", "give a folder that is new or empty")
     from store.database import Store
@@ -170,6 +180,7 @@ def command(
         whiten=whiten,
         whiten_dim=whiten_dim,
         train_batch=train_batch,
+        chunk=chunk,
         epochs=epochs,
         lr=lr,
         max_length=max_length,
@@ -218,6 +229,7 @@ def make(
     whiten: bool = False,
     whiten_dim: int | None = None,
     train_batch: int | None = None,
+    chunk: int | None = None,
     epochs: int | None = None,
     lr: float | None = None,
     max_length: int = 32,
@@ -315,6 +327,7 @@ def make(
             joined=joined,
             base=base,
             objective="simcse-unsup",
+            chunk=chunk,
             max_length=max_length,
             pooler=None if pooler == "cls" else pooler,
             seed=seed,
@@ -345,7 +358,7 @@ def make(
     loaders = stage.Loaders(
         load_base, partial(frozen, guide) if guide else None, partial(frozen, taught_by) if rank and taught_by else None
     )
-    ticks = stage.run(store, config, parent, dev_task, loaders, batch, where, notes=notes)
+    ticks = stage.run(store, config, parent, dev_task, loaders, batch, where, notes=notes, chunk=chunk)
     work = screen.drive(ticks, title or f"train seed {seed}", "steps", announce=title is None)
     return store.begin("train", stage.VERSION, config, parent.id), work
 

@@ -67,9 +67,10 @@ def run(
     device: str,
     resume_seconds: float = RESUME_SECONDS,
     notes: Notes | None = None,
+    chunk: int | None = None,
 ) -> Ticks:
     """Train on the triplets of `parent`; `batch` is the number of texts encoded at a time outside training steps, None
-    for as many as fit."""
+    for as many as fit; `chunk` is the number within one, None for all of its batch."""
     corpora = _corpora(store, parent, config)
     for one in corpora:
         if not one.finished:
@@ -110,7 +111,7 @@ def run(
         raise _nothing_kept(parent)
     with store.only_writer(run):
         batches = Batches(batch, "texts", device)
-        yield from _train(store, run, config, parent, counted, dev, loaders, batches, resume_seconds)
+        yield from _train(store, run, config, parent, counted, dev, loaders, batches, resume_seconds, chunk)
 
 
 def _of_pairs(parent: Run) -> bool:
@@ -190,6 +191,7 @@ def _train(
     loaders: Loaders,
     batches: Batches,
     resume_seconds: float,
+    chunk: int | None,
 ) -> Ticks:
     from stages.models import checkpoint, fit
     from stages.models.encoder import autocast
@@ -226,7 +228,7 @@ def _train(
             "give at most as many",
         )
     labels = _labels(store, parent, config)
-    going = fit.Training(encoder, _examples(store, parent, config), mask, recipe, labels, teacher)
+    going = fit.Training(encoder, _examples(store, parent, config), mask, recipe, labels, teacher, chunk)
     best: dict[str, Any] = {}
     resume = training.checkpoint(store, run, "resume")
     if resume is not None:
@@ -236,7 +238,7 @@ def _train(
     saved_at, unsaved = time.monotonic(), list[StepRow]()
     yield Tick(going.step, total, "training")
     best_value = _best_before(store, run, dev, going.step)
-    for step in _taken(going, config):
+    for step in _taken(going, config, chunk):
         if not math.isfinite(step.loss):
             tau = "" if config.tau is None else f"tau {config.tau:g}, "
             raise Problem(
@@ -308,7 +310,7 @@ def _whiten(
     return {"dimensions": learned.matrix.shape[1], "spearman": headline.value}
 
 
-def _taken(going: Any, config: TrainConfig) -> Iterator[Any]:
+def _taken(going: Any, config: TrainConfig, chunk: int | None) -> Iterator[Any]:
     """The steps of a training. Their batch is part of what is trained, so it is not halved where memory runs out."""
     from stages.models import memory
 
@@ -320,7 +322,8 @@ def _taken(going: Any, config: TrainConfig) -> Iterator[Any]:
         raise Problem(
             f"memory ran out at step {going.step + 1} with {config.train_batch} triplets of up to {config.max_length}"
             " tokens at once (--train-batch, --max-length)",
-            "train with smaller ones, which is another run, or on a --device with more memory",
+            f"give {'--chunk 64, say' if chunk is None else f'a smaller --chunk than {chunk}'} (the result is the same), or a"
+            " --device with more memory",
         ) from error
 
 

@@ -273,12 +273,19 @@ def recipe(name: str, **values: Any) -> Recipe:
     objective, _, variant = name.partition(" ")
     rank = variant if variant.startswith("list") else None
     sigma = 0.9 if objective.startswith("multicsr") else None
-    settings: dict[str, Any] = {"train_batch": 4, "epochs": 2, "lr": 1e-3, "max_length": 24, "seed": 3, **values}
+    settings: dict[str, Any] = {
+        "dtype": "float32",
+        "train_batch": 4,
+        "epochs": 2,
+        "lr": 1e-3,
+        "max_length": 24,
+        "seed": 3,
+        **values,
+    }
     tau = None if objective == "claif" else 0.05
     return Recipe(
         tau=tau,
         sigma=sigma,
-        dtype="float32",
         objective=objective,
         clhaif=None if rank else variant or None,
         rank=rank,

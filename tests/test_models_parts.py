@@ -107,10 +107,9 @@ def test_bfloat16_is_chunked_too(bert: Path) -> None:
     """Up to the rounding of its products, which differ in shape."""
     steps: list[list[Any]] = []
     for chunk in (5, None):
-        going = training(bert, "multicsr", base(bert), chunk=chunk)
-        going.recipe = replace(going.recipe, dtype="bfloat16")
+        going = training(bert, "multicsr", base(bert), chunk=chunk, dtype="bfloat16")
         steps.append(list(going.steps()))
-    assert [step.loss for step in steps[0]] == pytest.approx([step.loss for step in steps[1]], abs=0.01)
+    assert [step.loss for step in steps[0]] == pytest.approx([step.loss for step in steps[1]], rel=0.05)
 
 
 def test_an_encoder_whose_texts_are_padded_is_refused(bert: Path) -> None:
