@@ -68,9 +68,11 @@ def run(
     resume_seconds: float = RESUME_SECONDS,
     notes: Notes | None = None,
     chunk: int | None = None,
+    ranks: Any = None,
 ) -> Ticks:
     """Train on the triplets of `parent`; `batch` is the number of texts encoded at a time outside training steps, None
-    for as many as fit; `chunk` is the number within one, None for all of its batch."""
+    for as many as fit; `chunk` is the number within one, None for all of its batch, and `ranks` are the
+    processes that share it (`stages/models/ranks.py`), None for this one alone."""
     corpora = _corpora(store, parent, config)
     for one in corpora:
         if not one.finished:
@@ -111,7 +113,7 @@ def run(
         raise _nothing_kept(parent)
     with store.only_writer(run):
         batches = Batches(batch, "texts", device)
-        yield from _train(store, run, config, parent, counted, dev, loaders, batches, resume_seconds, chunk)
+        yield from _train(store, run, config, parent, counted, dev, loaders, batches, resume_seconds, chunk, ranks)
 
 
 def _of_pairs(parent: Run) -> bool:
@@ -192,6 +194,7 @@ def _train(
     batches: Batches,
     resume_seconds: float,
     chunk: int | None,
+    ranks: Any,
 ) -> Ticks:
     from stages.models import checkpoint, fit
     from stages.models.encoder import autocast
@@ -228,7 +231,7 @@ def _train(
             "give at most as many",
         )
     labels = _labels(store, parent, config)
-    going = fit.Training(encoder, _examples(store, parent, config), mask, recipe, labels, teacher, chunk)
+    going = fit.Training(encoder, _examples(store, parent, config), mask, recipe, labels, teacher, chunk, ranks)
     best: dict[str, Any] = {}
     resume = training.checkpoint(store, run, "resume")
     if resume is not None:

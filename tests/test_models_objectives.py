@@ -21,6 +21,7 @@ from torch.nn import functional
 from stages.models import catalog, checkpoint, loading, loss
 from stages.models.encoder import Encoder, normalised
 from stages.models.fit import MaskVectors, Recipe, Training
+from stages.models.ranks import Ranks
 
 CPU = torch.device("cpu")
 WIDTH = 5
@@ -306,7 +307,9 @@ def taught(bert: Path) -> Encoder:
     return loading.encoder(catalog.locate(str(bert), "encoder"), CPU, "mean")
 
 
-def training(bert: Path, name: str, encoder: Encoder, chunk: int | None = None, **values: Any) -> Training:
+def training(
+    bert: Path, name: str, encoder: Encoder, chunk: int | None = None, ranks: Ranks | None = None, **values: Any
+) -> Training:
     mask = None
     if name.startswith("multicsr"):
         mask = MaskVectors(*(normalised(taught(bert).encode(column)) for column in zip(*TRIPLETS, strict=True)))
@@ -315,7 +318,7 @@ def training(bert: Path, name: str, encoder: Encoder, chunk: int | None = None, 
     teacher = None
     if " list" in name:
         teacher = [normalised(taught(bert).encode(column)) for column in zip(*examples, strict=True)]
-    return Training(encoder, examples, mask, recipe(name, **values), labels, teacher, chunk)
+    return Training(encoder, examples, mask, recipe(name, **values), labels, teacher, chunk, ranks)
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -32,7 +32,8 @@ from stages.models.loss import (
     scored_contrastive_loss,
     similarity_loss,
 )
-from stages.models.parts import Parts
+from stages.models.parts import Parts, trained
+from stages.models.ranks import Ranks
 from stages.models.token_rows import TokenRows
 
 # Gradients longer than this are scaled down; the value of the field's trainers.
@@ -97,7 +98,8 @@ class Training:
     token ids and a digest of each premise, not the texts. `labels` (n, 2): the AI's similarities of (x, x+) and (x, x-), in
     [0, 1]; of pairs (n, 1). `teacher`: the vectors that `rank` learns from, one (n, w) for each text of an example, scaled
     to length 1.
-    `chunk`: the texts that a step encodes at a time, None for all of its batch; the gradient is the same.
+    `chunk`: the texts that a step encodes at a time, None for all of its batch; `ranks`: the processes that
+    share them. The gradient is the same.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Training:
         labels: np.ndarray | None = None,
         teacher: Sequence[np.ndarray] | None = None,
         chunk: int | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.encoder = encoder
         self.recipe = recipe
@@ -125,10 +128,10 @@ class Training:
         self.used = self._used_words()
         table = encoder.words.weight
         self.words = table if self.used is None else table.detach()[self.used].requires_grad_()
-        self.trained = [self.words, *(weight for weight in encoder.parameters() if weight is not table)]
-        self.parts = (
-            None if chunk is None else Parts(encoder, None if self.used is None else self.words, recipe.dtype, chunk)
-        )
+        self.trained = trained(encoder, self.words)
+        self.parts = None
+        if chunk is not None or ranks is not None:
+            self.parts = Parts(encoder, None if self.used is None else self.words, recipe.dtype, chunk, ranks)
         # Fused: one pass over the weights.
         self.optimiser = torch.optim.AdamW(self.trained, lr=recipe.lr, weight_decay=0.0, fused=True)
 
