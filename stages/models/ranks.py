@@ -53,10 +53,13 @@ class Ranks(Alone):
             distributed.broadcast_object_list([order], src=0, device=torch.device("cpu"))
 
     def hear(self) -> Any:
-        """What the leader says next."""
+        """What the leader says next. Where it is gone instead, this process ends in silence: the leader told why."""
         heard: list[Any] = [None]
-        with _lost():
-            distributed.broadcast_object_list(heard, src=0, device=torch.device("cpu"))
+        try:
+            with _lost():
+                distributed.broadcast_object_list(heard, src=0, device=torch.device("cpu"))
+        except Unusable:
+            raise SystemExit(1) from None
         return heard[0]
 
     def share(self, tensors: Sequence[Tensor]) -> None:
