@@ -27,7 +27,7 @@ def dropped(values: Tensor, p: float) -> Tensor:
         return functional.dropout(values, p)
     if levels(p) == 0:
         return values
-    return scaled(values, kept(values.shape, p, values.device), p)
+    return scaled(values, p, kept(values.shape, p, values.device))
 
 
 def levels(p: float) -> int:
@@ -43,7 +43,7 @@ def kept(shape: Sequence[int], p: float, device: torch.device) -> Tensor:
     return bits >= levels(p) - LEVELS // 2
 
 
-def scaled(values: Tensor, kept: Tensor, p: float) -> Tensor:
+def scaled(values: Tensor, p: float, kept: Tensor) -> Tensor:
     """`values` where `kept`, divided by the share that is; else 0."""
     return values * kept.to(values.dtype).mul_(LEVELS / (LEVELS - levels(p)))
 

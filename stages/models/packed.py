@@ -123,7 +123,7 @@ class PartDraws:
         """The part's `values` (1, t, width) after dropout."""
         if levels(p) == 0:
             return values
-        return scaled(values, self._next(lambda: self.batch.of_tokens(values.shape[-1], p)), p)
+        return scaled(values, p, self._next(lambda: self.batch.of_tokens(values.shape[-1], p)))
 
     def pairs(self, heads: int, p: float) -> list[Drop]:
         """Dropout of the attention (heads, count, length, length) of each run of the part's texts."""
@@ -167,23 +167,21 @@ def attention_within_texts(
     mixed = []
     for (q, k, v), drop in zip(runs, drops, strict=True):
         if dropout and (packed.draws is not None or not q.is_cuda):
-            mixed.append(_dropped_attention(q, k, v, scale, partial(drop, p=dropout)).flatten(1, 2))
+            mixed.append(_dropped_attention(q, k, v, scale, dropout, drop).flatten(1, 2))
         else:
             own = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scale)
             mixed.append(own.flatten(1, 2))
     return torch.cat(mixed, 1).transpose(0, 1)[None].to(query.dtype), None
 
 
-def _dropped_attention(
-    query: Tensor, key: Tensor, value: Tensor, scale: float, drop: Callable[[Tensor], Tensor]
-) -> Tensor:
+def _dropped_attention(query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float, drop: Drop) -> Tensor:
     """Attention of (..., length, D) with dropout on a CPU, where the library's kernel does twice the work; or by draws.
 
     In float32 also under autocast: matrices as small as a sentence's are multiplied faster in it there.
     """
     with torch.autocast(query.device.type, enabled=False):
         scores = (query.float() * scale) @ key.float().transpose(-1, -2)
-        return drop(scores.softmax(-1)) @ value.float()
+        return drop(scores.softmax(-1), dropout) @ value.float()
 
 
 def first_position(backbone: Any) -> int | None:
