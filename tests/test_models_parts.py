@@ -117,4 +117,4 @@ def test_an_encoder_whose_texts_are_padded_is_refused(bert: Path) -> None:
     encoder.first_position = None
     with pytest.raises(Unusable, match="--chunk") as refused:
         training(bert, "simcse", encoder, chunk=2)
-    assert "without it" in refused.value.remedy
+    assert "train without them" in refused.value.remedy
