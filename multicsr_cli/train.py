@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +20,7 @@ from multicsr_cli.options import DEFAULT_DB, Batch, Data, Db, Device, Dtype, Jso
 from store.records import Problem, Run
 
 if TYPE_CHECKING:
+    from stages.models.ranks import Ranks
     from stages.tasks.sts import Task
     from store.database import Store
 
@@ -96,6 +99,14 @@ def command(
         int | None,
         typer.Option(metavar="N", help="Triplets a step.", show_default="32 for an embedded base, else the paper's"),
     ] = None,
+    chunk: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Texts of a step encoded at once: memory only, at the cost of encoding them twice.",
+            show_default="all",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(metavar="N", show_default="3; 1 for simcse-unsup where the base is not embedded"),
@@ -148,40 +159,48 @@ def command(
     json: Json = False,
 ) -> None:
     """Train an encoder on the triplets of a curate run, or of a gen run as they are."""
+    if int(os.environ.get("RANK", "0")) > 0:  # by torchrun
+        _follow(device, dtype)
+        return
     size = options.batch_size(batch)
+    if chunk is not None and chunk < 1:
+        raise Problem(f"--chunk must be at least 1, not {chunk}", "give --chunk 64, say")
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Problem(f"--out {out} exists and is not an empty folder", "give a folder that is new or empty")
     from store.database import Store
 
     store = Store.open(db, create=False)
     parent = store.find(run, ("curate", "gen") if run != "latest" else ("curate",))
-    done, work = make(
-        store,
-        parent,
-        joined=[join(store, name, objective) for name in joined or []],
-        base=base,
-        objective=objective,
-        clhaif=clhaif,
-        mask_model=mask_model,
-        sigma=sigma,
-        tau=tau,
-        rank=rank,
-        teacher=teacher,
-        whiten=whiten,
-        whiten_dim=whiten_dim,
-        train_batch=train_batch,
-        epochs=epochs,
-        lr=lr,
-        max_length=max_length,
-        pooler=pooler,
-        seed=seed,
-        dev=dev,
-        eval_every=eval_every,
-        data=data,
-        device=device,
-        dtype=dtype,
-        batch=size,
-    )
+    with _met(device, dtype) as ranks:
+        done, work = make(
+            store,
+            parent,
+            joined=[join(store, name, objective) for name in joined or []],
+            base=base,
+            objective=objective,
+            clhaif=clhaif,
+            mask_model=mask_model,
+            sigma=sigma,
+            tau=tau,
+            rank=rank,
+            teacher=teacher,
+            whiten=whiten,
+            whiten_dim=whiten_dim,
+            train_batch=train_batch,
+            chunk=chunk,
+            epochs=epochs,
+            lr=lr,
+            max_length=max_length,
+            pooler=pooler,
+            seed=seed,
+            dev=dev,
+            eval_every=eval_every,
+            data=data,
+            device=device,
+            dtype=dtype,
+            batch=size,
+            ranks=ranks,
+        )
     if out is not None:
         from stages.models import checkpoint
 
@@ -202,6 +221,27 @@ def command(
     screen.say(f"next: multicsr eval {done.id}")
 
 
+@contextmanager
+def _met(device: str, dtype: str) -> Iterator[Ranks | None]:
+    """The processes that `torchrun` started, met; None for one without others."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield None
+        return
+    from stages.models import ranks
+
+    with ranks.joined(resolve(device, dtype)[0]) as met:
+        yield met
+
+
+def _follow(device: str, dtype: str) -> None:
+    """Encode what the leader says; a follower opens no store and shows nothing."""
+    from stages.models import parts
+
+    with _met(device, dtype) as ranks:
+        assert ranks is not None
+        parts.follow(ranks, resolve(device, dtype)[0])
+
+
 def make(
     store: Store,
     parent: Run,
@@ -218,6 +258,7 @@ def make(
     whiten: bool = False,
     whiten_dim: int | None = None,
     train_batch: int | None = None,
+    chunk: int | None = None,
     epochs: int | None = None,
     lr: float | None = None,
     max_length: int = 32,
@@ -229,6 +270,7 @@ def make(
     device: str,
     dtype: str,
     batch: int | None = None,
+    ranks: Ranks | None = None,
     title: str | None = None,
 ) -> tuple[Run, screen.Work]:
     """Resolve names and settings, then train what is missing."""
@@ -315,6 +357,7 @@ def make(
             joined=joined,
             base=base,
             objective="simcse-unsup",
+            chunk=chunk,
             max_length=max_length,
             pooler=None if pooler == "cls" else pooler,
             seed=seed,
@@ -323,6 +366,7 @@ def make(
             device=device,
             dtype=dtype,
             batch=batch,
+            ranks=ranks,
             title=f"{title or f'train seed {seed}'}, its mask model",
         )
         guide = catalog.locate(str(model_folder(store, taught)), "encoder")
@@ -332,10 +376,16 @@ def make(
             config = replace(config, teacher_fingerprint=guide.fingerprint)
         notes["mask_run"] = taught.id
 
-    def load_base() -> Any:
-        from stages.models import loading
+    if ranks is not None:
+        notes["ranks"] = str(ranks.count)
 
-        return loading.trainable(found, where, chosen_pooler, seed, objective == "simcse-unsup")
+    def load_base() -> Any:
+        from stages.models import loading, parts
+
+        with_mlp = objective == "simcse-unsup"
+        if ranks is not None:
+            ranks.say(parts.Load(found, chosen_pooler, seed, with_mlp))
+        return loading.trainable(found, where, chosen_pooler, seed, with_mlp)
 
     def frozen(model: catalog.Located) -> Any:
         from stages.models import loading
@@ -345,7 +395,7 @@ def make(
     loaders = stage.Loaders(
         load_base, partial(frozen, guide) if guide else None, partial(frozen, taught_by) if rank and taught_by else None
     )
-    ticks = stage.run(store, config, parent, dev_task, loaders, batch, where, notes=notes)
+    ticks = stage.run(store, config, parent, dev_task, loaders, batch, where, notes=notes, chunk=chunk, ranks=ranks)
     work = screen.drive(ticks, title or f"train seed {seed}", "steps", announce=title is None)
     return store.begin("train", stage.VERSION, config, parent.id), work
 

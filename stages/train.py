@@ -67,9 +67,12 @@ def run(
     device: str,
     resume_seconds: float = RESUME_SECONDS,
     notes: Notes | None = None,
+    chunk: int | None = None,
+    ranks: Any = None,
 ) -> Ticks:
     """Train on the triplets of `parent`; `batch` is the number of texts encoded at a time outside training steps, None
-    for as many as fit."""
+    for as many as fit; `chunk` is the number within one, None for all of its batch, and `ranks` are the
+    processes that share it (`stages/models/ranks.py`), None for this one alone."""
     corpora = _corpora(store, parent, config)
     for one in corpora:
         if not one.finished:
@@ -110,7 +113,7 @@ def run(
         raise _nothing_kept(parent)
     with store.only_writer(run):
         batches = Batches(batch, "texts", device)
-        yield from _train(store, run, config, parent, counted, dev, loaders, batches, resume_seconds)
+        yield from _train(store, run, config, parent, counted, dev, loaders, batches, resume_seconds, chunk, ranks)
 
 
 def _of_pairs(parent: Run) -> bool:
@@ -190,8 +193,11 @@ def _train(
     loaders: Loaders,
     batches: Batches,
     resume_seconds: float,
+    chunk: int | None,
+    ranks: Any,
 ) -> Ticks:
     from stages.models import checkpoint, fit
+    from stages.models.encoder import autocast
 
     mask, count = None, counted.total()
     if loaders.mask is not None:
@@ -225,7 +231,7 @@ def _train(
             "give at most as many",
         )
     labels = _labels(store, parent, config)
-    going = fit.Training(encoder, _examples(store, parent, config), mask, recipe, labels, teacher)
+    going = fit.Training(encoder, _examples(store, parent, config), mask, recipe, labels, teacher, chunk, ranks)
     best: dict[str, Any] = {}
     resume = training.checkpoint(store, run, "resume")
     if resume is not None:
@@ -235,7 +241,7 @@ def _train(
     saved_at, unsaved = time.monotonic(), list[StepRow]()
     yield Tick(going.step, total, "training")
     best_value = _best_before(store, run, dev, going.step)
-    for step in _taken(going, config):
+    for step in _taken(going, config, chunk):
         if not math.isfinite(step.loss):
             tau = "" if config.tau is None else f"tau {config.tau:g}, "
             raise Problem(
@@ -248,7 +254,7 @@ def _train(
             yield Tick(step.step, total, f"loss {step.loss:.3f}", step.step)
             continue
         try:
-            with fit.autocast(config.dtype, encoder.device):
+            with autocast(config.dtype, encoder.device):
                 headline = sts.evaluate(dev, lambda texts: batches.encode(encoder, texts), subsets=False)[0]
         except ValueError:
             raise Problem(
@@ -307,7 +313,7 @@ def _whiten(
     return {"dimensions": learned.matrix.shape[1], "spearman": headline.value}
 
 
-def _taken(going: Any, config: TrainConfig) -> Iterator[Any]:
+def _taken(going: Any, config: TrainConfig, chunk: int | None) -> Iterator[Any]:
     """The steps of a training. Their batch is part of what is trained, so it is not halved where memory runs out."""
     from stages.models import memory
 
@@ -319,7 +325,8 @@ def _taken(going: Any, config: TrainConfig) -> Iterator[Any]:
         raise Problem(
             f"memory ran out at step {going.step + 1} with {config.train_batch} triplets of up to {config.max_length}"
             " tokens at once (--train-batch, --max-length)",
-            "train with smaller ones, which is another run, or on a --device with more memory",
+            f"give {'--chunk 64, say' if chunk is None else f'a smaller --chunk than {chunk}'} (the result is the same), or a"
+            " --device with more memory",
         ) from error
 
 

@@ -17,7 +17,9 @@ def memory_for(module: nn.Module, rows: int) -> Iterator[list[int]]:
     refused: list[int] = []
 
     def refuse(_module: nn.Module, args: Any, kwargs: Any) -> None:
-        asked = max(len(value) for value in (*args, *kwargs.values()) if isinstance(value, (Tensor, list)))
+        given = (value for value in (*args, *kwargs.values()) if isinstance(value, (Tensor, list)))
+        # What has a gradient is a weight: the word vectors that a training hands over.
+        asked = max(len(value) for value in given if not getattr(value, "requires_grad", False))
         if asked > rows:
             refused.append(asked)
             raise torch.OutOfMemoryError(f"CUDA out of memory. Tried to allocate {asked} rows.")

@@ -85,6 +85,7 @@ NUMBERS = [
     ("train", "--tau", ("0", "-1", "nan", "11")),
     ("train", "--lr", ("0", "2", "nan")),
     ("train", "--train-batch", ("1", "0", "-4")),
+    ("train", "--chunk", ("0", "-4")),
     ("train", "--epochs", ("0",)),
     ("train", "--max-length", ("3",)),
     ("train", "--eval-every", ("0",)),

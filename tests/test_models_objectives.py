@@ -21,6 +21,7 @@ from torch.nn import functional
 from stages.models import catalog, checkpoint, loading, loss
 from stages.models.encoder import Encoder, normalised
 from stages.models.fit import MaskVectors, Recipe, Training
+from stages.models.ranks import Ranks
 
 CPU = torch.device("cpu")
 WIDTH = 5
@@ -273,12 +274,19 @@ def recipe(name: str, **values: Any) -> Recipe:
     objective, _, variant = name.partition(" ")
     rank = variant if variant.startswith("list") else None
     sigma = 0.9 if objective.startswith("multicsr") else None
-    settings: dict[str, Any] = {"train_batch": 4, "epochs": 2, "lr": 1e-3, "max_length": 24, "seed": 3, **values}
+    settings: dict[str, Any] = {
+        "dtype": "float32",
+        "train_batch": 4,
+        "epochs": 2,
+        "lr": 1e-3,
+        "max_length": 24,
+        "seed": 3,
+        **values,
+    }
     tau = None if objective == "claif" else 0.05
     return Recipe(
         tau=tau,
         sigma=sigma,
-        dtype="float32",
         objective=objective,
         clhaif=None if rank else variant or None,
         rank=rank,
@@ -299,7 +307,9 @@ def taught(bert: Path) -> Encoder:
     return loading.encoder(catalog.locate(str(bert), "encoder"), CPU, "mean")
 
 
-def training(bert: Path, name: str, encoder: Encoder, **values: Any) -> Training:
+def training(
+    bert: Path, name: str, encoder: Encoder, chunk: int | None = None, ranks: Ranks | None = None, **values: Any
+) -> Training:
     mask = None
     if name.startswith("multicsr"):
         mask = MaskVectors(*(normalised(taught(bert).encode(column)) for column in zip(*TRIPLETS, strict=True)))
@@ -308,7 +318,7 @@ def training(bert: Path, name: str, encoder: Encoder, **values: Any) -> Training
     teacher = None
     if " list" in name:
         teacher = [normalised(taught(bert).encode(column)) for column in zip(*examples, strict=True)]
-    return Training(encoder, examples, mask, recipe(name, **values), labels, teacher)
+    return Training(encoder, examples, mask, recipe(name, **values), labels, teacher, chunk, ranks)
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -267,11 +267,28 @@ def test_encoding_goes_on_with_half_where_memory_runs_out(file_store: Store, loa
 
 
 def test_a_training_step_that_does_not_fit_names_its_batch(file_store: Store, loaders: Loaded) -> None:
-    """The batch of a training is part of what is trained: it is not halved behind the user's back."""
+    """The batch of a training is part of what is trained: it is not halved behind the user's back. In chunks it fits."""
     base = loaders(UNMASKED).base()
     with memory_for(base, 11), pytest.raises(Problem, match=r"step 1 with 4 triplets .*--train-batch") as refused:
         trained(file_store, UNMASKED, train.Loaders(lambda: base, None))
-    assert "another run" in refused.value.remedy
+    assert "--chunk" in refused.value.remedy
+    with memory_for(base, 8), pytest.raises(Problem, match="step 1") as refused:
+        trained(file_store, UNMASKED, train.Loaders(lambda: base, None), chunk=9)
+    assert "a smaller --chunk than 9" in refused.value.remedy
+    with memory_for(base, 8):
+        assert trained(file_store, UNMASKED, train.Loaders(lambda: base, None), chunk=8).finished
+
+
+def test_chunks_are_no_part_of_what_is_trained(file_store: Store, loaders: Loaded, whole: tuple[Any, ...]) -> None:
+    """Under the same id the same training, up to rounding: walked away from at a step, and gone on with in other chunks."""
+    going = ticks(file_store, CONFIG, loaders(CONFIG), chunk=5, resume_seconds=0.0)
+    next(tick for tick in going if tick.fresh == 3)
+    going.close()
+    run = trained(file_store, CONFIG, loaders(CONFIG), chunk=2)
+    steps, metrics, counts, best, _ = result(file_store, run)
+    assert (counts["best_step"], best) == (whole[2]["best_step"], whole[3])
+    assert [step.loss for step in steps] == pytest.approx([step.loss for step in whole[0]], rel=1e-4)
+    assert [row.value for row in metrics] == pytest.approx([row.value for row in whole[1]], abs=1e-3)
 
 
 def test_the_words_of_persons_are_part_of_what_is_trained(file_store: Store, loaders: Loaded) -> None:

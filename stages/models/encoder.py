@@ -14,7 +14,9 @@ Poolers (h: hidden states of one text, T tokens):
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stages.models import dropout, memory
-from stages.models.packed import Packed, first_position
+from stages.models.packed import Draws, Packed, PartDraws, first_position
 from stages.models.template import Template
 
 
@@ -87,20 +89,25 @@ class Encoder(nn.Module):
         self.whitening = layer.to(self.device)
 
     def forward(
-        self, rows: Sequence[Sequence[int]], words: Tensor | None = None, starts: Sequence[int] | None = None
+        self,
+        rows: Sequence[Sequence[int]],
+        words: Tensor | None = None,
+        starts: Sequence[int] | None = None,
+        draws: Sequence[Callable[[], PartDraws]] | None = None,
     ) -> Tensor:
         """Rows of token ids -> vectors (len(rows), width).
 
         `words` (V, width): word vectors to look the ids up in, instead of the backbone's own; only where it packs.
         `starts` (len(rows),): the tokens of the template before each sentence, whose vectors are to be denoised.
+        `draws`: where the rows are a part of a batch, those of its texts, and of its templates.
         """
         if self.first_position is None:
             ids, mask = self._padded(rows)
             vectors = self._pooled(self._hidden(input_ids=ids, attention_mask=mask), mask)
         else:
-            vectors = self._packed(Packed(rows, self.device), words)
+            vectors = self._packed(Packed(rows, self.device, draws=draws[0]() if draws else None), words)
         if starts is not None:
-            vectors = vectors - self._of_templates(rows, starts, words)
+            vectors = vectors - self._of_templates(rows, starts, words, draws[1]() if draws else None)
         if self.pooler == "prompt" and self.mlp is not None and self.training:
             vectors = torch.tanh(self.mlp(vectors))
         return vectors if self.whitening is None or self.training else self.whitening(vectors)
@@ -108,24 +115,61 @@ class Encoder(nn.Module):
     def _packed(self, packed: Packed, words: Tensor | None) -> Tensor:
         """The vectors of packed texts, in the order of their rows."""
         assert self.first_position is not None
-        hidden = self._hidden(
-            inputs_embeds=functional.embedding(packed.ids, self.words.weight if words is None else words)[None],
-            position_ids=packed.positions[None] + self.first_position,
-            packed=packed,
-        )  # (1, T, width)
+        with dropout.dropping(packed.draws.dropped if packed.draws else dropout.dropped):
+            hidden = self._hidden(
+                inputs_embeds=functional.embedding(packed.ids, self.words.weight if words is None else words)[None],
+                position_ids=packed.positions[None] + self.first_position,
+                packed=packed,
+            )  # (1, T, width)
         return torch.cat([self._pooled(run) for run in packed.apart(hidden[0], 0)])[packed.place]
 
-    def _of_templates(self, rows: Sequence[Sequence[int]], starts: Sequence[int], words: Tensor | None) -> Tensor:
+    def in_parts(
+        self,
+        rows: Sequence[Sequence[int]],
+        words: Tensor | None,
+        starts: Sequence[int] | None,
+        parts: Sequence[Sequence[int]],
+    ) -> list[Callable[[], Tensor]]:
+        """What encodes each of `parts` (places in `rows`), as often as it is called: (len(part), width).
+
+        The vectors are those of the rows encoded at once from the same state of the random numbers, dropout and all, if the
+        first call is that of the first part.
+        """
+        draws = [Draws([len(row) for row in rows], parts, self.device)]
+        if starts is not None:
+            around = self._around(rows, starts)
+            place = {one: number for number, one in enumerate(dict.fromkeys(around))}
+            templates = [list(dict.fromkeys(place[around[text]] for text in part)) for part in parts]
+            draws.append(Draws([len(ids) for _, _, ids in place], templates, self.device))
+        return [
+            partial(
+                self,
+                [rows[text] for text in part],
+                words,
+                starts and [starts[text] for text in part],
+                [partial(PartDraws, one, number) for one in draws],
+            )
+            for number, part in enumerate(parts)
+        ]
+
+    def _around(self, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> list[tuple[int, int, tuple[int, ...]]]:
+        """The template around each row's sentence: (tokens before it, tokens with it, token ids without it)."""
+        assert self.template is not None
+        after = len(self.template.after)
+        return [(start, len(row), (*row[:start], *row[-after:])) for row, start in zip(rows, starts, strict=True)]
+
+    def _of_templates(
+        self, rows: Sequence[Sequence[int]], starts: Sequence[int], words: Tensor | None, draws: PartDraws | None = None
+    ) -> Tensor:
         """The vector (len(rows), width) of each row's template without its sentence, at the positions it has around it.
 
         Rows of the same template and length share one, as in the published code: one draw of dropout a step.
         """
         assert self.template is not None
-        after = len(self.template.after)
-        around = [(start, len(row), (*row[:start], *row[-after:])) for row, start in zip(rows, starts, strict=True)]
+        after, around = len(self.template.after), self._around(rows, starts)
         place = {one: number for number, one in enumerate(dict.fromkeys(around))}
         positions = [[*range(start), *range(length - after, length)] for start, length, _ in place]
-        vectors = self._packed(Packed([ids for _, _, ids in place], self.device, positions), words)
+        vectors = self._packed(Packed([ids for _, _, ids in place], self.device, positions, draws), words)
         return vectors[torch.tensor([place[one] for one in around], device=self.device)]
 
     def _hidden(self, **batch: Any) -> Tensor:
@@ -185,6 +229,11 @@ class Encoder(nn.Module):
             vectors[places] = self([rows[place] for place in places]).float().cpu().numpy()
         self.train(was_training)
         return vectors
+
+
+def autocast(dtype: str, device: torch.device) -> AbstractContextManager[Any]:
+    """Matrix products in `dtype` (float32 or bfloat16) within the context."""
+    return torch.autocast(device.type, dtype=torch.bfloat16) if dtype == "bfloat16" else nullcontext()
 
 
 def normalised(vectors: np.ndarray) -> np.ndarray:

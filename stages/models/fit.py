@@ -14,7 +14,6 @@ import hashlib
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -23,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.models.encoder import Encoder
+from stages.models.encoder import Encoder, autocast
 from stages.models.loss import (
     false_negatives,
     masked_contrastive_loss,
@@ -33,6 +32,8 @@ from stages.models.loss import (
     scored_contrastive_loss,
     similarity_loss,
 )
+from stages.models.parts import Parts, trained
+from stages.models.ranks import Ranks
 from stages.models.token_rows import TokenRows
 
 # Gradients longer than this are scaled down; the value of the field's trainers.
@@ -97,6 +98,8 @@ class Training:
     token ids and a digest of each premise, not the texts. `labels` (n, 2): the AI's similarities of (x, x+) and (x, x-), in
     [0, 1]; of pairs (n, 1). `teacher`: the vectors that `rank` learns from, one (n, w) for each text of an example, scaled
     to length 1.
+    `chunk`: the texts that a step encodes at a time, None for all of its batch; `ranks`: the processes that
+    share them. The gradient is the same.
     """
 
     def __init__(
@@ -107,6 +110,8 @@ class Training:
         recipe: Recipe,
         labels: np.ndarray | None = None,
         teacher: Sequence[np.ndarray] | None = None,
+        chunk: int | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.encoder = encoder
         self.recipe = recipe
@@ -123,7 +128,10 @@ class Training:
         self.used = self._used_words()
         table = encoder.words.weight
         self.words = table if self.used is None else table.detach()[self.used].requires_grad_()
-        self.trained = [self.words, *(weight for weight in encoder.parameters() if weight is not table)]
+        self.trained = trained(encoder, self.words)
+        self.parts = None
+        if chunk is not None or ranks is not None:
+            self.parts = Parts(encoder, None if self.used is None else self.words, recipe.dtype, chunk, ranks)
         # Fused: one pass over the weights.
         self.optimiser = torch.optim.AdamW(self.trained, lr=recipe.lr, weight_decay=0.0, fused=True)
 
@@ -180,27 +188,36 @@ class Training:
             yield self._take(chosen, epoch)
 
     def _take(self, chosen: Tensor, epoch: int) -> Step:
-        recipe, device = self.recipe, self.encoder.device
+        recipe = self.recipe
         lr = recipe.lr * self._pace()
         for group in self.optimiser.param_groups:
             group["lr"] = lr
         self.encoder.train()
-        torch.manual_seed(_seed(recipe.seed, "dropout", self.step))
+        seed = _seed(recipe.seed, "dropout", self.step)
         # All x, all x+, all x-; or all x twice: a row that stands in a batch twice has two draws of dropout.
         columns = self.rows * 2 if len(self.rows) == 1 else self.rows
         rows = [column[place] for column in columns for place in chosen.tolist()]
-        with autocast(recipe.dtype, device):
-            vectors = self.encoder(rows, None if self.used is None else self.words, self._starts(len(chosen)))
-        # (3N, d) or (2N, d)
+        vectors = self._encoded(rows, self._starts(len(chosen)), seed)  # (3N, d) or (2N, d)
         loss, share = self._loss(vectors[: len(chosen)], vectors[len(chosen) :], chosen)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        if self.parts is not None:
+            self.parts.backward(vectors)
         torch.nn.utils.clip_grad_norm_(self.trained, GRADIENT_NORM)
         self.optimiser.step()
         if self.used is not None:
             self.encoder.words.weight.data[self.used] = self.words.detach()
         self.step += 1
         return Step(self.step, epoch, float(loss.detach()), share, lr)
+
+    def _encoded(self, rows: list[list[int]], starts: list[int] | None, seed: int) -> Tensor:
+        """The vectors of a batch under the dropout of `seed`, (len(rows), d)."""
+        if self.parts is not None:
+            return self.parts.forward(rows, starts, seed)
+        torch.manual_seed(seed)
+        with autocast(self.recipe.dtype, self.encoder.device):
+            vectors: Tensor = self.encoder(rows, None if self.used is None else self.words, starts)
+        return vectors
 
     def _starts(self, n: int) -> list[int] | None:
         """The tokens before the sentence in each row of a batch of `n` examples, where it stands in a template."""
@@ -272,8 +289,3 @@ def _order(seed: int, epoch: int, count: int) -> Tensor:
 def _seed(seed: int, what: str, number: int) -> int:
     """A seed for one purpose at one place, so that no random number depends on what was drawn before it."""
     return int.from_bytes(hashlib.blake2b(f"{seed}/{what}/{number}".encode(), digest_size=7).digest(), "big")
-
-
-def autocast(dtype: str, device: torch.device) -> AbstractContextManager[Any]:
-    """Matrix products in `dtype` (float32 or bfloat16) within the context."""
-    return torch.autocast(device.type, dtype=torch.bfloat16) if dtype == "bfloat16" else nullcontext()
