@@ -145,11 +145,11 @@ def plan(
         chosen = prompt_sets.load(prompts or suits)
     if name == writer and server.base_url is None:
         server = replace(server, base_url=parent.config.get("base_url"))
-    graded = scale == "0-1"
+    reading = by or usual
+    graded = scale == "0-1" and reading == "prompt"  # of the other reading the config will not hear
     if graded:
         chosen.graded()  # refused before any model is looked for
     found = reach(name, server, device, dtype, (similarity.END,))
-    reading = by or usual
     config = configs.ScoreConfig(
         llm=name,
         llm_fingerprint=found.fingerprint,

@@ -99,9 +99,10 @@ class PromptSet:
     def graded(self) -> str:
         """The question for a number from 0 to 1 and a reason. Raises Problem where the set has none."""
         if self.similarity is None:
+            having = [name for name in names() if load(name).similarity is not None]
             raise Problem(
                 f"the prompt set {self.name} has no [similarity], the question for a number from 0 to 1",
-                f"write one with {{premise}} and {{hypothesis}}, or give --prompts with one of {', '.join(names())}",
+                f"write one with {{premise}} and {{hypothesis}}, or give --prompts with one of {', '.join(having)}",
             )
         return self.similarity
 
