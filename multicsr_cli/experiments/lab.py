@@ -387,7 +387,8 @@ def _is(run: Run, wanted: Node, parent: Run | None) -> bool:
                 return False
         elif there != value:
             return False
-    if wanted["pooler"] is None and run.config.get("pooler") in SPECIAL_POOLERS:
+    of_its_model = wanted.stage == "eval" and wanted.parent is not None
+    if wanted["pooler"] is None and not of_its_model and run.config.get("pooler") in SPECIAL_POOLERS:
         return False
     return all(bool(run.config.get(field)) == (wanted[name] is not None) for name, field in OPTIONAL.items())
 

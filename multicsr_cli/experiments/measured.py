@@ -79,7 +79,9 @@ class Trained:
     tasks: Callable[[Lab], Sequence[str]] = lambda lab: lab.usual
     claims: Sequence[Claim] = ()
     curve: Curve | None = None
-    headline: str = AVERAGE  # of the published figures, the one that stands in a column of ours
+    headline: str | None = (
+        AVERAGE  # of the published figures, the one in a column beside ours; None: there is no such table
+    )
     needs: Callable[[Lab], str | None] = lambda lab: None
     remark: str = ""
     timed: bool = False  # whether the table tells how long the trainings took
@@ -148,16 +150,15 @@ class Trained:
             average = [mean(_averages(one, averaged))] if averaged else []
             known = one.row.published
             lines = len(known) > 1
-            rows.append(
-                [one.row.name, *training, *cells, *average, UNKNOWN if lines else _figure(known.get(self.headline))]
-            )
-            if lines:
+            beside = [] if self.headline is None else [UNKNOWN if lines else _figure(known.get(self.headline))]
+            rows.append([one.row.name, *training, *cells, *average, *beside])
+            if lines and self.headline is not None:
                 cells = [_figure(known.get(task)) for task in (*tasks, *([AVERAGE] if averaged else []))]
                 empty = [UNKNOWN] * len(training)
                 rows.append(
                     [f"  paper: {one.row.as_paper or one.row.name}", *empty, *cells, _figure(known.get(self.headline))]
                 )
-        columns.append(f"paper: {self.headline}")
+        columns += [] if self.headline is None else [f"paper: {self.headline}"]
         caption = (
             f"x 100, mean ± standard deviation over n = {len(lab.seeds)} seeds;"
             f" masked: share of negatives that the mask removed. {_odd_sizes(measured)}{self.remark}"

@@ -18,7 +18,6 @@ from multicsr_cli.experiments.lab import LEAST_TRIPLETS
 from multicsr_cli.experiments.outcome import Experiment, blocks, machine
 from multicsr_cli.experiments.plan import Node
 from multicsr_cli.pages import Block, Drawing, Heading, Page, Paragraph, Points
-from multicsr_cli.runs import command_line
 from store import browse
 from store.records import Problem
 
@@ -106,8 +105,7 @@ def _made(lab: Lab) -> str:
     oldest = min(str(run.finished) for run in finished)
     return (
         f"{len(finished):,} runs, finished from {oldest[:16].replace('T', ' ')} to"
-        f" {str(newest.finished)[:16].replace('T', ' ')} UTC, the newest by `{command_line(lab.store, newest)}`. Page made on"
-        f" {machine()}. Versions: {shown}."
+        f" {str(newest.finished)[:16].replace('T', ' ')} UTC. Written on {machine()}. Versions: {shown}."
     )
 
 
