@@ -431,7 +431,8 @@ METHODS = Trained(
     ),
     headline=None,
     remark="MultiCSR learns from a selection of the triplets; CLAIF from pairs of its own, of as many sentences by the LLM."
-    " RankCSE's teacher is the mask model. Seconds are the clock's, from the row of a run to its end: other work on the machine is in them.",
+    " RankCSE's teacher is the mask model."
+    " Seconds are the clock's, from the row of a run to its end: other work on the machine is in them.",
     timed=True,
 )
 
