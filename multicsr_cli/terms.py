@@ -30,6 +30,7 @@ TERMS = {
     "beta": "β: keep only b ≤ β, b = sim(x, x-) (eq. 4)",
     "gamma": "γ: keep only a ≥ b + γ (eq. 4)",
     "min_contradiction": "keep only b at least this: what scores lower is too easy a negative; not in the paper",
+    "strategy": "claif: pairs are decided on, not triplets",
     "drop_copies": "drop hypotheses that repeat their premise; not in the paper",
     "drop_duplicates": "drop triplets that repeat another one; not in the paper",
     "swap_reversed": "change roles where a < b, as the released code does; the paper drops such triplets",

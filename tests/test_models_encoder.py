@@ -33,7 +33,7 @@ def encoder(request: pytest.FixtureRequest, bert: Path) -> Encoder:
 def by_formula(encoder: Encoder, text: str) -> np.ndarray:
     """The vector of one text, from the hidden states of all layers, without mask or padding."""
     encoder.eval()
-    read = encoder.tokenizer(text, return_tensors="pt").input_ids
+    read = encoder.tokenizer(text, truncation=True, max_length=encoder.max_length, return_tensors="pt").input_ids
     out = encoder.backbone(input_ids=read, output_hidden_states=True)
     _embeddings, first, *_middle, last = [layer[0].numpy() for layer in out.hidden_states]  # each (T, width)
     dense = encoder.backbone.pooler.dense
@@ -42,6 +42,7 @@ def by_formula(encoder: Encoder, text: str) -> np.ndarray:
         "cls": lambda: np.tanh(dense.weight.numpy() @ last[0] + dense.bias.numpy()),
         "cls_before_pooler": lambda: last[0],
         "first_last_mean": lambda: ((first + last) / 2).mean(0),
+        "prompt": lambda: last[int((read[0] == encoder.tokenizer.mask_token_id).nonzero())],
     }[encoder.pooler]()
 
 
@@ -107,7 +108,9 @@ def test_texts_are_cut_at_the_models_own_length(encoder: Encoder) -> None:
     long = "The cat is asleep. " * 20
     assert encoder.max_length == 64
     assert [len(row) for row in encoder.ids([long])] == [64]
-    assert [len(row) for row in encoder.ids([long], max_length=9)] == [9]
+    template = encoder.template  # whose words come on top of those that a text is cut to
+    around = 0 if template is None else len(template.before) + len(template.after) - len(["[CLS]", "[SEP]"])
+    assert [len(row) for row in encoder.ids([long], max_length=9)] == [9 + around]
     assert np.array_equal(encoder.encode([long])[0], encoder.encode([long + "Nobody reads."])[0])
 
 

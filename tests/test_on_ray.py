@@ -166,8 +166,16 @@ def loading(folder: Path) -> Callable[[], Any]:
 
 
 def workers() -> list[psutil.Process]:
-    """The processes that hold a model."""
-    return [one for one in psutil.process_iter() if one.name().startswith("ray::Worker") or "Worker.work" in one.name()]
+    """The processes of this test process's cluster that are at work: another one may have a cluster beside it."""
+
+    def is_ours(one: psutil.Process) -> bool:
+        try:
+            at_work = "Worker.work" in one.name()
+            return at_work and one.environ().get("RAY_AUTH_TOKEN") == os.environ["RAY_AUTH_TOKEN"]
+        except psutil.Error:  # it ended meanwhile
+            return False
+
+    return [one for one in psutil.process_iter() if is_ours(one)]
 
 
 def test_gen_and_score_write_the_rows_of_one_process_though_a_worker_is_killed(
