@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from multicsr_cli.experiments.plan import Node
     from store.records import Run
 
+# Characters of a cell above which it is a sentence, no figure or name of a row.
+SENTENCE = 50
+
 # Below this a difference is called one; the customary level.
 SIGNIFICANT = 0.05
 
@@ -138,10 +141,15 @@ def machine() -> str:
 
 
 def show(experiment: Experiment, outcome: Outcome) -> None:
-    """Tables and sentences on stdout."""
+    """Tables and sentences on stdout: tables of sentences are folded, tables of figures are continued below."""
     for table in outcome.tables:
         title = f"{experiment.name}: {table.title}"
-        screen.table(title, table.columns, table.rows, caption=table.caption or None)
+        if max((len(cell) for row in table.rows for cell in row), default=0) > SENTENCE:
+            screen.table(title, table.columns, table.rows, caption=table.caption or None)
+            continue
+        screen.wide_table(title, table.columns, table.rows)
+        if table.caption:
+            screen.out().print(table.caption, style="dim", markup=False)
     for sentence in outcome.sentences:
         screen.out().print(sentence, markup=False)
 
