@@ -121,7 +121,7 @@ class Lab:
 
     def lacks(self, file: str, what: str) -> str:
         """Says what is missing and where it is looked for."""
-        where = f"{self.data} holds none" if self.data else "no --data is given"
+        where = "the folder given holds none" if self.data else "no --data is given"
         return f"needs {what}, and {where}; --data DIR with {file} would do"
 
     def other_premises(self) -> str | None:
