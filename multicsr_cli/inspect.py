@@ -43,10 +43,11 @@ def command(
     store = Store.open(db, create=False, write=False)
     if _in_terminal() and not plain and not json:
         chosen = _to_browse(store, run)
-        if chosen is not None and drafts.are_rewrites(store, browse.view(store, chosen).gen):
-            raise Problem(f"{chosen.stage} run {chosen.id} holds pairs, and the browser shows triplets", "give --plain")
-        _open(db, chosen, rejected=rejected, reason=reason, search=search, skip=offset)
-        return
+        if chosen is None or not drafts.are_rewrites(store, browse.view(store, chosen).gen):
+            _open(db, chosen, rejected=rejected, reason=reason, search=search, skip=offset)
+            return
+        screen.say("the browser shows triplets; pairs are printed")
+        run = chosen.id
     shown = browse.view(store, store.find(run, STAGES))
     if (rejected or reason) and shown.curate is None:
         raise Problem(

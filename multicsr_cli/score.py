@@ -69,6 +69,7 @@ def command(
     """Let the LLM, or another model, score how similar each hypothesis is to its premise, from 0 to 5."""
     size, server = options.batch_size(batch), Server(base_url, in_flight, timeout, price_in, price_out)
     workplace = Workplace(engine, workers, ray_address)
+    from store import drafts
     from store.database import Store
 
     store = Store.open(db, create=False)
@@ -97,7 +98,8 @@ def command(
         screen.document(result)
     else:
         screen.facts(f"score {done.id}", cells(result)[1:])
-        screen.say(f"next: multicsr curate {done.id} --sweep   then   multicsr curate {done.id}")
+        sweep = "" if drafts.are_rewrites(store, parent) else f"multicsr curate {done.id} --sweep   then   "
+        screen.say(f"next: {sweep}multicsr curate {done.id}")
 
 
 def plan(
