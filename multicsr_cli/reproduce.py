@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from multicsr_cli.experiments.outcome import Experiment, Outcome
     from multicsr_cli.experiments.scales import Scale
 
-# What is no table or figure of the paper, and not among all.
+# Not among all: no table of the paper, and longer than any of them.
 BESIDE = ("methods",)
 
 
@@ -31,7 +31,8 @@ def command(
         str,
         typer.Argument(
             metavar="EXPERIMENT",
-            help="t1 to t13, f1, f4 to f7, several joined by commas, or all; methods, all side by side.",
+            help="t1 to t13, f1, f4 to f7, and sizes (how few triplets are enough); several joined by commas, or all of"
+            " these; methods, all side by side.",
         ),
     ] = "t3",
     scale: Annotated[
@@ -101,10 +102,14 @@ def command(
 
 def experiments() -> dict[str, Experiment]:
     """All experiments by name, in the paper's order, and then what the paper has not."""
-    from multicsr_cli.experiments import declared, read
+    from multicsr_cli.experiments.beside import METHODS, SIZES
+    from multicsr_cli.experiments.costs import T13
+    from multicsr_cli.experiments.declared import TRAINED
+    from multicsr_cli.experiments.scorers import T1
+    from multicsr_cli.experiments.written import WRITTEN
 
-    found: dict[str, Experiment] = {one.name: one for one in (*declared.TRAINED, *read.EXPERIMENTS)}
-    order = [*(f"t{number}" for number in range(1, 14)), "f1", "f4", "f5", "f6", "f7", *BESIDE]
+    found: dict[str, Experiment] = {one.name: one for one in (T1, T13, *TRAINED, *WRITTEN, SIZES, METHODS)}
+    order = [*(f"t{number}" for number in range(1, 14)), "f1", "f4", "f5", "f6", "f7", SIZES.name, *BESIDE]
     return {name: found[name] for name in order}
 
 
@@ -115,7 +120,9 @@ def _named(listed: str) -> list[Experiment]:
     names = [name.strip() for name in listed.split(",")]
     for name in names:
         if name not in known:
-            raise Problem(f"unknown experiment {name!r}", f"there are {', '.join(known)}, and all of the paper's")
+            raise Problem(
+                f"unknown experiment {name!r}", f"there are {', '.join(known)}, and all (of them but methods)"
+            )
     return [known[name] for name in dict.fromkeys(names)]
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -14,11 +14,12 @@ from test_tasks_retrieval import write as write_beir
 
 from multicsr_cli import reproduce
 from multicsr_cli.experiments import declared, estimate, outcome, results
-from multicsr_cli.experiments.lab import Lab
+from multicsr_cli.experiments.lab import BUNDLED_RETRIEVAL, Lab
 from multicsr_cli.experiments.measured import Claim, Measured, Row, sentences
 from multicsr_cli.experiments.plan import in_order, node
 from multicsr_cli.experiments.scales import SCALES, Backbone, Scale
 from stages.models import catalog, checkpoint, loading
+from stages.tasks import retrieval, sts
 from store.database import Store
 from store.records import Problem
 
@@ -36,9 +37,12 @@ def scale(tiny_llm: Path, tiny_encoder: Path, prompts_file: Path, tmp_path_facto
         premises=str(premises),
         limit=10,
         llm=str(tiny_llm),
+        scorers=(str(tiny_llm),),
         thresholds=(0.0, 5.0, -5.0),
         grid=((0, 5, -5), (0, 5, -4), (5, 0, 5)),
         backbones=(Backbone(base, base, "BERT-base", base),),
+        further=(),
+        sizes=(4, 10),
         omegas=(-0.2, 0.0, 0.3, 0.6),
         sigmas=(-1.0, 0.5, 0.9, 1.0),
         judged=6,
@@ -109,13 +113,27 @@ def test_an_experiment_ends_with_its_files_and_is_not_done_again(
 
 def test_of_several_those_that_lack_data_are_left_out_and_told(scale: Scale, shared_store: Path) -> None:
     lab = lab_of(shared_store, scale)
-    chosen = [reproduce.experiments()[name] for name in ("t8", "f7")]
+    chosen = [reproduce.experiments()[name] for name in ("t9", "f7")]
     told, skipped = reproduce.run(lab, chosen, show=False)
     assert [one["experiment"] for one in told] == ["f7"]
-    assert [one["experiment"] for one in skipped] == ["t8"]
-    assert "--data DIR with corpus.jsonl would do" in skipped[0]["reason"]
-    with pytest.raises(Problem, match="t8"):
+    assert [one["experiment"] for one in skipped] == ["t9"]
+    assert "--data DIR with TREC of SentEval would do" in skipped[0]["reason"]
+    with pytest.raises(Problem, match="t9"):
         reproduce.run(lab, chosen[:1], show=False)
+
+
+def test_without_data_retrieval_is_measured_on_the_bundled_pairs(scale: Scale, tmp_path: Path) -> None:
+    """What answers a query is what people would call its paraphrase; every other second sentence is a distractor."""
+    lab = lab_of(tmp_path / "a.db", scale)
+    told, _ = reproduce.run(lab, [reproduce.experiments()["t8"]], show=False)
+    assert [list(row["figures"]) for row in told[0]["rows"]] == [[BUNDLED_RETRIEVAL]] * 3
+    (collection,) = lab.tasks[BUNDLED_RETRIEVAL].collections
+    texts = dict(retrieval.documents(collection.corpus))
+    found = {(collection.queries[query], texts[one]) for query, row in collection.judgements.items() for one in row}
+    (pairs,) = sts.load("mini", None, "test").subsets
+    rows = list(zip(pairs.first, pairs.second, pairs.gold, strict=True))
+    assert found == {(first, second) for first, second, gold in rows if gold >= 4}
+    assert set(texts.values()) == set(pairs.second)
 
 
 def test_the_page_holds_what_the_store_holds_and_names_the_rest(
@@ -128,7 +146,7 @@ def test_the_page_holds_what_the_store_holds_and_names_the_rest(
     ).read_text()
     assert "## f5: " in text
     assert "rank correlation" in text
-    assert "t8 (Zero-shot retrieval" in text.split("## Not here")[1]
+    assert "t9 (Transfer tasks" in text.split("## Not here")[1]
 
 
 def test_results_go_between_their_marks_in_a_page_of_other_text(
@@ -184,7 +202,8 @@ def grid(figures: Callable[[float, bool, bool], list[float]]) -> list[Measured]:
     ]
 
 
-CURATION, MASK = declared.T3.claims[1], declared.T3.claims[2]
+CLAIMS = declared.T3.claims(cast(Lab, None))  # which are every scale's
+CURATION, MASK = CLAIMS[1], CLAIMS[2]
 
 
 def test_sentences_compare_only_trainings_that_differ_in_one_refinement() -> None:
@@ -217,7 +236,7 @@ def test_a_claim_that_is_turned_round_does_not_hold() -> None:
 
 def test_without_partners_nothing_is_claimed() -> None:
     rows = [measured({"omega": 0.0, "curated": False, "mask": False}, [1.0, 2.0])]
-    assert all("too few" in said for claim in declared.T3.claims for said in sentences(claim, rows, ["mini"]))
+    assert all("too few" in said for claim in CLAIMS for said in sentences(claim, rows, ["mini"]))
 
 
 def test_rows_that_a_claim_cannot_tell_apart_are_one_arm() -> None:

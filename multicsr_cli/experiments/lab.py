@@ -7,6 +7,7 @@ masked nothing there is no mask at all, nor is any stricter one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -47,6 +48,11 @@ LEAST_TRIPLETS = 2
 LABELLED_PAIRS = 3
 SNLI = "snli.csv"
 
+# A retrieval task from the bundled graded pairs, for want of a real one, and the gold score from which a sentence answers
+# another.
+BUNDLED_RETRIEVAL = "mini-retrieval"
+RELEVANT = 4.0
+
 
 class Language(NamedTuple):
     """A file of sentences in it to learn from, and the name of a test on others."""
@@ -73,6 +79,7 @@ class Lab:
         self.device, self.dtype, self.batch = device, dtype, batch
         self.made: dict[Node, Run] = {}
         self.tasks: dict[str, Any] = {}
+        self.written: set[str] = set()  # tasks whose files lie in `folder`
         self.sources: dict[str, Source] = {}
         self.trained: list[tuple[str, Node, Run]] = []
         self.number = self.total = 0
@@ -154,14 +161,25 @@ class Lab:
         for path, lines in zip(tested, sides, strict=True):
             pages.whole(path, "".join(f"{line}\n" for line in lines[half:]).encode())
         task = bitext.pair(tested[0], tested[1])
-        self.tasks[task.name] = task
+        self._add(task)
         return Language(str(sentences), task.name)
 
+    @cached_property
     def retrieval(self) -> tuple[str, ...]:
-        """The retrieval tasks that the data folder holds."""
+        """The retrieval tasks that the data folder holds; where it holds none, one made of the bundled pairs."""
         from stages.tasks import retrieval
 
-        return tuple(retrieval.found(self.data)) if self.data else ()
+        found = tuple(retrieval.found(self.data)) if self.data else ()
+        if found:
+            return found
+        _write_retrieval(self.folder / BUNDLED_RETRIEVAL)
+        self._add(retrieval.load(BUNDLED_RETRIEVAL, self.folder))
+        return (BUNDLED_RETRIEVAL,)
+
+    def _add(self, task: Any) -> None:
+        """Let a task whose files were written here be measured like any other."""
+        self.tasks[task.name] = task
+        self.written.add(task.name)
 
     def labelled(self) -> Node | None:
         """A labelled NLI corpus as it is, where there is one."""
@@ -243,7 +261,8 @@ class Lab:
         subject = evaluate.find(
             self.store, model, tasks, split=split, pooler=told.get("pooler"), device=self.device, sentences=sentences
         )
-        notes = gen.notes_of(data=self.data, whiten=told.get("whiten"))
+        data = self.folder if self.written & set(told["tasks"]) else self.data
+        notes = gen.notes_of(data=data, whiten=told.get("whiten"))
         return evaluate.measure(self.store, subject, notes=notes, title=title).run
 
     def _judge(self, told: dict[str, Any], where: dict[str, Any]) -> Run:
@@ -355,6 +374,32 @@ def _repeats(wanted: Node, other: Node, run: Run) -> bool:
         one.get("mask_model") == two.get("mask_model") and one["sigma"] >= two["sigma"]
     )
     return nothing_masked and weaker
+
+
+def _write_retrieval(folder: Path) -> None:
+    """First sentences of the bundled test pairs as queries, all second ones as documents."""
+    from stages.tasks import sts
+
+    (pairs,) = sts.load("mini", None, "test").subsets
+    identities = {text: f"d{place}" for place, text in enumerate(dict.fromkeys(pairs.second))}
+    relevant = [
+        (first, identities[second])
+        for first, second, gold in zip(pairs.first, pairs.second, pairs.gold, strict=True)
+        if gold >= RELEVANT
+    ]
+    queries = {text: f"q{place}" for place, text in enumerate(dict.fromkeys(first for first, _ in relevant))}
+    judged = "".join(f"{queries[first]}\t{document}\t1\n" for first, document in relevant)
+    (folder / "qrels").mkdir(parents=True, exist_ok=True)
+    for name, content in {
+        "corpus.jsonl": _lines_of(identities),
+        "queries.jsonl": _lines_of(queries),
+        "qrels/test.tsv": f"query-id\tcorpus-id\tscore\n{judged}",
+    }.items():
+        pages.whole(folder / name, content.encode())
+
+
+def _lines_of(identities: dict[str, str]) -> str:
+    return "".join(f"{json.dumps({'_id': identity, 'text': text})}\n" for text, identity in identities.items())
 
 
 def _copies_name(parent: Run, copies: int, alone: bool) -> str:

@@ -48,12 +48,18 @@ class Claim:
     claimed: bool = True
 
 
+def always(*claims: Claim) -> Callable[[Lab], Sequence[Claim]]:
+    """Claims that every scale can make."""
+    return lambda lab: claims
+
+
 @dataclass(frozen=True)
 class Curve:
     """Draw the figures over a `field` of the rows; a line for each value of their other fields."""
 
     field: str
     label: str
+    doubling: bool = False  # an axis on which each doubling is as wide
 
 
 @dataclass
@@ -77,7 +83,7 @@ class Trained:
     title: str
     rows: Callable[[Lab], Sequence[Row]]
     tasks: Callable[[Lab], Sequence[str]] = lambda lab: lab.usual
-    claims: Sequence[Claim] = ()
+    claims: Callable[[Lab], Sequence[Claim]] = lambda lab: ()
     curve: Curve | None = None
     headline: str | None = (
         AVERAGE  # of the published figures, the one in a column beside ours; None: there is no such table
@@ -107,7 +113,9 @@ class Trained:
         measured = [self.measure(lab, row) for row in rows]
         tables = [self.table(lab, measured), *_corpora(lab, measured)]
         said = [
-            sentence for claim in self.claims for sentence in sentences(claim, measured, lab.there(self.tasks(lab)))
+            sentence
+            for claim in self.claims(lab)
+            for sentence in sentences(claim, measured, lab.there(self.tasks(lab)))
         ]
         return Outcome(tables, said, self.document(lab, measured, said), lambda: self.draw(lab, measured))
 
@@ -174,6 +182,7 @@ class Trained:
             "rows": [
                 {
                     "setting": one.row.name,
+                    "varied": dict(one.row.varied),
                     "triplets": one.triplets,
                     **_corpus_document(lab, one),
                     "masked_share": one.masked,
@@ -371,8 +380,11 @@ def _curves(axes: Any, curve: Curve, measured: Sequence[Measured], task: str) ->
             )
         for one in members:
             if not _placed(one, curve):
-                axes.axhline(_middle(one.figures[task])[0], color=COLOURS["faint"], linestyle=":", label=one.row.name)
+                axes.axhline(_middle(one.figures[task])[0], color=colour, linestyle=":", label=one.row.name)
     axes.set(xlabel=curve.label, ylabel=f"{task} x 100")
+    if curve.doubling:
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
     if axes.get_legend_handles_labels()[1]:
         axes.legend(fontsize="small")
 

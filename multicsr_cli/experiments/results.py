@@ -17,6 +17,7 @@ from multicsr_cli import pages
 from multicsr_cli.experiments.lab import LEAST_TRIPLETS
 from multicsr_cli.experiments.outcome import Experiment, blocks, machine
 from multicsr_cli.experiments.plan import Node
+from multicsr_cli.experiments.scorers import ASKED, BY_LIKELIHOOD
 from multicsr_cli.pages import Block, Drawing, Heading, Page, Paragraph, Points
 from store import browse
 from store.records import Problem
@@ -111,16 +112,21 @@ def _made(lab: Lab) -> str:
 
 def _scores(documents: Documents) -> list[str]:
     """Likelihood against asked-for scores, by LLM."""
-    rows = documents.get("t1", {}).get("rows", {})
-    said = []
-    for name, figures in rows.items():
-        asked = rows.get(name.replace(", by likelihood", ", asked").removesuffix(" + ICL"))
-        if ", by likelihood" in name and asked is not None:
-            for task in sorted(figures.keys() & asked.keys()):
-                said.append(
-                    f"{name.replace(',', '')} on {task}: Spearman {figures[task]:.2f} as scorer of pairs, and"
-                    f" {asked[task]:.2f} when asked for a number."
-                )
+    rows: Mapping[str, Mapping[str, float]] = documents.get("t1", {}).get("rows", {})
+    said, llms = [], set()
+    for name, likely in rows.items():
+        llm, _, how = name.rpartition(", ")
+        asked = rows.get(f"{llm}, {how.replace(BY_LIKELIHOOD, ASKED)}") or rows.get(f"{llm}, {ASKED}", {})
+        if how.startswith(BY_LIKELIHOOD):
+            llms.add(llm)
+            said += [
+                f"{llm} on {task}: Spearman {likely[task]:.2f} {how}, {asked[task]:.2f} asked for a number."
+                for task in sorted(likely.keys() & asked.keys())
+            ]
+    if len(llms) == 1:
+        said.append(
+            f"{llms.pop()} is the only LLM at this scale: nothing here tells how this changes with an LLM's size."
+        )
     return said
 
 
@@ -131,44 +137,55 @@ def _contrast(documents: Documents) -> list[str]:
         return []
     rho, p = stats.spearmanr([row["omega"] for row in rows], [row["distinct"] for row in rows])
     most = max(rows, key=lambda row: float(row["distinct"]))
+    least = min(rows, key=lambda row: float(row["distinct"]))
     return [
         f"ω against the share of distinct contradictions over {len(rows)} values: rank correlation {rho:+.2f} (p = {p:.3f});"
-        f" the most, {most['distinct']:.1f} %, at ω {most['omega']:g}."
+        f" the most, {most['distinct']:.1f} %, at ω {most['omega']:g}, the fewest, {least['distinct']:.1f} %, at ω"
+        f" {least['omega']:g}."
     ]
 
 
 def _mask(documents: Documents) -> list[str]:
-    """The best σ."""
-    return _best(documents, "f6", "σ")
+    """σ by base: how much it masks, and the best and the worst."""
+    bases: dict[str, list[Any]] = {}
+    for row in documents.get("f6", {}).get("rows", []):
+        bases.setdefault(row["varied"]["base"], []).append(row)
+    said = []
+    for base, rows in bases.items():
+        masked = [(row["varied"]["σ"], row["masked_share"]) for row in rows if row["masked_share"] is not None]
+        if masked:
+            shares = ", ".join(f"{100 * share:.2f} % at σ {sigma:g}" for sigma, share in masked)
+            said.append(f"Masked with {base}: {shares}.")
+        for task in rows[0]["figures"]:
+            best, worst = _extremes(rows, task)
+            said.append(f"σ with {base} on {task}: the best {best}, the worst {worst}, means over seeds.")
+    return said
 
 
 def _few(documents: Documents) -> list[str]:
-    """How few triplets are enough: settings of curation by how much they keep."""
-    rows = [row for row in documents.get("t7", {}).get("rows", []) if row["triplets"]]
+    """How few triplets are enough: the share of what the most gain over the base."""
+    base, *rows = documents.get("sizes", {}).get("rows", [{}])
     said = []
-    for task in rows[0]["figures"] if rows else ():
-        sizes = {row["triplets"]: float(np.mean(row["figures"][task])) for row in rows if row["figures"][task]}
-        if len(sizes) > 2:
-            rho, p = stats.spearmanr(list(sizes), list(sizes.values()))
-            best = max(sizes, key=lambda size: sizes[size])
+    for task in base.get("figures", ()):
+        start, *means = (float(np.mean(row["figures"][task])) for row in (base, *rows) if row["figures"][task])
+        if len(means) < 2 or means[-1] <= start:
             said.append(
-                f"Triplets against {task} over {len(sizes)} curated sets of {min(sizes):,} to {max(sizes):,}: rank"
-                f" correlation {rho:+.2f} (p = {p:.3f}); the best, {sizes[best]:.2f}, from {best:,}."
+                f"{rows[-1]['setting']} gain nothing over the base on {task}: {start:.2f} became {means[-1]:.2f}."
             )
+            continue
+        gains = [f"{row['setting']} {mean - start:+.2f}" for row, mean in zip(rows, means, strict=True)]
+        said.append(f"Gained over the base ({start:.2f}) on {task}: {', '.join(gains)}, means over seeds.")
     return said
 
 
-def _best(documents: Documents, name: str, what: str) -> list[str]:
-    rows = documents.get(name, {}).get("rows", [])
-    said = []
-    for task in rows[0]["figures"] if rows else ():
-        means = {row["setting"]: float(np.mean(row["figures"][task])) for row in rows if row["figures"][task]}
-        if means:
-            best, worst = max(means, key=lambda one: means[one]), min(means, key=lambda one: means[one])
-            said.append(
-                f"{what} on {task}: from {means[worst]:.2f} ({worst}) to {means[best]:.2f} ({best}), means over seeds."
-            )
-    return said
+def _extremes(rows: Sequence[Mapping[str, Any]], task: str) -> tuple[str, str]:
+    """The best and the worst row on a task, as they are shown."""
+    means = {str(row["varied"]["σ"]): float(np.mean(row["figures"][task])) for row in rows if row["figures"][task]}
+    ordered = sorted(means, key=lambda name: means[name])
+    shown = [
+        f"{means[name]:.2f} ({'no mask' if name == 'none' else f'σ {name}'})" for name in (ordered[-1], ordered[0])
+    ]
+    return shown[0], shown[1]
 
 
 LEARNT: tuple[Callable[[Documents], list[str]], ...] = (_scores, _contrast, _mask, _few)

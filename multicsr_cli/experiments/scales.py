@@ -9,6 +9,8 @@ from multicsr_cli.experiments.plan import Node, node
 
 Thresholds = tuple[float, float, float]  # α, β, γ
 
+OMEGA = 0.3  # the paper's contrast
+
 
 @dataclass(frozen=True)
 class Backbone:
@@ -28,10 +30,12 @@ class Scale:
     premises: str
     limit: int | None
     llm: str
+    scorers: tuple[str, ...]  # the LLMs of t1
     by: str  # how the LLM is read for a score
     thresholds: Thresholds
     grid: tuple[Thresholds, ...]
     backbones: tuple[Backbone, ...]  # the last is the one of the experiments that have a single one
+    further: tuple[Backbone, ...]  # more of them in f6
     dev: str
     tasks: tuple[str, ...]
     omegas: tuple[float, ...]
@@ -40,6 +44,7 @@ class Scale:
     batches: tuple[int, ...]
     costed: int  # copies of one triplet in t13
     copies: tuple[int, ...]
+    sizes: tuple[int | None, ...]  # premises, the fewest first; None: all
     demonstrations: tuple[tuple[int, float], ...]  # (L, λ) of t10
     other_premises: str | None  # of t4; None: SNLI's, from the data folder
     labelled: str | None  # of t10 and t11; None: SNLI's
@@ -94,10 +99,12 @@ SCALES = {
         premises="bundled",
         limit=384,  # what two CPU cores do in a quarter of an hour, with two seeds
         llm="smollm2",
+        scorers=("smollm2",),
         by="likelihood",
         thresholds=(2.0, 2.5, 1.0),
         grid=(*GRID, (2, 2.5, 1)),  # the last is the default for scores by likelihood
         backbones=(Backbone("minilm-l4", "minilm", "BERT-base", "minilm"),),
+        further=(Backbone("minilm", "minilm", "BERT-base", "minilm"),),
         dev="mini",
         tasks=("mini", "sts16", "stsb"),
         omegas=(-0.2, 0.0, 0.3, 0.6),
@@ -106,6 +113,7 @@ SCALES = {
         batches=(16, 32, 64, 128),
         costed=512,
         copies=(0, 256),
+        sizes=(24, 48, 96, 192, 384),
         demonstrations=((3, 0.6),),
         other_premises=None,
         labelled=None,
@@ -113,13 +121,14 @@ SCALES = {
         lr=1e-4,
         epochs=3,
         eval_every=None,
-        left_out=("mr", "cr", "subj", "mpqa", "sst2", "mrpc"),  # of seven models: more than an hour on two cores
+        left_out=("mr", "cr", "subj", "mpqa", "sst2"),  # seven models' probes: more than an hour on two cores
     ),
     "paper": Scale(
         name="paper",
         premises="hub:princeton-nlp/datasets-for-simcse/nli_for_simcse.csv#sent0",
         limit=None,
         llm="flan-t5-xl",
+        scorers=("flan-t5-small", "flan-t5-base", "flan-t5-large", "flan-t5-xl"),
         by="prompt",
         thresholds=(3.0, 3.0, 1.0),
         grid=GRID,
@@ -127,6 +136,7 @@ SCALES = {
             Backbone("bert-base", "simcse-unsup-bert", "BERT-base", "simcse-unsup-bert"),
             Backbone("roberta-base", "simcse-unsup-roberta", "RoBERTa-base", "simcse-unsup-roberta"),
         ),
+        further=(),
         dev="stsb",
         tasks=("stsb dev", "stsb"),
         omegas=(-0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
@@ -135,6 +145,7 @@ SCALES = {
         batches=(64, 128, 256, 512),
         costed=10_000,
         copies=(0, 1000, 5000, 10_000),
+        sizes=(1_000, 10_000, 50_000, None),
         demonstrations=((3, 0.6), (5, 0.8)),
         other_premises="hub:princeton-nlp/datasets-for-simcse/wiki1m_for_simcse.txt",
         labelled="hub:princeton-nlp/datasets-for-simcse/nli_for_simcse.csv",
