@@ -12,7 +12,7 @@ import typer
 from store.records import Problem
 
 if TYPE_CHECKING:
-    from multicsr_cli.gen import Plan
+    from multicsr_cli.resolving import Plan
     from stages.engine import Engine
 
 EngineName = Annotated[

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from multicsr_cli import hosted, options, screen
+from multicsr_cli import hosted, options, screen, showing
 from multicsr_cli.engine import HERE, EngineName, RayAddress, Workers, Workplace
-from multicsr_cli.hosted import NOWHERE, BaseUrl, InFlight, PriceIn, PriceOut, Reached, Server, Timeout
+from multicsr_cli.hosted import NOWHERE, BaseUrl, InFlight, PriceIn, PriceOut, Server, Timeout
 from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Dtype, Json
+from multicsr_cli.resolving import Plan, notes_of, reach, read_source
+from multicsr_cli.showing import MASK_MODEL, MIN_SIMILARITY, SHOTS
 from store.records import WHOLE, Problem, Run, Shard
 
 if TYPE_CHECKING:
-    from stages.demonstrations import Demonstrations
-    from stages.imports import Corpus
-    from stages.models.catalog import Located
     from stages.reading import Source
     from store.database import Store
 
-# L and λ of the paper's better setting of demonstrations (table 10), and the mask model that `train` takes too.
-SHOTS, MIN_SIMILARITY, MASK_MODEL = 5, 0.8, "minilm"
 OMEGA = 0.3  # the paper's
 
 # Room for a hypothesis: hypotheses in NLI corpora have 8 words on average, and hardly one has 40.
@@ -170,37 +166,6 @@ def _say_shard(store: Store, run: Run, shard: Shard, work: screen.Work, json: bo
     screen.say(f"shard {shard} is complete; when all are: multicsr merge STORE… --db PATH")
 
 
-def read_source(premises: str, column: str | None = None) -> Source:
-    """Check the premises file (or the bundled premises)."""
-    from stages import reading
-
-    if premises == "bundled":
-        return reading.bundled()
-    return reading.standard_input(column) if premises == "-" else reading.source(Path(premises), column)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A run ready to be made: its config, its prompts, how to load its LLM on which device, and the flags whose exact
-    spelling the config does not keep."""
-
-    config: Any
-    prompts: Any
-    load: Callable[[], Any]
-    device: str
-    notes: dict[str, str]
-    shown: Shown | None = None
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A checked corpus of demonstrations, and how to load the encoder that finds the nearest on which device."""
-
-    corpus: Corpus
-    load: Callable[[], Any]
-    device: str
-
-
 def plan(
     source: Source,
     *,
@@ -232,7 +197,7 @@ def plan(
 
     shown, lent = None, dict[str, Any]()
     if demonstrations is not None:
-        shown, lent = _lent(demonstrations, shots, min_similarity, mask_model or MASK_MODEL, device)
+        shown, lent = showing.lent(demonstrations, shots, min_similarity, mask_model or MASK_MODEL, device)
     for flag, value in (("shots", shots), ("min-similarity", min_similarity), ("mask-model", mask_model)):
         if demonstrations is None and value is not None:
             raise Problem(f"--{flag} {value} goes with --demonstrations", "leave it out, or give --demonstrations FILE")
@@ -268,51 +233,6 @@ def plan(
     return Plan(config, chosen, found.load, found.device, notes, shown)
 
 
-def _lent(
-    path: Path, shots: int | None, min_similarity: float | None, mask_model: str, device: str
-) -> tuple[Shown, dict[str, Any]]:
-    """A corpus of demonstrations, and what the config says of it."""
-    from stages import imports
-    from stages.demonstrations import refuse_holes
-    from stages.models import catalog, pooling
-
-    corpus = imports.corpus(path)
-    whole = 0
-    for row in corpus.triplets():
-        refuse_holes(row.line, row.triplet)
-        whole += all(row.triplet)
-    if not whole:
-        raise Problem(f"--demonstrations {path} holds no triplet", "give a file with both hypotheses of a premise")
-    found = catalog.locate(mask_model, "encoder")
-    if pooling.pooling_of(found) is None:
-        raise Problem(f"{mask_model} does not record how its tokens are pooled", "give a mask model that does")
-    where, _ = resolve(device, "auto")
-    config = {
-        "demonstrations": corpus.name,
-        "shots": SHOTS if shots is None else shots,
-        "min_similarity": MIN_SIMILARITY if min_similarity is None else min_similarity,
-        "mask_model": mask_model,
-        "mask_model_fingerprint": found.fingerprint,
-    }
-
-    def load() -> Any:
-        from stages.models import loading
-
-        return loading.encoder(found, where)
-
-    return Shown(corpus, load, where), config
-
-
-def notes_of(**flags: str | Path | None) -> dict[str, str]:
-    """Flags as typed, for the command that `multicsr runs` shows; files by their full path."""
-    found = {}
-    for name, value in flags.items():
-        if value is not None:
-            path = Path(value)
-            found[name] = str(path.absolute()) if path.exists() else str(value)
-    return found
-
-
 def make(
     store: Store,
     source: Source,
@@ -336,7 +256,7 @@ def make(
         repeated = premises.duplicates(store, source.name)
         if repeated or source.blank:
             screen.say(f"{source.path.name}: {repeated:,} repeated and {source.blank:,} blank lines left out")
-    shown = _demonstrations(store, made)
+    shown = showing.opened(store, made.config, made.shown) if made.shown else None
     what = "gen claif" if made.config.method else f"gen ω {made.config.omega:g}"
     name = what if shard == WHOLE else f"{what}, shard {shard}"
     with workplace.opened(made.device) as engine:
@@ -345,20 +265,6 @@ def make(
         )
         work = screen.drive(ticks, title or name, "premises", announce=title is None)
     return store.begin("gen", gen.VERSION, made.config, None), work
-
-
-def _demonstrations(store: Store, made: Plan) -> Demonstrations | None:
-    from stages.batches import Batches
-    from stages.demonstrations import Demonstrations
-    from stages.vectors import Vectors
-
-    if made.shown is None:
-        return None
-    config, corpus = made.config, made.shown.corpus
-    batches = Batches(None, "texts", made.shown.device)
-    vectors = Vectors(store, config.mask_model_fingerprint, made.shown.load, batches)
-    triplets = (row.triplet for row in corpus.triplets() if all(row.triplet))
-    return Demonstrations(triplets, config.shots, config.min_similarity, vectors)
 
 
 def summary(run: Run, work: screen.Work) -> dict[str, Any]:
@@ -372,40 +278,3 @@ def summary(run: Run, work: screen.Work) -> dict[str, Any]:
         "seconds": round(work.seconds, 3),
         "premises_per_second": round(work.rate, 3),
     }
-
-
-def reach(name: str, server: Server, device: str, dtype: str, stop: Sequence[str]) -> Reached:
-    """Find the LLM called `name`, on this machine or behind a server, which may stop writing at the texts `stop`.
-
-    Raises Problem or Unusable.
-    """
-    from stages.models import catalog
-
-    if catalog.is_hosted(name):
-        return hosted.reach(name, server, device, dtype, stop)
-    if given := server.given():
-        raise Problem(f"{given} goes with a hosted LLM, openai:MODEL, and the LLM is {name}", "leave it out")
-    found = catalog.locate(name, "llm")
-    where, number_format = resolve(device, dtype)
-    return Reached(found.fingerprint, where, number_format, None, language_model(found, where, number_format))
-
-
-def resolve(device: str, dtype: str) -> tuple[str, str]:
-    """(device, number format) behind --device and --dtype."""
-    if dtype not in ("auto", "float32", "bfloat16"):
-        raise Problem(f"--dtype {dtype!r} is not known", "give auto, float32 or bfloat16")
-    from stages.models import device as devices
-
-    where = devices.device(device)
-    return where, devices.dtype(dtype, where)
-
-
-def language_model(found: Located, where: str, dtype: str) -> Callable[[], Any]:
-    """A function that loads the LLM when it is first needed."""
-
-    def load() -> Any:
-        from stages.models import loading
-
-        return loading.language_model(found, where, dtype)
-
-    return load

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from multicsr_cli import screen
-from multicsr_cli.gen import notes_of, summary
+from multicsr_cli.gen import summary
 from multicsr_cli.options import DEFAULT_DB, Db, Json
+from multicsr_cli.resolving import notes_of
 from store.records import Run
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from multicsr_cli import screen
-from multicsr_cli.gen import Plan, notes_of, reach
 from multicsr_cli.hosted import Server
+from multicsr_cli.resolving import Plan, notes_of, reach
 from store.records import Problem, Run
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from multicsr_cli import screen
 from store.records import Problem
 
 if TYPE_CHECKING:
-    from multicsr_cli.evaluate import Measured, Subject
+    from multicsr_cli.measuring import Measured, Subject
     from store.database import Store
 
 KINDS = (".png", ".svg")

@@ -9,10 +9,10 @@ import typer
 
 from multicsr_cli import options, screen
 from multicsr_cli.engine import HERE, EngineName, RayAddress, Workers, Workplace
-from multicsr_cli.evaluate import locate
-from multicsr_cli.gen import Plan, notes_of, reach, resolve
 from multicsr_cli.hosted import NOWHERE, BaseUrl, InFlight, PriceIn, PriceOut, Server, Timeout, cells
+from multicsr_cli.measuring import locate
 from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Dtype, Json, RunName
+from multicsr_cli.resolving import Plan, notes_of, reach, resolve
 from store.records import Problem, Run
 
 if TYPE_CHECKING:

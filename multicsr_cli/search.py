@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from multicsr_cli import options, screen
-from multicsr_cli.evaluate import find
-from multicsr_cli.gen import read_source
+from multicsr_cli.measuring import find
 from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Json
+from multicsr_cli.resolving import read_source
 from store.records import Problem
 
 

@@ -13,7 +13,7 @@ from pathlib import PurePath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from multicsr_cli import drawings
-from multicsr_cli.evaluate import is_headline
+from multicsr_cli.measuring import is_headline
 from multicsr_cli.pages import Bar, Block, Cell, Code, Drawing, Heading, Page, Paragraph, Points, Table, Verbatim
 from multicsr_cli.runs import command_line
 from multicsr_cli.terms import TERMS

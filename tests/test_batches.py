@@ -194,6 +194,7 @@ def test_the_command_makes_the_same_run_in_halves_and_says_so(
     from shell import multicsr
 
     from multicsr_cli import gen as command
+    from multicsr_cli.resolving import read_source
     from stages.models import catalog, loading
 
     model = loading.language_model(catalog.locate(str(tiny_llm), "llm"), torch.device("cpu"), "float32")
@@ -203,7 +204,7 @@ def test_the_command_makes_the_same_run_in_halves_and_says_so(
     ((id,),) = whole.rows("SELECT id FROM runs")
     other = Store.open(tmp_path / "other.db")
     made = command.plan(
-        command.read_source(str(premises_file)),
+        read_source(str(premises_file)),
         llm=str(tiny_llm),
         prompts=str(prompts_file),
         omega=0.3,

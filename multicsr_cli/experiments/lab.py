@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from multicsr_cli import curate, evaluate, gen, imports, judge, pages, score, train
+from multicsr_cli import curate, gen, imports, judge, measuring, pages, recipe, score
 from multicsr_cli.experiments.outcome import comma_separated
 from multicsr_cli.experiments.plan import Node, in_order, node
 from multicsr_cli.hosted import NOWHERE
+from multicsr_cli.resolving import notes_of, read_source, resolve
 from store.records import Problem, Run
 
 if TYPE_CHECKING:
@@ -237,11 +238,11 @@ class Lab:
             return self._eval(wanted, told, title)
         if wanted.stage == "labelled":
             file = self.labelled_file
-            return imports.make(self.store, corpus(file), gen.notes_of(file=file))[0]
+            return imports.make(self.store, corpus(file), notes_of(file=file))[0]
         assert parent is not None
         if wanted.stage == "copies":
             file = self._copies(parent, **told)
-            return imports.make(self.store, corpus(file), gen.notes_of(file=file))[0]
+            return imports.make(self.store, corpus(file), notes_of(file=file))[0]
         if wanted.stage == "score":
             reading = score.plan(self.store, parent, llm=None, **told, **where)
             return score.make(self.store, parent, reading, self.batch, title)[0]
@@ -249,26 +250,26 @@ class Lab:
             return curate.make_pairs(self.store, parent, title=title)
         if wanted.stage == "curate":
             return curate.make(self.store, parent, curate.plan(parent, **told), title)
-        if "joined" in told:
-            told["joined"] = (self.made[told["joined"]],)
-        return train.make(self.store, parent, data=self.data, title=title, **told, **where)[0]
+        joined = [self.made[told.pop("joined")]] if "joined" in told else []
+        means = recipe.Means(self.device, self.dtype, self.data)
+        return recipe.make(self.store, parent, recipe.Settings(**told), means, joined, title)[0]
 
     def _eval(self, wanted: Node, told: dict[str, Any], title: str) -> Run:
         tasks = [self.tasks[name] for name in told["tasks"] if self.has(name)]
         split = "dev" if told["tasks"][0].endswith(" dev") else "test"
         model = self.made[wanted.parent].id if wanted.parent else told["model"]
         sentences = self.source(told["whiten"]) if "whiten" in told else None
-        subject = evaluate.find(
+        subject = measuring.find(
             self.store, model, tasks, split=split, pooler=told.get("pooler"), device=self.device, sentences=sentences
         )
         data = self.folder if self.written & set(told["tasks"]) else self.data
-        notes = gen.notes_of(data=data, whiten=told.get("whiten"))
-        return evaluate.measure(self.store, subject, notes=notes, title=title).run
+        notes = notes_of(data=data, whiten=told.get("whiten"))
+        return measuring.measure(self.store, subject, notes=notes, title=title).run
 
     def _judge(self, told: dict[str, Any], where: dict[str, Any]) -> Run:
         tasks = [self.tasks[name] for name in told["tasks"] if self.has(name)]
         asked = judge.Asked(told["by"], told.get("shots"), None, False, None, where["dtype"], NOWHERE)
-        notes = gen.notes_of(data=self.data)
+        notes = notes_of(data=self.data)
         made = judge.plan(told["model"], tasks, asked, split="test", device=self.device, notes=notes)
         return judge.make(self.store, made, tasks, self.batch)[0]
 
@@ -295,7 +296,7 @@ class Lab:
 
             return loading.encoder(found, where)
 
-        where, _ = gen.resolve(self.device, "float32")
+        where, _ = resolve(self.device, "float32")
         rows = Vectors(self.store, found.fingerprint, load, Batches(self.batch, "texts", where)).encode(texts)
         unit: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
         return unit
@@ -305,7 +306,7 @@ class Lab:
         if premises not in self.sources:
             path, _, column = premises.partition("#")
             place = _fetched(path.removeprefix("hub:")) if path.startswith("hub:") else path
-            self.sources[premises] = gen.read_source(place, column or None)
+            self.sources[premises] = read_source(place, column or None)
         return self.sources[premises]
 
     def _twin(self, wanted: Node) -> Run | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from multicsr_cli.experiments.outcome import UNKNOWN, Outcome, Table, mean, verdict
 from multicsr_cli.experiments.plan import Node, in_order
+from multicsr_cli.measuring import is_headline
 from multicsr_cli.pages import COLOURS
 
 if TYPE_CHECKING:
@@ -255,7 +256,6 @@ def _key(varied: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 def _add_figures(found: Measured, lab: Lab, run: Run, tasks: Sequence[str]) -> None:
-    from multicsr_cli.evaluate import is_headline
     from store import training
 
     names = {name.partition(" ")[0]: name for name in tasks}

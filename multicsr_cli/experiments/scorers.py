@@ -11,6 +11,7 @@ from multicsr_cli.experiments.outcome import UNKNOWN, Outcome, Table
 from multicsr_cli.experiments.plan import Node, node
 from multicsr_cli.experiments.read import Read
 from multicsr_cli.experiments.scales import OMEGA
+from multicsr_cli.recipe import model_folder
 
 if TYPE_CHECKING:
     from multicsr_cli.experiments.lab import Lab
@@ -119,8 +120,6 @@ def _scores(lab: Lab, run: Run, task: Task) -> np.ndarray:
 
 def _cosines(lab: Lab, model: Node | str, task: Task) -> np.ndarray:
     """The cosine of every pair, (n,)."""
-    from multicsr_cli.train import model_folder
-
     place = model if isinstance(model, str) else str(model_folder(lab.store, lab.make(model)))
     first, second = (
         lab.encode(place, _texts(sides))
