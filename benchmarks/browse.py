@@ -89,7 +89,7 @@ async def _pressed(
     busy: dict[str, list[float]] = {key: [] for key in seconds}
     app, began = Browser(path, run), time.perf_counter()
     async with app.run_test(size=SIZE) as pilot:
-        while app.numbers is None:
+        while app.state.numbers is None:
             await asyncio.sleep(0.01)
         background = {"first rows": round(time.perf_counter() - began, 3)}
         await app.workers.wait_for_complete()
@@ -113,5 +113,5 @@ async def _pressed(
 
 
 def _check(app: Any, run: Run) -> None:
-    if int(app.judged.kept.sum()) != run.counts["kept"] or len(app.rows.places) != run.counts["premises"]:
+    if int(app.state.judged.kept.sum()) != run.counts["kept"] or len(app.rows.places) != run.counts["premises"]:
         raise AssertionError("the screen counts other premises than the run")

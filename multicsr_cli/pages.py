@@ -165,9 +165,6 @@ def whole(path: Path, content: bytes) -> Path:
     return path
 
 
-# --- HTML
-
-
 def html_of(page: Page) -> str:
     """The page as one self-contained HTML document."""
     parts = page.blocks
@@ -261,9 +258,6 @@ def _inline(figure: Figure, name: str) -> str:
     return svg.replace("<svg ", f'<svg style="max-width:{figure.get_figwidth():g}in" ', 1)
 
 
-# --- Markdown
-
-
 def markdown_of(page: Page) -> str:
     """The page as Markdown (with tables, as GitHub and most converters read them)."""
     return f"<!-- {MARK} -->\n\n# {_marked(page.title)}\n\n{markdown(page.blocks)}"
@@ -333,9 +327,6 @@ def _numeric(table: Table) -> set[int]:
 
 def _is_number(cell: Cell) -> bool:
     return isinstance(cell, str) and _NUMBER.fullmatch(cell) is not None
-
-
-# --- drawings
 
 
 def drawn(block: Drawing) -> Figure:

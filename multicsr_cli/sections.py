@@ -65,8 +65,6 @@ class Story:
                 parts += [Heading(title), *blocks]
         return Page(f"multicsr {self.run.stage} {self.run.id}", parts)
 
-    # --- the sections
-
     def _summary(self) -> list[Block]:
         """What this is, in a few sentences."""
         sentences = []
@@ -259,8 +257,6 @@ class Story:
             Table(("", *(run.stage for run in self.line)), versions),
             Points([f"Store: {store}", f"Written: {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"]),
         ]
-
-    # --- their parts
 
     def _measured(self, run: Run, group: str) -> dict[str, float]:
         """The headlines of a group of tasks that may stand beside published ones: an encoder's, on whole test sets. With

@@ -77,8 +77,8 @@ class Walk:
     @property
     def shown(self) -> list[str]:
         """The premises of the rows, in their order."""
-        assert self.app.numbers is not None
-        ids = self.app.numbers.ids[self.app.rows.places].tolist()
+        assert self.app.state.numbers is not None
+        ids = self.app.state.numbers.ids[self.app.rows.places].tolist()
         texts = dict(self.app.store.rows("SELECT id, text FROM premises"))
         return [texts[id] for id in ids]
 

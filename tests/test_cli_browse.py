@@ -48,9 +48,6 @@ def words(db: Path, run: Run) -> list[tuple[str, str | None, str]]:
     return found
 
 
-# --- filters and order
-
-
 def test_filters_leave_what_they_say(db: Path, run: Run) -> None:
     async def steps(on: Walk) -> None:
         assert on.shown == TEXTS
@@ -63,12 +60,12 @@ def test_filters_leave_what_they_say(db: Path, run: Run) -> None:
         reasons = []
         for _ in range(6):
             await on.press("r")
-            reasons.append((on.app.chosen.reason, len(on.shown)))
+            reasons.append((on.app.state.chosen.reason, len(on.shown)))
         assert sorted(reasons) == [
             ("a<alpha", 1), ("a<b+gamma", 1), ("b>beta", 1), ("empty", 1), ("refusal", 1), ("unscored", 1),
         ]  # fmt: skip
         await on.press("R", "R")
-        assert on.app.chosen.reason == reasons[-3][0]
+        assert on.app.state.chosen.reason == reasons[-3][0]
         await on.press("escape", "f")
         await on.type("a>=4 b<1.5")
         await on.press("enter")
@@ -112,7 +109,7 @@ def test_rows_are_sorted_by_each_quantity_both_ways(db: Path, run: Run) -> None:
     async def steps(on: Walk) -> None:
         for sort in ("a", "b", "a−b", "length", "premise"):
             await on.press("o")
-            assert on.app.chosen.sort == sort
+            assert on.app.state.chosen.sort == sort
             up = on.shown
             await on.press("O")
             down = on.shown
@@ -162,9 +159,6 @@ def test_the_cursor_stays_on_its_premise_and_jumps(db: Path, run: Run) -> None:
     walk(db, steps, run)
 
 
-# --- one triplet in full
-
-
 def test_a_triplet_is_told_in_full_and_in_words(db: Path, run: Run) -> None:
     wanted = {
         0: "kept: a = 4.5 reaches α = 3, b = 0.5 stays within β = 3",
@@ -201,14 +195,11 @@ def test_copying_gives_the_triplet_to_the_terminal(db: Path, run: Run) -> None:
     walk(db, steps, run)
 
 
-# --- thresholds
-
-
 def test_a_moved_threshold_is_seen_at_once_and_written_as_a_run(db: Path, run: Run) -> None:
     async def steps(on: Walk) -> None:
         await on.press(*"aaa", "B")
-        assert on.app.now is not None
-        assert (on.app.now.alpha, on.app.now.beta) == (2.7, 3.1)
+        assert on.app.state.now is not None
+        assert (on.app.state.now.alpha, on.app.state.now.beta) == (2.7, 3.1)
         assert "α 3→2.7 β 3→3.1" in on.screen
         assert "kept 5  +1 −0" in on.screen
         await on.press("v", "v", "v")
@@ -217,12 +208,12 @@ def test_a_moved_threshold_is_seen_at_once_and_written_as_a_run(db: Path, run: R
         await on.press("escape", *"GGGG")
         assert "kept 4  +1 −1" in on.screen
         await on.press("0")
-        assert on.app.now == on.app.own
+        assert on.app.state.now == on.app.state.own
         await on.press("w")
         assert "move one first" in on.screen
         await on.press(*"aaa", "w")
-        assert on.app.newest_run is not None
-        assert on.app.newest_run.id != run.id
+        assert on.app.state.run is not None
+        assert on.app.state.run.id != run.id
         assert "5 kept" in on.screen
 
     before = len(Store.open(db).rows("SELECT id FROM runs"))
@@ -244,9 +235,9 @@ def test_a_score_run_that_nobody_curated_can_be(db: Path, run: Run) -> None:
         await on.press("A")  # from the usual thresholds on
         assert "α 3.1" in on.screen
         await on.press("w")
-        assert on.app.newest_run is not None
-        assert on.app.newest_run.stage == "curate"
-        assert on.app.newest_run.config["alpha"] == 3.1
+        assert on.app.state.run is not None
+        assert on.app.state.run.stage == "curate"
+        assert on.app.state.run.config["alpha"] == 3.1
 
     walk(db, steps, score)
 
@@ -258,8 +249,8 @@ def test_a_floor_under_the_contradictions_is_moved_told_and_written(db: Path, ru
         assert "kept 2  +0 −2" in on.screen
         assert "b = 0.5 is below 1.2: too easy a negative" in on.screen
         await on.press("w")
-        assert on.app.newest_run is not None
-        assert on.app.newest_run.config["min_contradiction"] == 1.2
+        assert on.app.state.run is not None
+        assert on.app.state.run.config["min_contradiction"] == 1.2
         await on.press(*"M" * 20, "w")
         assert "above --beta 3" in on.screen
 
@@ -269,13 +260,10 @@ def test_a_floor_under_the_contradictions_is_moved_told_and_written(db: Path, ru
 def test_thresholds_stay_in_their_range(db: Path, run: Run) -> None:
     async def steps(on: Walk) -> None:
         await on.press(*"A" * 25)
-        assert on.app.now is not None
-        assert on.app.now.alpha == 5.0
+        assert on.app.state.now is not None
+        assert on.app.state.now.alpha == 5.0
 
     walk(db, steps, run)
-
-
-# --- a person's word
 
 
 def test_a_word_is_said_noted_and_taken_back(db: Path, run: Run) -> None:
@@ -313,10 +301,10 @@ def test_a_word_is_said_noted_and_taken_back(db: Path, run: Run) -> None:
 def test_a_word_outlives_the_next_curation(db: Path, run: Run) -> None:
     async def steps(on: Walk) -> None:
         await on.press("d", *"aaa", "w")
-        assert on.app.newest_run is not None
-        assert on.app.newest_run.id != run.id
-        assert on.app.judged is not None
-        assert not on.app.judged.kept[0]
+        assert on.app.state.run is not None
+        assert on.app.state.run.id != run.id
+        assert on.app.state.judged is not None
+        assert not on.app.state.judged.kept[0]
         assert "dropped by a person" in on.screen
 
     walk(db, steps, run)
@@ -336,9 +324,6 @@ def test_a_store_that_is_read_only_is_browsed_and_says_why_it_is_not_reviewed(db
     walk(db, steps, run, size=(120, 40))
     db.chmod(stat.S_IRUSR | stat.S_IWUSR)
     assert words(db, run) == []
-
-
-# --- export
 
 
 def test_what_is_shown_is_exported_in_its_order(db: Path, run: Run, tmp_path: Path) -> None:
@@ -369,24 +354,21 @@ def test_what_is_shown_is_exported_in_its_order(db: Path, run: Run, tmp_path: Pa
     assert {path.name for path in tmp_path.glob("*rows*")} == {"rows.csv", "rows.jsonl"}
 
 
-# --- other tabs, other sizes, other stores
-
-
 def test_runs_are_opened_from_their_list(db: Path, run: Run) -> None:
     async def steps(on: Walk) -> None:
         await on.press("2")
         assert on.screen.count("complete") == 5
         await on.press("home", "enter")
         assert on.app.tab == "triplets"
-        assert on.app.newest_run is not None
-        assert on.app.newest_run.stage == "gen"
+        assert on.app.state.run is not None
+        assert on.app.state.run.stage == "gen"
         assert on.shown == TEXTS
         await on.press("a")
         assert "nothing is scored yet" in on.screen
         await on.press("d")
-        assert on.app.judged is not None
-        assert on.app.numbers is not None
-        assert on.app.numbers.names[int(on.app.judged.code[0])] == "review"
+        assert on.app.state.judged is not None
+        assert on.app.state.numbers is not None
+        assert on.app.state.numbers.names[int(on.app.state.judged.code[0])] == "review"
         await on.press("3")
         assert "└─ score" in on.screen
         await on.press("4", "5")
@@ -495,8 +477,8 @@ def test_a_gen_run_without_scores(db: Path) -> None:
 
 def test_a_curation_that_looks_for_copies_says_that_it_has_yet_to_look(db: Path) -> None:
     async def steps(on: Walk) -> None:
-        assert on.app.judged is not None
-        assert on.app.judged.kept.sum() == 1
+        assert on.app.state.judged is not None
+        assert on.app.state.judged.kept.sum() == 1
         await on.press("a")
         assert "at most" in on.screen
 
@@ -520,9 +502,6 @@ async def seen(on: Walk) -> None:
     on.app.read_for = 0.0
     on.app.follow()
     await on.settle()
-
-
-# --- as a process
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a terminal of its own")
@@ -556,9 +535,6 @@ def test_rows_are_printed_without_loading_the_browser(db: Path, run: Run) -> Non
     )
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=False)
     assert (done.returncode, len(json.loads(done.stdout)["rows"])) == (0, 10), done.stderr
-
-
-# --- golden screens
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])

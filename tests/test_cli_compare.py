@@ -162,9 +162,6 @@ def test_a_cls_pooler_that_would_be_random_is_refused(tiny_encoder: Path, tmp_pa
     assert multicsr("eval", folder, "--pooler", "mean", "--db", tmp_path / "s.db").code == 0
 
 
-# --- the leaderboard
-
-
 @pytest.fixture
 def board(tiny_encoder: Path, other_encoder: Path, evaluated: Callable[..., Ended], tmp_path: Path) -> Path:
     """Two models on two tasks, one of them with two poolers, and one on dev."""

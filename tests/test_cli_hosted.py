@@ -293,8 +293,6 @@ def test_an_llm_here_scores_what_one_behind_a_server_wrote(
     assert multicsr(*asked, *where).json["scored"] == 4
 
 
-# --- what is refused, with the store as it was
-
 HOSTED = ("--llm", "openai:m", "--base-url", "http://localhost:1")
 
 

@@ -11,8 +11,6 @@ from asked import TOML
 from conftest import Piped
 from shell import Ended, assert_problem, multicsr
 
-# --- premises
-
 
 @pytest.mark.parametrize(
     ("name", "content", "says"),
@@ -61,8 +59,6 @@ def test_a_premises_file_or_column_that_is_not_there(
     files = {"P": premises_file, "T": table}
     wrong("gen", *(files.get(arg, arg) for arg in args), "--llm", tiny_llm, says=says)
 
-
-# --- numbers
 
 NUMBERS = [
     ("gen", "--omega", ("7", "-1.1", "nan", "inf", "abc", "")),
@@ -124,9 +120,6 @@ def test_sampling_values_out_of_range(wrong: Callable[..., Ended], piped: Piped)
 def test_options_that_do_not_go_together(refuse: Callable[..., Ended], prompts_file: Path) -> None:
     refuse("score", "--by", "prompt", "--directions", "both", says="--directions both goes with")
     refuse("score", "--by", "likelihood", "--expected", says="--expected goes with")
-
-
-# --- models
 
 
 def test_models_that_are_not_there(wrong: Callable[..., Ended], premises_file: Path, tmp_path: Path) -> None:

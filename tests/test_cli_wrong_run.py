@@ -13,8 +13,6 @@ from shell import Ended, assert_problem, multicsr, refused
 
 COMMANDS = ("gen", "score", "curate", "train", "eval", "inspect", "runs")
 
-# --- prompt sets
-
 
 @pytest.mark.parametrize(
     ("content", "says"),
@@ -53,9 +51,6 @@ def test_a_prompt_set_that_is_not_there_or_not_text(
     wrong(*gen, path, says="is not UTF-8")
     wrong(*gen, tmp_path, says="no prompt set")
     refuse("score", "--prompts", "nope", says="no prompt set 'nope'")
-
-
-# --- runs
 
 
 @pytest.mark.parametrize("command", ["score", "curate", "train", "inspect"])
@@ -109,9 +104,6 @@ def test_a_training_without_a_triplet(copied: Piped) -> None:
 def test_a_reason_for_which_nothing_was_dropped(refuse: Callable[..., Ended]) -> None:
     ended = refuse("inspect", "--reason", "ugly", says="'ugly'")
     assert "empty" in ended.err
-
-
-# --- tasks, data, --out
 
 
 def test_tasks_and_data_that_are_not_there(
@@ -180,9 +172,6 @@ def test_an_out_folder_that_holds_something(refuse: Callable[..., Ended], piped:
     refuse(*piped.commands["train"], "--out", full / "mine.txt", says="--out")
     assert (full / "mine.txt").read_text() == "mine"
     assert json.loads(multicsr("runs", "--db", piped.db, "--json").out)["runs"]
-
-
-# --- usage
 
 
 @pytest.mark.parametrize(

@@ -171,9 +171,6 @@ def test_the_sets_own_shots_give_way_to_demonstrations(shown: list[tuple[str, st
         assert rest.count(asked.splitlines()[-1]) == 1  # no shot of the set's own is left
 
 
-# --- from outside
-
-
 def write(path: Path, rows: list[Triplet]) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("sent0", "sent1", "hard_neg"), *rows])

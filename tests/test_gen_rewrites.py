@@ -82,9 +82,6 @@ def test_what_stands_between_words_stays() -> None:
     assert rewriting.mask("...", 8, 0, GAP) == "..."
 
 
-# --- the stage
-
-
 @pytest.fixture(params=["llm", "t5"])
 def model(request: pytest.FixtureRequest) -> LanguageModel:
     """Each law holds for decoder-only and for encoder-decoder models."""
@@ -151,9 +148,6 @@ def test_masks_that_are_left_refusals_and_nothing_keep_what_was_written(store: S
     found = store.rows("SELECT text, raw, problem FROM drafts WHERE run = ? ORDER BY id", [run.id])
     assert found[0] == (says["Means the same"], says["Means the same"], "refusal")
     assert set(found[1:]) == {("A [MASK] ran", "A [MASK] ran", "mask"), ("...", "...", "empty")}
-
-
-# --- what is refused
 
 
 @pytest.mark.parametrize("flag", ["omega", "omega_contradiction", "nu"])

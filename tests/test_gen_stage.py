@@ -152,9 +152,6 @@ def test_limit_takes_the_first_distinct_premises_and_a_higher_one_is_another_run
     assert beyond.counts["premises"] == len(PREMISES)
 
 
-# --- instructions
-
-
 @given(st.integers(), st.text(), st.sampled_from(["entailment", "contradiction"]))
 def test_an_instruction_is_drawn_by_seed_role_and_premise_alone(seed: int, premise: str, role: Any) -> None:
     template = Template(("one", "two", "three"), "{instruction}: {premise}")
@@ -174,9 +171,6 @@ def test_another_seed_draws_other_instructions(store: Store, llm: LanguageModel)
     first, second = (by_text(store, written(store, llm, replace(CONFIG, seed=seed))) for seed in (0, 1))
     prompts = [{key: row[3] for key, row in found.items()} for found in (first, second)]
     assert prompts[0] != prompts[1]
-
-
-# --- omega
 
 
 def slow(llm: LanguageModel, run: Run, prompts: dict[str, str], premise: str) -> dict[str, str]:
@@ -254,9 +248,6 @@ def test_sampling_depends_on_the_seed_and_not_on_the_batch(store: Store, llm: La
     assert drafted(other, written(other, llm, sampled, batch=1)) == first
     assert drafted(store, written(store, llm, replace(sampled, seed=1))) != first
     assert drafted(store, written(store, llm)) != first
-
-
-# --- what no answer is
 
 
 def test_empty_refusal_and_runaway_keep_what_was_written_and_its_problem(store: Store) -> None:

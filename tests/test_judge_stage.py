@@ -168,8 +168,6 @@ def test_a_complete_run_never_loads_the_model_and_writes_nothing(store: Store, l
     assert content(store) == before
 
 
-# --- replies without a number
-
 REPLIES = {
     PREMISES[0]: "4.5",
     PREMISES[2]: "I cannot say.",
@@ -228,9 +226,6 @@ def test_an_empty_sentence_is_a_text_like_any_other(store: Store, model: Languag
     task = Task("odd", [Subset("", ["", *PREMISES[:4]], [*PREMISES[:4], ""], GOLD[:5])])
     run = judged(store, model, LIKELIHOOD, [task])
     assert run.counts == {"tasks": 1, "scored": 5, "unparsable": 0}
-
-
-# --- shots
 
 
 @pytest.mark.parametrize("shots", [0, 1, 2])

@@ -224,9 +224,6 @@ def test_no_thread_and_no_connection_is_left(chat: Chat) -> None:
     assert len(chat.asked) < COUNT
 
 
-# --- the key
-
-
 def test_the_key_is_sent_in_its_header_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     chat = Chat(key=KEY)
     monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\n")
@@ -264,9 +261,6 @@ def test_a_key_that_is_none(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
         api_key()
     assert "OPENAI_API_KEY" in caught.value.what
     assert key not in caught.value.what + caught.value.remedy
-
-
-# --- its name and its server
 
 
 @pytest.mark.parametrize(

@@ -262,8 +262,6 @@ def test_a_score_of_one_is_supervised_simcse(batch: Batch) -> None:
         assert found.item() == pytest.approx(expected, rel=1e-5, abs=1e-5)
 
 
-# --- the training that uses them
-
 TEXTS = tiny.CORPUS
 TRIPLETS = [(TEXTS[i], TEXTS[i + 11], TEXTS[i + 6]) for i in range(10)]
 LABELS = np.array([[(i % 5) / 4, (i % 3) / 4] for i in range(10)], dtype=np.float32)

@@ -222,9 +222,6 @@ def test_each_rewrite_of_a_premise_gets_a_score(
     assert run.counts == {"scored": 3 * len(REWRITES), "unparsable": 0}
 
 
-# --- what a classifier must say of itself
-
-
 @pytest.mark.parametrize(
     "said",
     [
@@ -249,9 +246,6 @@ def test_labels_may_stand_in_any_order_and_case(tmp_path: Path, tiny_nli: Path) 
 def test_an_encoder_in_bfloat16_is_refused() -> None:
     with pytest.raises(Problem, match="--dtype bfloat16 has no use with --by encoder"):
         ModelScoresConfig("encoder:minilm", "e" * 12, "bfloat16")
-
-
-# --- by the command line
 
 
 def test_both_go_the_whole_road_and_the_listed_command_makes_them_again(copied: Piped, tiny_nli: Path) -> None:

@@ -147,9 +147,6 @@ def test_an_unfinished_gen_run_is_not_scored(store: Store) -> None:
     assert store.one("SELECT count(*) FROM runs WHERE stage = 'score'") == (0,)
 
 
-# --- likelihood
-
-
 @pytest.mark.parametrize("both", [False, True])
 def test_the_likelihood_score_is_the_share_of_information_explained(
     store: Store, model: LanguageModel, both: bool
@@ -193,9 +190,6 @@ def test_a_likelihood_that_several_scores_need_is_computed_once(store: Store) ->
     scored(store, parrot, BOTH, twins)
     alone = [prompt for prompt in parrot.asked if prompt == SET.alone]
     assert len(alone) == len({text for one in twins for text in (one.x, one.x_plus, one.x_minus)})
-
-
-# --- prompt
 
 
 def test_a_reply_is_read_or_kept_without_a_value(store: Store) -> None:

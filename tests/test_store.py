@@ -30,9 +30,6 @@ MADE = [
 ]
 
 
-# --- runs
-
-
 def test_a_run_has_the_same_id_in_every_store() -> None:
     one, two = Store.memory(), Store.memory()
     two.begin("gen", 1, replace(GEN, seed=9), None)  # what is there already changes nothing
@@ -100,9 +97,6 @@ def test_an_ambiguous_prefix_is_refused_and_names_the_runs(store: Store) -> None
     assert all(id in refused.value.what for id in ids if id.startswith(digit))
 
 
-# --- premises
-
-
 def test_premises_are_stored_once_a_source_with_their_first_position(store: Store) -> None:
     rows = [(1, "one"), (2, "two"), (4, "one"), (5, "three"), (7, "two")]
     assert list(premises.add(store, "s", "s.txt", "d", len(rows), rows)) == [5]
@@ -143,9 +137,6 @@ def test_a_long_import_streams(tmp_path: Path) -> None:
         opened.close()
     assert read == 200_000
     assert peak < 30e6
-
-
-# --- tables
 
 
 def test_tables_refuse_wrong_types_and_values(store: Store) -> None:
@@ -200,9 +191,6 @@ def test_a_batch_is_stored_whole_or_not_at_all(store: Store) -> None:
             store, other, [ScoreRow(there[0].id, "entailment", 1.0, ""), ScoreRow(there[1].id, "entailment", 9.0, "")]
         )
     assert content(store) == before
-
-
-# --- views
 
 
 def test_the_hypotheses_view_puts_the_premise_into_its_prompt(store: Store) -> None:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from rich.style import Style
 from rich.text import Text
 from textual import events, work
 from textual.app import App, ComposeResult
@@ -26,45 +25,26 @@ from textual.screen import ModalScreen
 from textual.widgets import ContentSwitcher, DataTable, Input, Label, Static
 from textual.worker import get_current_worker
 
-from multicsr_cli.browse import asked, detail, drawing, export, funnel, help, tabs
+from multicsr_cli.browse import asked, detail, drawn, export, funnel, help, tabs
 from multicsr_cli.browse import numbers as numbers_of
-from multicsr_cli.browse.drawing import DROP_STYLE, KEEP_STYLE, cut
-from multicsr_cli.browse.numbers import SORTS, VERDICTS, Chosen, Judged, Numbers, Places, Thresholds
+from multicsr_cli.browse.drawing import cut
+from multicsr_cli.browse.numbers import SORTS, VERDICTS, Chosen, Numbers, Places, Thresholds
 from multicsr_cli.browse.rows import Line, Rows
-from multicsr_cli.curate import usual
+from multicsr_cli.browse.state import State
 from store import browse, reviews, shown
 from store.browse import View
 from store.database import Store
 from store.records import Problem, Run
 from store.reviews import Verdict
-from store.shown import Texts
-
-# How far one key moves a threshold.
-STEP = 0.1
 
 # Seconds between two looks at whether somebody has written, and how much longer than reading everything anew took there is
 # no second time, so that following a large run leaves the processor to it.
 LOOK_EVERY, REST = 1.0, 5.0
 
-# The left side in cells, and from which width of the screen on it is the wider one.
-NARROW_LEFT, WIDE_LEFT, WIDE = 25, 38, 100
-
-# From this width of the rows on, the number of a premise is told.
-NUMBERED = 76
-
-# Lines of the plane of (a, b) that are worth drawing under the funnel.
-LOWEST_PLANE = 8
-
 # What a person can say.
 VERDICT: dict[str, Verdict] = {"keep": "keep", "drop": "drop"}
 
 TABS = ("triplets", "runs", "lineage", "leaderboard", "training")
-
-# What the foot of the screen reminds of, where it is wide and where it is narrow.
-FEET = (
-    " / search  v verdict  r reason  f range  o sort  n next dropped  aA bB gG thresholds  k d u your word  ? help  q leave",
-    " / search  v r f filter  o sort  n dropped  aA bB gG αβγ  k d u word  ? help",
-)
 
 
 class Help(ModalScreen[None]):
@@ -152,25 +132,14 @@ class Browser(App[None]):
         self.db = db
         self.store = Store.open(db, create=False, write=False)
         self.version = shown.data_version(self.store)
-        self.view = browse.view(self.store, run) if run is not None else None
-        self.chosen, self.skip = chosen or Chosen(), skip
-        self.numbers: Numbers | None = None
-        self.own: Thresholds | None = None  # of the run
-        self.now: Thresholds | None = None  # as moved
-        self.judged: Judged | None = None
-        self.before: Judged | None = None
-        self.found: np.ndarray[Any, np.dtype[np.int64]] | None = None
-        self.found_here: numbers_of.Mask | None = None
+        self.first = run
+        self.state, self.skip = State(chosen or Chosen()), skip
         self.finder: Store | None = None
-        self.reading = False
         self.read_at, self.read_for = 0.0, 0.0
-        self.plane = False
         self.asking = ""
         self.training = 0
         self.news = ""
         self.one_writer = asyncio.Lock()
-
-    # --- the screen
 
     def compose(self) -> ComposeResult:
         yield Static(id="title")
@@ -182,7 +151,7 @@ class Browser(App[None]):
                         yield Static(id="funnel")
                     with Vertical(id="right"):
                         yield Static(id="columns")
-                        yield Rows(self.lines, id="rows")
+                        yield Rows(self.page, id="rows")
                 with VerticalScroll(id="detail"):
                     yield Static(id="full")
             yield DataTable(id="runs", cursor_type="row")
@@ -201,7 +170,7 @@ class Browser(App[None]):
         self.rows.focus()
         self.set_interval(LOOK_EVERY, self.follow)
         self.show_tabs()
-        self.open_view(self.view or self.newest())
+        self.open_view(browse.view(self.store, self.first) if self.first else self.newest())
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.show_everything)
@@ -213,11 +182,6 @@ class Browser(App[None]):
     @property
     def tab(self) -> str:
         return str(self.query_one(ContentSwitcher).current)
-
-    @property
-    def newest_run(self) -> Run | None:
-        """The run that is shown: the last one of the view."""
-        return (self.view.curate or self.view.score or self.view.gen) if self.view else None
 
     def newest(self) -> View | None:
         run = shown.newest(self.store)
@@ -236,22 +200,12 @@ class Browser(App[None]):
             self.news = ""
         await super().on_event(event)
 
-    # --- opening and following
-
     def open_view(self, view: View | None) -> None:
         """Show another run, or the same one anew."""
-        self.view = view
         if view is None:
             self.show_everything()
             return
-        rule = view.curate.config if view.curate else None
-        own = None
-        if rule is not None:
-            floor = rule.get("min_contradiction", 0.0)
-            own = Thresholds(rule["alpha"], rule["beta"], rule["gamma"], rule["swap_reversed"], floor)
-        if own != self.own or self.numbers is None:
-            self.own = self.now = own
-        self.reading = True
+        self.state.open(view)
         self.show_title()
         self.load(view)
 
@@ -266,7 +220,7 @@ class Browser(App[None]):
                         return
                     self.call_from_thread(self.arrived, view, numbers)
                 numbers.take(numbers_of.measure(store, view, numbers))
-                numbers.put_in_order(bool(self.own and self.own.swap))
+                numbers.put_in_order(bool(self.state.own and self.state.own.swap))
                 if not worker.is_cancelled:
                     self.call_from_thread(self.read, numbers, time.monotonic() - began)
             finally:
@@ -275,35 +229,36 @@ class Browser(App[None]):
             self.call_from_thread(self.failed, problem)
 
     def failed(self, problem: Problem) -> None:
-        self.reading = False
+        self.state.reading = False
+        self.refused(problem)
+
+    def refused(self, problem: Problem) -> None:
         self.tell(f"{problem.what}: {problem.remedy}")
 
     def arrived(self, view: View, numbers: Numbers) -> None:
         """Numbers came in: of the first premises, or of all."""
-        if view is not self.view:
+        if view is not self.state.view:
             return
         at = self.premise
-        self.numbers = numbers
-        self.found_here = numbers.where(self.found) if self.found is not None else None
-        self.judge()
+        self.state.take(numbers)
         self.filter(at)
         if self.skip and len(self.rows.places) > self.skip:
             self.rows.choose(self.skip)
             self.skip = 0
-        if self.chosen.search and self.found is None:
-            self.find(view.gen, self.chosen.search)
+        if self.state.chosen.search and self.state.found is None:
+            self.find(view.gen, self.state.chosen.search)
 
     def read(self, numbers: Numbers, seconds: float) -> None:
         """Lengths, sources and orders came in: this run is read."""
-        self.reading = False
+        self.state.reading = False
         self.read_at, self.read_for = time.monotonic(), seconds
-        if self.numbers is numbers:
+        if self.state.numbers is numbers:
             self.filter(self.premise)
             self.show_title()
 
     def follow(self) -> None:
         """Has somebody written? Then show it: new rows of an unfinished run, other people's words, new runs."""
-        if self.reading or time.monotonic() - self.read_at < REST * self.read_for:
+        if self.state.reading or time.monotonic() - self.read_at < REST * self.read_for:
             return
         try:
             version = shown.data_version(self.store)
@@ -311,100 +266,62 @@ class Browser(App[None]):
                 return
             self.version = version
             self.show_tab()
-            if self.view is None:
+            view, run = self.state.view, self.state.run
+            if view is None or run is None:
                 self.open_view(self.newest())
-                return
-            run = self.newest_run
-            assert run is not None
-            going = [part for part in (self.view.gen, self.view.score, self.view.curate) if part and not part.finished]
-            if going:
-                self.found = None
+            elif any(part is not None and not part.finished for part in (view.gen, view.score, view.curate)):
+                self.state.found = None
                 self.open_view(browse.view(self.store, self.store.run(run.id)))
-            elif self.numbers is not None:
-                self.numbers.hear(reviews.standing(self.store, self.view.gen))
-                self.judge()
-                self.filter(self.premise)
+            else:
+                self.hear()
         except Problem as problem:
-            self.tell(f"{problem.what}: {problem.remedy}")
+            self.refused(problem)
 
-    # --- judging and choosing
+    def hear(self) -> None:
+        """Let the words in force, of whoever said them, decide."""
+        if self.state.numbers is not None and self.state.view is not None:
+            self.state.numbers.hear(reviews.standing(self.store, self.state.view.gen))
+            self.state.judge()
+            self.filter(self.premise)
 
     @property
     def premise(self) -> int | None:
         """The premise under the cursor."""
-        place = self.rows.chosen
-        return int(self.numbers.ids[place]) if place is not None and self.numbers is not None else None
+        place, numbers = self.rows.chosen, self.state.numbers
+        return int(numbers.ids[place]) if place is not None and numbers is not None else None
 
-    @property
-    def swap(self) -> bool:
-        return self.now.swap if self.now else False
-
-    def judge(self) -> None:
-        """Decide every premise anew with the thresholds as they are."""
-        if self.numbers is None:
-            return
-        self.before = self.numbers.judge(self.own) if self.own is not None else None
-        self.judged = self.before if self.own is not None and self.own == self.now else self.numbers.judge(self.now)
-
-    def filter(self, at: int | None = None, toward: int = 0) -> None:
+    def filter(self, at: int | None = None) -> None:
         """Show the rows that are asked for, with the cursor on premise `at` where it is among them."""
-        if self.numbers is None or self.judged is None:
+        places, numbers = self.state.places(), self.state.numbers
+        if places is None or numbers is None:
             return
         if at is None:
             at = self.premise
-        places = self.numbers.places(self.chosen, self.judged, self.before, self.found_here, self.swap)
-        cursor = toward
-        place = self.numbers.place(at) if at is not None else None
-        if place is not None and len(hits := np.flatnonzero(places == place)):
-            cursor = int(hits[0])
-        empty = (
-            " nothing is left by these filters: Esc shows everything"
-            if len(self.numbers)
-            else " nothing is written yet"
-        )
-        self.rows.show(places, cursor, empty)
+        place = numbers.place(at) if at is not None else None
+        hits = np.flatnonzero(places == place) if place is not None else np.empty(0, np.int64)
+        empty = " nothing is left by these filters: Esc shows everything" if len(numbers) else " nothing is written yet"
+        self.rows.show(places, int(hits[0]) if len(hits) else 0, empty)
         self.show_everything()
 
     def choose(self, **changed: Any) -> None:
-        self.chosen = replace(self.chosen, **changed)
+        self.state.chosen = replace(self.state.chosen, **changed)
         self.filter()
-
-    # --- drawing
 
     def show_everything(self) -> None:
         self.query_one("#left").styles.width = self.left_width
-        self.put("foot", FEET[0 if self.size.width > len(FEET[0]) else 1])
+        self.put("foot", drawn.foot(self.size.width))
         self.show_title()
         self.show_left()
-        self.show_columns()
+        self.put("columns", drawn.columns(self.size.width - self.left_width - 1))
         self.show_status()
         self.show_tab()
 
     @property
     def left_width(self) -> int:
-        if self.size.width >= WIDE:
-            return WIDE_LEFT
-        every = 0 if self.numbers is None else len(self.numbers)
-        return max(NARROW_LEFT, funnel.NAME + len(f"{every:,}") + funnel.SHORTEST_BAR + 3)
+        return drawn.left_width(self.state, self.size.width)
 
     def show_title(self) -> None:
-        run = self.newest_run
-        if run is None or self.view is None:
-            self.put(
-                "title",
-                Text(cut(f" {self.db.name}: no runs yet, `multicsr gen` begins the first", self.size.width)),
-            )
-            return
-        told = f" {run.stage} {run.id}  {detail.omega(self.view.gen)}"
-        if self.now is not None:
-            told += f"  α {self.now.alpha:g}  β {self.now.beta:g}  γ {self.now.gamma:g}"
-            told += f"  b≥{self.now.min_contradiction:g}" if self.now.min_contradiction else ""
-            if self.now != self.own:
-                told += "  (moved; w writes, 0 resets)" if self.size.width >= WIDE else "  (moved)"
-        note = "reading" if self.reading and self.numbers is None else "" if run.finished else "being written"
-        right = f"{note}  {self.db.name} "
-        room = max(self.size.width - len(right), 0)
-        self.put("title", Text(cut(told, room) + right, no_wrap=True))
+        self.put("title", drawn.title(self.state, self.db.name, self.size.width))
 
     def show_tabs(self) -> None:
         line = Text()
@@ -414,99 +331,20 @@ class Browser(App[None]):
         self.put("tabs", line)
 
     def show_left(self) -> None:
-        if self.numbers is None or self.judged is None or self.view is None:
-            self.put("funnel", "")
-            return
-        width = self.left_width - 2
-        height = self.query_one("#left").size.height
-        counts = funnel.count(self.numbers, self.judged, self.before, self.view.score is not None)
-        lines = funnel.funnel(counts, width)
-        moved = funnel.moved(counts, self.own, self.now) if self.now is not None and self.now != self.own else []
-        if moved and self.repeats_unknown:
-            moved.append(Text("at most: w finds repeats", "dim"))
-        both = self.view.score is not None and height - len(lines) - len(moved) - 3 >= LOWEST_PLANE
-        if both:
-            lines += [Text(), *moved, *self.drawn_plane(width, height - len(lines) - len(moved) - 1)]
-        elif self.plane and self.view.score is not None:
-            lines = [*moved, *self.drawn_plane(width, height - len(moved))]
-        elif moved:
-            lines = [*moved, *lines]
-        if len(lines) > height > 0:
-            lines = [*lines[: height - 1], Text(f" … {len(lines) - height + 1} more", "dim")]
-        self.put("funnel", Text("\n", no_wrap=True, overflow="crop").join(lines))
+        self.put("funnel", drawn.left(self.state, self.left_width - 2, self.query_one("#left").size.height))
 
-    @property
-    def repeats_unknown(self) -> bool:
-        """Whether the run drops copies or duplicates, which under moved thresholds are found only when it is written."""
-        rule = self.view.curate.config if self.view and self.view.curate else {}
-        return bool(rule.get("drop_copies") or rule.get("drop_duplicates"))
-
-    def drawn_plane(self, width: int, height: int) -> list[Text]:
-        assert self.numbers is not None
-        cells = self.numbers.density(max(width - 4, 8), max(height - 2, 4), self.swap)
-        return drawing.density(cells, self.now)
-
-    def show_columns(self) -> None:
-        width = self.size.width - self.left_width - 1
-        self.put("columns", Text(cut(self.line("   ", "#", "premise", "a", "b", "verdict", width), width), "dim"))
-
-    def line(self, mark: str, position: str, premise: str, a: str, b: str, why: str, width: int) -> str:
-        """The cells of a row side by side. The number of the premise is left out where there is little room."""
-        number = f"{position:>8} " if width >= NUMBERED else ""
-        room = width - len(mark) - len(number) - 24
-        return f"{mark}{number}{cut(premise, room)} {a:>5} {b:>5}  {cut(why, 10)}"
-
-    def lines(self, places: Places, width: int) -> list[Line]:
+    def page(self, places: Places, width: int) -> list[Line]:
         """A page of rows, drawn."""
-        if self.numbers is None or self.judged is None or self.view is None:
-            return []
-        ids = self.numbers.ids[places]
-        try:
-            found = shown.texts(self.store, self.view.gen, ids.tolist())
-        except Problem as problem:
-            return [((problem.what, Style()),) for _ in places]
-        a, b = self.numbers.read(self.swap)
-        drawn: list[Line] = []
-        for place, premise in zip(places.tolist(), ids.tolist(), strict=True):
-            code = self.numbers.names[int(self.judged.code[place])]
-            said = detail.verdict(code)
-            mark = " KD"[int(self.numbers.word[place])]
-            kept = code == ""
-            if self.before is not None and (self.before.code[place] == numbers_of.KEPT) != kept:
-                mark += "+" if kept else "−"
-            texts = found.get(premise)
-            why = {"": "keep", "undecided": "-", "waiting": "not scored"}.get(code, code)
-            one, other = (_two(float(column[place])) for column in (a, b))
-            position, text = (f"{texts.position:,}", texts.premise) if texts else ("", "")
-            line = self.line(f"{mark:<3}", position, text, one, other, why, width)
-            style = {"keep": KEEP_STYLE, "drop": DROP_STYLE}.get(said)
-            drawn.append(((line[: -len(cut(why, 10))], Style()), (cut(why, 10), Style(color=style))))
-        return drawn
+        return drawn.rows(self.state, self.store, places, width)
 
     def show_status(self) -> None:
         hints = {"runs": " Enter opens a run", "training": " ← → other trainings"}
         if self.news:
             self.put("status", Text(cut(f" {self.news}", self.size.width), "bold"))
-            return
-        if self.tab != "triplets":
+        elif self.tab != "triplets":
             self.put("status", hints.get(self.tab, ""))
-            return
-        if self.numbers is None:
-            self.put("status", Text(" reading ..." if self.view else " waiting for the first run", "bold"))
-            return
-        chosen, total = self.chosen, len(self.numbers)
-        parts = [f"{min(self.rows.cursor + 1, len(self.rows.places)):,} of {len(self.rows.places):,}"]
-        if len(self.rows.places) != total:
-            parts[0] += f" (of {total:,})"
-        if chosen.verdict != "all":
-            parts.append({"keep": "kept", "drop": "dropped"}.get(chosen.verdict, chosen.verdict))
-        parts += [part for part in (chosen.reason, chosen.source) if part]
-        parts += [_range(*one) for one in chosen.ranges]
-        if chosen.search:
-            parts.append(f"“{chosen.search}”" + (" ..." if self.found is None else ""))
-        if chosen.sort != "premise" or chosen.descending:
-            parts.append(f"by {chosen.sort} {'↓' if chosen.descending else '↑'}")
-        self.put("status", Text(cut(" " + " · ".join(parts), self.size.width)))
+        else:
+            self.put("status", drawn.status(self.state, self.rows.cursor, len(self.rows.places), self.size.width))
 
     def show_full(self) -> None:
         one = self.triplet()
@@ -514,29 +352,11 @@ class Browser(App[None]):
 
     def triplet(self) -> detail.Triplet | None:
         """All that is known of the chosen triplet."""
-        place, premise = self.rows.chosen, self.premise
-        if place is None or premise is None or self.numbers is None or self.judged is None or self.view is None:
-            return None
+        place = self.rows.chosen
         try:
-            texts = shown.texts(self.store, self.view.gen, [premise]).get(premise)
-            if texts is None:
-                return None
-            a, b = (float(column[place]) for column in self.numbers.read(self.swap))
-            return detail.Triplet(
-                self.view.gen,
-                texts,
-                shown.sides(self.store, self.view, premise),
-                None if np.isnan(a) else a,
-                None if np.isnan(b) else b,
-                bool(self.swap and self.numbers.swapped[place]),
-                self.numbers.names[int(self.judged.code[place])],
-                self.numbers.names[int(self.judged.rule[place])],
-                self.now,
-                reviews.said(self.store, self.view.gen, premise),
-                shown.elsewhere(self.store, self.view.gen, premise),
-            )
+            return None if place is None else drawn.triplet(self.state, self.store, place)
         except Problem as problem:
-            self.tell(f"{problem.what}: {problem.remedy}")
+            self.refused(problem)
             return None
 
     def show_tab(self) -> None:
@@ -551,7 +371,7 @@ class Browser(App[None]):
                 table.add_row(*(Text(cell) for cell in row))
             table.move_cursor(row=at)
         elif self.tab == "lineage":
-            self.put("line", tabs.lineage(self.store, self.newest_run))
+            self.put("line", tabs.lineage(self.store, self.state.run))
         elif self.tab == "training":
             every = tabs.trainings(self.store)
             if not every:
@@ -566,8 +386,6 @@ class Browser(App[None]):
         self.query_one("#detail").scroll_home(animate=False)
         self.show_full()
         self.show_status()
-
-    # --- keys
 
     def action_help(self) -> None:
         self.push_screen(Help())
@@ -597,37 +415,39 @@ class Browser(App[None]):
             self.answered()
         elif self.query_one("#triplets").has_class("zoomed"):
             self.action_zoom()
-        elif not self.chosen.everything:
-            self.found = self.found_here = None
+        elif not self.state.chosen.everything:
+            self.state.search("")
             self.choose(verdict="all", reason=None, ranges=(), source=None, search="")
 
     def action_verdict(self) -> None:
-        self.choose(verdict=_next(VERDICTS, self.chosen.verdict, 1))
+        self.choose(verdict=_next(VERDICTS, self.state.chosen.verdict, 1))
 
     def action_reason(self, by: int) -> None:
-        if self.numbers is not None and self.judged is not None:
-            reasons = funnel.count(self.numbers, self.judged, None, True).reasons
-            self.choose(reason=_next((None, *reasons), self.chosen.reason, by))
+        numbers, judged = self.state.numbers, self.state.judged
+        if numbers is not None and judged is not None:
+            reasons = funnel.count(numbers, judged, None, True).reasons
+            self.choose(reason=_next((None, *reasons), self.state.chosen.reason, by))
 
     def action_source(self) -> None:
-        if self.numbers is None or self.numbers.source is None:
+        numbers = self.state.numbers
+        if numbers is None or numbers.source is None:
             self.tell("the sources are being read")
-        elif len(self.numbers.sources) < 2:
-            self.tell(f"all rows are from {', '.join(self.numbers.sources) or 'nowhere'}")
+        elif len(numbers.sources) < 2:
+            self.tell(f"all rows are from {', '.join(numbers.sources) or 'nowhere'}")
         else:
-            self.choose(source=_next((None, *self.numbers.sources), self.chosen.source, 1))
+            self.choose(source=_next((None, *numbers.sources), self.state.chosen.source, 1))
 
     def action_sort(self) -> None:
-        self.choose(sort=_next(SORTS, self.chosen.sort, 1))
+        self.choose(sort=_next(SORTS, self.state.chosen.sort, 1))
 
     def action_turn(self) -> None:
-        self.choose(descending=not self.chosen.descending)
+        self.choose(descending=not self.state.chosen.descending)
 
     def action_dropped(self, by: int) -> None:
         """The next row that is dropped, from the cursor on."""
-        if self.judged is None or not len(self.rows.places):
+        if self.state.judged is None or not len(self.rows.places):
             return
-        below = numbers_of.dropped(self.judged.code[self.rows.places])
+        below = numbers_of.dropped(self.state.judged.code[self.rows.places])
         at = self.rows.cursor
         hits = np.flatnonzero(below[at + 1 :]) + at + 1 if by > 0 else np.flatnonzero(below[:at])[::-1]
         if len(hits):
@@ -636,30 +456,25 @@ class Browser(App[None]):
             self.tell("no dropped row further on" if by > 0 else "no dropped row further up")
 
     def action_threshold(self, name: str, sign: int) -> None:
-        if self.view is None or self.numbers is None:
-            return
-        if self.view.score is None:
-            self.tell(f"nothing is scored yet: `multicsr score {self.view.gen.id}`")
-            return
-        now = self.now or Thresholds(*usual(self.view.score))
-        low, high = (-5.0, 5.0) if name == "gamma" else (0.0, 5.0)
-        value = min(max(round(getattr(now, name) + sign * STEP, 3), low), high)
-        self.now = replace(now, **{name: value})
-        self.plane = True
-        self.judged = self.numbers.judge(self.now)
-        self.filter()
+        if self.state.numbers is not None and self.is_scored():
+            self.state.move(name, sign)
+            self.filter()
+
+    def is_scored(self) -> bool:
+        """Whether there are scores to look at; says so where there are none."""
+        view = self.state.view
+        if view is not None and view.score is None:
+            self.tell(f"nothing is scored yet: `multicsr score {view.gen.id}`")
+        return view is not None and view.score is not None
 
     def action_reset(self) -> None:
-        self.now, self.plane = self.own, False
-        self.judge()
+        self.state.reset()
         self.filter()
 
     def action_plane(self) -> None:
-        if self.view is not None and self.view.score is None:
-            self.tell(f"nothing is scored yet: `multicsr score {self.view.gen.id}`")
-            return
-        self.plane = not self.plane
-        self.show_left()
+        if self.is_scored():
+            self.state.plane = not self.state.plane
+            self.show_left()
 
     def action_training(self, by: int) -> None:
         if self.tab == "training":
@@ -676,22 +491,19 @@ class Browser(App[None]):
         """Enter on a run: its triplets, or its training."""
         run = self.store.run(str(event.data_table.get_row_at(event.cursor_row)[0]))
         if run.stage in ("gen", "score", "curate"):
-            self.numbers = self.found = self.found_here = None
-            self.chosen = Chosen()
+            self.state.leave()
             self.action_tab("triplets")
             self.open_view(browse.view(self.store, run))
         elif run.stage == "train":
             self.training = [one.id for one in tabs.trainings(self.store)].index(run.id)
             self.action_tab("training")
 
-    # --- asking
-
     def action_ask(self, what: str) -> None:
         """Ask for one line at the foot of the screen."""
-        if self.numbers is None or self.tab != "triplets":
+        if self.state.numbers is None or self.tab != "triplets":
             return
         begun = {
-            "search": ("search: ", self.chosen.search),
+            "search": ("search: ", self.state.chosen.search),
             "range": ("score range, such as a>=2 b<1.5 a-b<=0: ", ""),
             "jump": ("jump to premise (its number, or words): ", ""),
             "export": (f"write {len(self.rows.places):,} rows to: ", "shown.csv"),
@@ -725,22 +537,21 @@ class Browser(App[None]):
                 self.choose(ranges=asked.ranges(value))
             elif what == "jump":
                 self.jump(value)
-            elif what == "export" and self.view is not None:
-                self.export(self.view, Path(value).expanduser(), self.rows.places)
+            elif what == "export":
+                self.export(replace(self.state), Path(value).expanduser(), self.rows.places)
             elif what in VERDICT:
                 self.action_say(VERDICT[what], value)
         except Problem as problem:
-            self.tell(f"{problem.what}: {problem.remedy}")
+            self.refused(problem)
 
     def search(self, text: str) -> None:
         """Leave only rows with these words, as they are being typed."""
         if self.finder is not None:
             self.finder.connection.interrupt()  # nobody waits for what was typed before
-        self.found = self.found_here = None
-        self.chosen = replace(self.chosen, search=text.strip())
-        if self.chosen.search and self.view is not None:
+        self.state.search(text)
+        if self.state.chosen.search and self.state.view is not None:
             self.show_status()
-            self.find(self.view.gen, self.chosen.search)
+            self.find(self.state.view.gen, self.state.chosen.search)
         else:
             self.filter()
 
@@ -766,23 +577,24 @@ class Browser(App[None]):
             if not worker.is_cancelled:
                 raise
 
-    def came(self, text: str, found: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+    def came(self, text: str, found: Places) -> None:
         """What a search found, if it is still asked for."""
-        if text == self.chosen.search and self.numbers is not None:
-            self.found, self.found_here = found, self.numbers.where(found)
+        if text == self.state.chosen.search and self.state.numbers is not None:
+            self.state.came(found)
             self.filter()
 
     def jump(self, value: str) -> None:
         """Put the cursor on a premise: a number is its place in the source, anything else words in it."""
-        if self.view is None or self.numbers is None or not value:
+        view, numbers = self.state.view, self.state.numbers
+        if view is None or numbers is None or not value:
             return
         number = value.replace(",", "")
         if number.isdecimal():
-            premise = shown.at(self.store, self.view.gen, int(number))
+            premise = shown.at(self.store, view.gen, int(number))
             hits = [] if premise is None else [premise]
         else:
-            hits = shown.found(self.store, self.view.gen, value)
-        there = np.flatnonzero(np.isin(self.numbers.ids[self.rows.places], np.array(hits, dtype=np.int64)))
+            hits = shown.found(self.store, view.gen, value)
+        there = np.flatnonzero(np.isin(numbers.ids[self.rows.places], np.array(hits, dtype=np.int64)))
         if len(there):
             self.rows.choose(int(there[0]))
         elif hits:
@@ -790,41 +602,36 @@ class Browser(App[None]):
         else:
             self.tell(f"there is no premise {value} in this run")
 
-    # --- writing: what a person says, a curate run, a file
-
     def action_say(self, verdict: Verdict, note: str = "") -> None:
-        premise = self.premise
-        if self.view is not None and premise is not None:
-            gen = self.view.gen
+        premise, view = self.premise, self.state.view
+        if view is not None and premise is not None:
+            gen = view.gen
             self.change(
                 lambda store: reviews.add(store, gen, premise, verdict, note), f"you {verdict} it; u takes it back"
             )
 
     def action_take_back(self) -> None:
-        premise = self.premise
-        if self.view is None or premise is None:
+        premise, view = self.premise, self.state.view
+        if view is None or premise is None:
             return
-        if premise not in reviews.standing(self.store, self.view.gen):
+        gen = view.gen
+        if premise not in reviews.standing(self.store, gen):
             self.tell("there is no word of a person over this triplet")
             return
-        gen = self.view.gen
         self.change(lambda store: reviews.take_back(store, gen, premise), "taken back: the rule decides")
 
     @work
     async def change(self, write: Callable[[Store], object], told: str) -> None:
         """Write a word, one after the other, and show what it changes."""
-        view = self.view
-        assert view is not None
+        view = self.state.view
         async with self.one_writer:
             try:
                 await asyncio.to_thread(self.written, write)
             except Problem as problem:
-                self.tell(f"{problem.what}: {problem.remedy}")
+                self.refused(problem)
                 return
-        if self.view is view and self.numbers is not None:
-            self.numbers.hear(reviews.standing(self.store, view.gen))
-            self.judge()
-            self.filter()
+        if self.state.view is view:
+            self.hear()
             self.tell(told)
 
     def written(self, write: Callable[[Store], object]) -> object:
@@ -836,19 +643,21 @@ class Browser(App[None]):
 
     def action_write(self) -> None:
         """A curate run with the thresholds as they are, through the stage itself."""
-        if self.view is None or self.view.score is None or self.now is None:
+        view, now = self.state.view, self.state.now
+        if view is None or view.score is None or now is None:
             self.tell("move a threshold first: a A α, b B β, g G γ, m M the least b")
-        elif self.now == self.own:
+        elif not self.state.moved:
             self.tell("these are the thresholds of this run: move one first")
         else:
-            self.curate(self.view.score, self.now)
+            self.curate(view.score, now)
 
     @work
     async def curate(self, score: Run, at: Thresholds) -> None:
         from stages import curate as stage
         from stages.config import CurateConfig
 
-        rule = self.view.curate.config if self.view and self.view.curate else {}
+        view = self.state.view
+        rule = view.curate.config if view and view.curate else {}
 
         def made(store: Store) -> Run:
             copies, duplicates = rule.get("drop_copies", False), rule.get("drop_duplicates", False)
@@ -862,56 +671,25 @@ class Browser(App[None]):
             try:
                 run = await asyncio.to_thread(self.written, made)
             except Problem as problem:
-                self.tell(f"{problem.what}: {problem.remedy}")
+                self.refused(problem)
                 return
         assert isinstance(run, Run)
         self.open_view(browse.view(self.store, run))
         self.tell(f"curate {run.id}: {run.counts['kept']:,} kept, {run.counts['dropped']:,} dropped by the rule")
 
     @work(thread=True, group="export")
-    def export(self, view: View, path: Path, places: Places) -> None:
-        numbers, judged, swap = self.numbers, self.judged, self.swap
-        assert numbers is not None
-        assert judged is not None
+    def export(self, state: State, path: Path, places: Places) -> None:
+        """Write what is shown to a file; `state` is a copy, since keys go on changing what is shown."""
         try:
             store = Store.open(self.db, create=False, write=False)
             try:
-                count = export.write(path, _exported(store, view, numbers, judged, swap, places))
+                count = export.write(path, export.rows(store, state, places))
             finally:
                 store.close()
         except Problem as problem:
-            self.call_from_thread(self.tell, f"{problem.what}: {problem.remedy}")
+            self.call_from_thread(self.refused, problem)
         else:
             self.call_from_thread(self.tell, f"{count:,} rows written to {path}")
-
-
-def _exported(
-    store: Store, view: View, numbers: Numbers, judged: Judged, swap: bool, places: Places
-) -> Iterator[tuple[Any, ...]]:
-    """The rows of a file, page by page, as they are shown: with the roles as the rule reads them."""
-    a, b = numbers.read(swap)
-    for start in range(0, len(places), export.PAGE):
-        page = places[start : start + export.PAGE]
-        found = shown.texts(store, view.gen, numbers.ids[page].tolist())
-        for place in page.tolist():
-            texts: Texts = found[int(numbers.ids[place])]
-            code = numbers.names[int(judged.code[place])]
-            sides = [texts.entailment, texts.contradiction]
-            if swap and numbers.swapped[place]:
-                sides.reverse()
-            scores = [None if np.isnan(column[place]) else float(column[place]) for column in (a, b)]
-            said = {"keep": "keep", "drop": "drop"}.get(detail.verdict(code))
-            word = (None, "keep", "drop")[int(numbers.word[place])]
-            yield (texts.premise, *sides, *scores, said, code if said == "drop" else None, word)
-
-
-def _two(value: float) -> str:
-    return "-" if np.isnan(value) else f"{value:.2f}"
-
-
-def _range(name: str, low: float, high: float) -> str:
-    shown = [f"{name} ≥ {low:.4g}"] if np.isfinite(low) else []
-    return " ".join([*shown, *([f"{name} ≤ {high:.4g}"] if np.isfinite(high) else [])])
 
 
 def _next(choices: tuple[Any, ...], now: Any, by: int) -> Any:

@@ -5,10 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
+
+from multicsr_cli.browse import detail
+from multicsr_cli.browse.numbers import Places
+from multicsr_cli.browse.state import State
+from store import shown
+from store.database import Store
 from store.records import Problem
 
 # Rows whose texts are read at once.
@@ -38,6 +45,28 @@ def write(path: Path, rows: Iterable[tuple[Any, ...]]) -> int:
     finally:
         partial.unlink(missing_ok=True)
     return count
+
+
+def rows(store: Store, state: State, places: Places) -> Iterator[tuple[Any, ...]]:
+    """The rows at these places, page by page, as they are shown: with the roles as the rule reads them."""
+    assert state.numbers is not None
+    assert state.judged is not None
+    assert state.view is not None
+    numbers, judged = state.numbers, state.judged
+    a, b = numbers.read(state.swap)
+    for start in range(0, len(places), PAGE):
+        page = places[start : start + PAGE]
+        found = shown.texts(store, state.view.gen, numbers.ids[page].tolist())
+        for place in page.tolist():
+            texts = found[int(numbers.ids[place])]
+            code = numbers.names[int(judged.code[place])]
+            sides = [texts.entailment, texts.contradiction]
+            if state.swap and numbers.swapped[place]:
+                sides.reverse()
+            scores = [None if np.isnan(column[place]) else float(column[place]) for column in (a, b)]
+            said = {"keep": "keep", "drop": "drop"}.get(detail.verdict(code))
+            word = (None, "keep", "drop")[int(numbers.word[place])]
+            yield (texts.premise, *sides, *scores, said, code if said == "drop" else None, word)
 
 
 def _csv(file: TextIO, rows: Iterable[tuple[Any, ...]]) -> int:

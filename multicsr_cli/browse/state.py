@@ -1,0 +1,115 @@
+"""What the browser knows: a run, its numbers, the thresholds as moved, what is asked for. No widget, no thread, no store.
+
+Arrow: numbers, thresholds, filters -> decisions -> the places that are shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from multicsr_cli.browse.numbers import Chosen, Judged, Mask, Numbers, Places, Thresholds
+from multicsr_cli.curate import usual
+from store.browse import View
+from store.records import Run
+
+# How far one key moves a threshold.
+STEP = 0.1
+
+
+@dataclass
+class State:
+    """`own` are the thresholds of the run and `before` its decisions, `now` and `judged` those as moved. `found` are the
+    premises with the words that are searched for, and `here` where they are among the numbers."""
+
+    chosen: Chosen = field(default_factory=Chosen)
+    view: View | None = None
+    numbers: Numbers | None = None
+    own: Thresholds | None = None
+    now: Thresholds | None = None
+    judged: Judged | None = None
+    before: Judged | None = None
+    found: Places | None = None
+    here: Mask | None = None
+    reading: bool = False
+    plane: bool = False  # whether the plane of (a, b) is drawn even without room beside the funnel
+
+    @property
+    def run(self) -> Run | None:
+        """The run that is shown: the last one of the view."""
+        return (self.view.curate or self.view.score or self.view.gen) if self.view else None
+
+    @property
+    def swap(self) -> bool:
+        return self.now.swap if self.now else False
+
+    @property
+    def moved(self) -> bool:
+        return self.now is not None and self.now != self.own
+
+    @property
+    def repeats_unknown(self) -> bool:
+        """Whether the run drops copies or duplicates, which under moved thresholds are found only when it is written."""
+        rule = self.view.curate.config if self.view and self.view.curate else {}
+        return bool(rule.get("drop_copies") or rule.get("drop_duplicates"))
+
+    def open(self, view: View) -> None:
+        """Another run, or the same one anew: then the thresholds stay as moved."""
+        self.view, self.reading = view, True
+        rule = view.curate.config if view.curate else None
+        own = None
+        if rule is not None:
+            floor = rule.get("min_contradiction", 0.0)
+            own = Thresholds(rule["alpha"], rule["beta"], rule["gamma"], rule["swap_reversed"], floor)
+        if own != self.own or self.numbers is None:
+            self.own = self.now = own
+
+    def leave(self) -> None:
+        """Forget the numbers and what was asked of them, before another run is opened."""
+        self.numbers = self.judged = self.before = None
+        self.chosen = Chosen()
+        self.search("")
+
+    def take(self, numbers: Numbers) -> None:
+        """Numbers came in: of the first premises, or of all."""
+        self.numbers = numbers
+        self.here = numbers.where(self.found) if self.found is not None else None
+        self.judge()
+
+    def judge(self) -> None:
+        """Decide every premise anew with the thresholds as they are."""
+        if self.numbers is None:
+            return
+        self.before = self.numbers.judge(self.own) if self.own is not None else None
+        self.judged = self.before if self.own is not None and not self.moved else self.numbers.judge(self.now)
+
+    def move(self, name: str, sign: int) -> None:
+        """A threshold by one step, within what scores can reach; where the run has none, from the usual ones."""
+        assert self.view is not None
+        assert self.view.score is not None
+        assert self.numbers is not None
+        now = self.now or Thresholds(*usual(self.view.score))
+        low, high = (-5.0, 5.0) if name == "gamma" else (0.0, 5.0)
+        value = min(max(round(getattr(now, name) + sign * STEP, 3), low), high)
+        self.now, self.plane = replace(now, **{name: value}), True
+        self.judged = self.numbers.judge(self.now)
+
+    def reset(self) -> None:
+        """The thresholds of the run again."""
+        self.now, self.plane = self.own, False
+        self.judge()
+
+    def search(self, text: str) -> None:
+        """Ask for the rows with these words, which are still to be found."""
+        self.found = self.here = None
+        self.chosen = replace(self.chosen, search=text.strip())
+
+    def came(self, found: Places) -> None:
+        """The premises that a search found."""
+        self.found = found
+        self.here = self.numbers.where(found) if self.numbers is not None else None
+
+    def places(self) -> Places | None:
+        """The rows that are asked for, in their order; None before there are any."""
+        if self.numbers is None or self.judged is None:
+            return None
+        return self.numbers.places(self.chosen, self.judged, self.before, self.here, self.swap)
