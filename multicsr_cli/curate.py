@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from store.database import Store
 
 # alpha, beta, gamma of the paper. A likelihood score is the share of information explained and runs lower, so its
-# thresholds were chosen on development data (README, "How the defaults were chosen"); for no other score were any chosen.
+# thresholds were chosen on development data (docs/defaults.md); for no other score were any chosen.
 PAPER = (3.0, 3.0, 1.0)
 THRESHOLDS = {"likelihood": (2.0, 2.5, 1.0)}
 

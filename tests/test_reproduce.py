@@ -15,7 +15,7 @@ from test_tasks_retrieval import write as write_beir
 from multicsr_cli import reproduce
 from multicsr_cli.experiments import declared, estimate, outcome, results
 from multicsr_cli.experiments.lab import BUNDLED_RETRIEVAL, Lab
-from multicsr_cli.experiments.measured import Claim, Measured, Row, sentences
+from multicsr_cli.experiments.measured import Claim, Measured, Row, sentence
 from multicsr_cli.experiments.plan import in_order, node
 from multicsr_cli.experiments.scales import SCALES, Backbone, Scale
 from stages.models import catalog, checkpoint, loading
@@ -211,32 +211,61 @@ def test_sentences_compare_only_trainings_that_differ_in_one_refinement() -> Non
     noise = {0.0: [0.11, -0.13, 0.17], 0.3: [0.19, 0.23, -0.29]}
     rows = grid(lambda omega, curated, mask: [50 + 2 * curated + one * (1 + mask) for one in noise[omega]])
     rows.append(measured({}, [90.0, 90.0, 90.0]))
-    (said,) = sentences(CURATION, rows, ["mini"])
-    assert "Curation helps on mini: +2.00" in said
-    assert "over 12 matched trainings" in said
+    said = sentence(CURATION, rows, ["mini"])
+    assert "Curation helps on mini (+2.00" in said
+    assert "12 matched trainings" in said
     assert "holds here" in said
-    (said,) = sentences(MASK, rows, ["mini"])
+    said = sentence(MASK, rows, ["mini"])
     assert "no difference" in said
     assert "is not shown here" in said
+
+
+def test_a_claim_is_one_sentence_over_all_tasks() -> None:
+    """It says where it helps, where it hurts, where nothing can be told, where nothing differs, and where the claim holds."""
+    arms = {
+        "better": ([2.0, 3.1, 4.0], [1.0, 2.0, 3.0]),
+        "worse": ([1.0, 2.0, 3.0], [2.0, 3.1, 4.0]),
+        "loose": ([1.0, 5.0, 2.0], [2.0, 1.0, 3.0]),
+        "same": ([1.0, 2.0], [1.0, 2.0]),
+        "few": ([1.0], [2.0]),
+    }
+    said = outcome.verdict("It", arms, outcome.TRAININGS)
+    order = [
+        "helps on better (+1.03",
+        "hurts on worse (-1.03",
+        "no difference that can be shown on loose",
+        "nothing on same",
+    ]
+    places = [said.index(one) for one in [*order, "too few trainings on few"]]
+    assert places == sorted(places)
+    assert said.endswith("The paper's claim that it helps holds on better alone.")
+    alone = outcome.verdict("It", {"better": arms["better"]}, outcome.TRAININGS)
+    assert alone.endswith("holds here.")
+    assert "holds" not in outcome.verdict("It", arms, outcome.TRAININGS, claimed=False)
+
+
+def test_over_premises_the_standard_error_is_told() -> None:
+    said = outcome.verdict("It", {"the share": ([100.0, 0.0, 100.0, 100.0], [0.0, 0.0, 0.0, 100.0])}, outcome.PREMISES)
+    assert "+50.00 ± 28.87 standard error, 4 premises" in said  # differences 100, 0, 100, 0: sd 57.74 / 2
 
 
 def test_trainings_that_came_out_equal_are_one_observation() -> None:
     """A mask that removes nothing trains twice alike; counting both would make any difference look surer than it is."""
     rows = grid(lambda omega, curated, mask: [50 + omega + 2 * curated, 51 - omega + curated])
-    (said,) = sentences(CURATION, rows, ["mini"])
-    assert "over 4 matched trainings" in said
+    said = sentence(CURATION, rows, ["mini"])
+    assert "4 matched trainings" in said
 
 
 def test_a_claim_that_is_turned_round_does_not_hold() -> None:
     rows = grid(lambda omega, curated, mask: [50 - 2 * curated + 0.01 * omega, 51 - 2 * curated - 0.01 * mask])
-    (said,) = sentences(CURATION, rows, ["mini"])
-    assert "Curation hurts on mini: -2.00" in said
+    said = sentence(CURATION, rows, ["mini"])
+    assert "Curation hurts on mini (-2.00" in said
     assert "does not hold here" in said
 
 
 def test_without_partners_nothing_is_claimed() -> None:
     rows = [measured({"omega": 0.0, "curated": False, "mask": False}, [1.0, 2.0])]
-    assert all("too few" in said for claim in CLAIMS for said in sentences(claim, rows, ["mini"]))
+    assert all("too few" in sentence(claim, rows, ["mini"]) for claim in CLAIMS)
 
 
 def test_rows_that_a_claim_cannot_tell_apart_are_one_arm() -> None:
@@ -245,9 +274,9 @@ def test_rows_that_a_claim_cannot_tell_apart_are_one_arm() -> None:
     rows[0].runs, rows[1].runs = ["a"], ["b"]
     third = measured({"extreme": 0}, [9.0, 10.5])
     third.runs = ["c"]
-    (said,) = sentences(Claim("Moderation", "extreme", 0, 1), [*rows, third], ["mini"])
+    said = sentence(Claim("Moderation", "extreme", 0, 1), [*rows, third], ["mini"])
     assert "+5.12" in said  # (7 - 2, 8.25 - 3)
-    assert "over 2 matched trainings" in said
+    assert "2 matched trainings" in said
 
 
 def test_nodes_are_values_and_come_with_what_they_are_made_from() -> None:

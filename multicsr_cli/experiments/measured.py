@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from multicsr_cli.experiments.outcome import UNKNOWN, Outcome, Table, mean, verdict
+from multicsr_cli.experiments.outcome import TRAININGS, UNKNOWN, Outcome, Table, mean, verdict
 from multicsr_cli.experiments.plan import Node, in_order
 from multicsr_cli.measuring import is_headline
 from multicsr_cli.pages import COLOURS
@@ -113,11 +113,7 @@ class Trained:
                 lab.make(model)
         measured = [self.measure(lab, row) for row in rows]
         tables = [self.table(lab, measured), *_corpora(lab, measured)]
-        said = [
-            sentence
-            for claim in self.claims(lab)
-            for sentence in sentences(claim, measured, lab.there(self.tasks(lab)))
-        ]
+        said = [sentence(claim, measured, lab.there(self.tasks(lab))) for claim in self.claims(lab)]
         return Outcome(tables, said, self.document(lab, measured, said), lambda: self.draw(lab, measured))
 
     def measure(self, lab: Lab, row: Row) -> Measured:
@@ -223,12 +219,10 @@ class Trained:
         return figure
 
 
-def sentences(claim: Claim, measured: Sequence[Measured], tasks: Sequence[str]) -> list[str]:
-    """Whether a claim holds, task by task: matched trainings differ in its field alone, and share a seed."""
-    return [
-        verdict(claim.what, task, *_matched(claim, measured, task), "matched trainings", claim.claimed)
-        for task in tasks
-    ]
+def sentence(claim: Claim, measured: Sequence[Measured], tasks: Sequence[str]) -> str:
+    """Whether a claim holds on each task: matched trainings differ in its field alone, and share a seed."""
+    arms = {task: _matched(claim, measured, task) for task in tasks}
+    return verdict(claim.what, arms, TRAININGS, claim.claimed)
 
 
 def _matched(claim: Claim, measured: Sequence[Measured], task: str) -> tuple[list[float], list[float]]:

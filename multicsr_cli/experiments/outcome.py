@@ -98,28 +98,63 @@ class Experiment(Protocol):
         ...
 
 
-def verdict(what: str, on: str, better: Sequence[float], worse: Sequence[float], of: str, claimed: bool = True) -> str:
-    """One sentence on matched figures (n,), decided by a paired t test; `of` is what n counts.
+TRAININGS, PREMISES = "matched trainings", "premises"  # what a claim counts
 
-    `claimed`: the paper says that it helps. Pairs whose figures are the same in both arms occur once: a mask that removes
-    nothing trains twice alike, and counting both would make any difference look surer than it is.
+Arms = Mapping[str, tuple[Sequence[float], Sequence[float]]]
+
+
+def verdict(what: str, arms: Arms, of: str, claimed: bool = True) -> str:
+    """One sentence on the two arms of a claim, (n,) matched figures each, on every task; decided by paired t tests.
+
+    `of` is what n counts. `claimed`: the paper says that it helps. Trainings whose figures are the same in both arms occur
+    once: a mask that removes nothing trains twice alike, and counting both would make any difference look surer than it is.
     """
-    matched = (
-        dict.fromkeys(zip(better, worse, strict=True)) if of.endswith("trainings") else zip(better, worse, strict=True)
-    )
-    pairs = np.array(list(matched), dtype=float)
+    found: dict[str, dict[str, str]] = {}  # effect -> task -> figures
+    for on, (better, worse) in arms.items():
+        pairs = list(zip(better, worse, strict=True))
+        effect, figures = _effect(np.array(list(dict.fromkeys(pairs)) if of == TRAININGS else pairs, dtype=float), of)
+        found.setdefault(effect, {})[on] = figures
+    if found.keys() <= {TOO_FEW}:
+        return f"{what}: too few {of} to say anything."
+    told = [
+        f"{effect} {_joined([f'{on}{figures}' for on, figures in found[effect].items()])}"
+        for effect in EFFECTS
+        if effect in found
+    ]
+    return f"{what} {_joined(told)}.{_claim(found) if claimed else ''}"
+
+
+def _claim(found: Mapping[str, Mapping[str, str]]) -> str:
+    """Where the paper's claim that it helps holds."""
+    if HELPS not in found:
+        return f" The paper's claim that it helps {'does not hold' if HURTS in found else 'is not shown'} here."
+    if len(found) == 1:
+        return " The paper's claim that it helps holds here."
+    return f" The paper's claim that it helps holds on {_joined(list(found[HELPS]))} alone."
+
+
+HELPS, HURTS = "helps on", "hurts on"
+UNSHOWN, SAME = "makes no difference that can be shown on", "changes nothing on"
+TOO_FEW = "can be told by too few trainings on"
+EFFECTS = (HELPS, HURTS, UNSHOWN, SAME, TOO_FEW)
+
+
+def _effect(pairs: np.ndarray, of: str) -> tuple[str, str]:
+    """What the arms (n, 2) differ in, and by how much: ± standard deviation, over premises the standard error."""
     if len(pairs) < 2:
-        return f"{what}: too few {of} on {on} to say anything."
+        return TOO_FEW, ""
     mean, spread, p = paired(pairs[:, 0], pairs[:, 1])
+    if (pairs[:, 0] == pairs[:, 1]).all():
+        return SAME, f" ({len(pairs)} {of})"
+    error = "" if of == TRAININGS else " standard error"
+    shown = spread / np.sqrt(len(pairs)) if error else spread
     chance = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-    if p >= SIGNIFICANT:
-        found, holds = "makes no difference that these can show", "is not shown here"
-    elif mean > 0:
-        found, holds = "helps", "holds here"
-    else:
-        found, holds = "hurts", "does not hold here"
-    said = f" The paper's claim that it helps {holds}." if claimed else ""
-    return f"{what} {found} on {on}: {mean:+.2f} ± {spread:.2f} over {len(pairs)} {of} ({chance}).{said}"
+    figures = f" ({mean:+.2f} ± {shown:.2f}{error}, {len(pairs)} {of}, {chance})"
+    return UNSHOWN if p >= SIGNIFICANT else HELPS if mean > 0 else HURTS, figures
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 2 else parts)
 
 
 def mean(values: Sequence[float]) -> str:

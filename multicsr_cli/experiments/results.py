@@ -15,7 +15,7 @@ from scipy import stats
 
 from multicsr_cli import pages
 from multicsr_cli.experiments.lab import LEAST_TRIPLETS
-from multicsr_cli.experiments.outcome import Experiment, blocks, machine
+from multicsr_cli.experiments.outcome import SIGNIFICANT, Experiment, blocks, machine
 from multicsr_cli.experiments.plan import Node
 from multicsr_cli.experiments.scorers import ASKED, BY_LIKELIHOOD
 from multicsr_cli.pages import Block, Drawing, Heading, Page, Paragraph, Points
@@ -49,6 +49,7 @@ def write(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> Path:
             f"Results at the scale {lab.scale.name}",
             [
                 Paragraph(_made(lab)),
+                Paragraph(_tested(lab)),
                 Heading("What was learnt beyond the paper"),
                 Points(learnt or ["Nothing yet."]),
                 *parts,
@@ -107,6 +108,14 @@ def _made(lab: Lab) -> str:
     return (
         f"{len(finished):,} runs, finished from {oldest[:16].replace('T', ' ')} to"
         f" {str(newest.finished)[:16].replace('T', ' ')} UTC. Written on {machine()}. Versions: {shown}."
+    )
+
+
+def _tested(lab: Lab) -> str:
+    """How claims are decided, for who reads many of them."""
+    return (
+        f"Each claim is tested alone at p < {SIGNIFICANT:g}, without a correction for their number: of many that are not so,"
+        f" some come out by chance. {len(lab.seeds)} seeds a setting show large differences only."
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from multicsr_cli.experiments.outcome import SIGNIFICANT, UNKNOWN, Outcome, Table, comma_separated, verdict
+from multicsr_cli.experiments.outcome import PREMISES, SIGNIFICANT, UNKNOWN, Outcome, Table, comma_separated, verdict
 from multicsr_cli.experiments.plan import Node
 from multicsr_cli.experiments.read import Read
 from multicsr_cli.experiments.scales import OMEGA
@@ -56,7 +56,7 @@ def _f1(lab: Lab) -> Outcome:
         for values in zip(*((row.a, row.b) for row in scored), strict=True)
     )
     above = verdict(
-        "To be asked for an entailment instead of a contradiction", "its own score", a, b, "premises", False
+        "To be asked for an entailment instead of a contradiction", {"its own score": (a, b)}, PREMISES, claimed=False
     )
     said = [
         f"Of {len(rows):,} premises {len(copied):,} have a hypothesis that copies them, and of {len(scored):,} with both"
@@ -99,7 +99,7 @@ def _t12(lab: Lab) -> Outcome:
     changed = sum((one.entailment, one.contradiction) != (other.entailment, other.contradiction) for one, other in both)
     said = [
         verdict(
-            f"Contrastive decoding (ω {OMEGA:g} against 0)", "the share that curation keeps", ours, theirs, "premises"
+            f"Contrastive decoding (ω {OMEGA:g} against 0)", {"the share that curation keeps": (ours, theirs)}, PREMISES
         ),
         f"ω {OMEGA:g} changed a hypothesis of {changed:,} of {len(both):,} premises.",
     ]
@@ -159,10 +159,8 @@ def _f5(lab: Lab) -> Outcome:
     said = [
         verdict(
             f"ω {better:g} against {worse:g}",
-            f"the judge's share ({judge})",
-            list(accepted[better][:n]),
-            list(accepted[worse][:n]),
-            "premises",
+            {f"the judge's share ({judge})": (list(accepted[better][:n]), list(accepted[worse][:n]))},
+            PREMISES,
         )
         for better, worse in ((OMEGA, 0.0), (0.0, min(scale.omegas)), (OMEGA, max(scale.omegas)))
     ]
