@@ -249,11 +249,21 @@ def test_over_premises_the_standard_error_is_told() -> None:
     assert "+50.00 ± 28.87 standard error, 4 premises" in said  # differences 100, 0, 100, 0: sd 57.74 / 2
 
 
-def test_trainings_that_came_out_equal_are_one_observation() -> None:
+def test_a_pair_of_the_same_trainings_is_one_observation() -> None:
     """A mask that removes nothing trains twice alike; counting both would make any difference look surer than it is."""
     rows = grid(lambda omega, curated, mask: [50 + omega + 2 * curated, 51 - omega + curated])
-    said = sentence(CURATION, rows, ["mini"])
-    assert "4 matched trainings" in said
+    assert "8 matched trainings" in sentence(CURATION, rows, ["mini"])
+    for one in rows:
+        one.runs = [str((one.row.varied["omega"], one.row.varied["curated"]))]
+    assert "4 matched trainings" in sentence(CURATION, rows, ["mini"])
+
+
+def test_trainings_that_came_out_alike_are_observations_of_their_own() -> None:
+    """Accuracies of few items repeat; a difference without any spread is no proof of itself either."""
+    rows = [measured({"mask": mask}, [3.0 + mask, 3.0 + mask]) for mask in (False, True)]
+    said = sentence(MASK, rows, ["mini"])
+    assert "makes no difference that can be shown on mini (+1.00 ± 0.00, 2 matched trainings, p = 0.500)" in said
+    assert "is not shown here" in said
 
 
 def test_a_claim_that_is_turned_round_does_not_hold() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from multicsr_cli.experiments.outcome import SIGNIFICANT, UNKNOWN, Outcome, Table, machine
+from multicsr_cli.experiments.outcome import SIGNIFICANT, UNKNOWN, Outcome, Table, chance, machine
 from multicsr_cli.experiments.plan import Node, node
 from multicsr_cli.experiments.read import Read
 from multicsr_cli.experiments.scales import OMEGA
@@ -50,7 +50,7 @@ def _read(lab: Lab) -> Outcome:
         f"takes {more:.2f} times as long a step" if p < SIGNIFICANT else "takes no longer a step that these can show"
     )
     said = [
-        f"Training with the mask {found} as without (paired t test over {len(pairs)} batch sizes, p = {p:.3f}); the paper"
+        f"Training with the mask {found} as without (paired t test over {len(pairs)} batch sizes, {chance(p)}); the paper"
         f" says that its time grows. Measured on {machine()}."
     ]
     columns = ("batch", "SimCSE, s", "SimCSE, MB", "with stage 3, s", "with stage 3, MB", "paper")

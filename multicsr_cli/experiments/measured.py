@@ -226,26 +226,29 @@ def sentence(claim: Claim, measured: Sequence[Measured], tasks: Sequence[str]) -
 
 
 def _matched(claim: Claim, measured: Sequence[Measured], task: str) -> tuple[list[float], list[float]]:
-    """The figures of both arms, seed by seed. Rows that differ in nothing a claim knows are one arm: their mean."""
-    arms: dict[tuple[tuple[str, Any], ...], dict[tuple[str, ...], list[float]]] = {}
+    """The figures of both arms, seed by seed. Rows that differ in nothing a claim knows are one arm: their mean.
+
+    A pair of the same trainings counts once: a mask that removes nothing trains twice alike, and counting both would make
+    any difference look surer than it is.
+    """
+    rows: dict[Varied, dict[tuple[str, ...], list[float]]] = {}
     for one in measured:
         if claim.field in one.row.varied and one.figures[task]:
-            arms.setdefault(_key(one.row.varied), {})[tuple(one.runs)] = one.figures[
-                task
-            ]  # shared trainings count once
-    means = {key: np.mean(list(figures.values()), axis=0).tolist() for key, figures in arms.items()}
-    better: list[float] = []
-    worse: list[float] = []
+            rows.setdefault(_key(one.row.varied), {})[tuple(one.runs)] = one.figures[task]
+    means = {key: np.mean(list(arm.values()), axis=0).tolist() for key, arm in rows.items()}
+    pairs: dict[tuple[frozenset[tuple[str, ...]], ...], tuple[list[float], list[float]]] = {}
     for key, figures in means.items():
-        varied = dict(key)
-        other = means.get(_key({**varied, claim.field: claim.worse}))
-        if varied[claim.field] == claim.better and other is not None:
-            better += figures
-            worse += other
+        other = _key({**dict(key), claim.field: claim.worse})
+        if dict(key)[claim.field] == claim.better and other in means:
+            pairs[frozenset(rows[key]), frozenset(rows[other])] = figures, means[other]
+    better, worse = ([value for pair in pairs.values() for value in pair[place]] for place in (0, 1))
     return better, worse
 
 
-def _key(varied: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+Varied = tuple[tuple[str, Any], ...]
+
+
+def _key(varied: Mapping[str, Any]) -> Varied:
     return tuple(sorted(varied.items()))
 
 

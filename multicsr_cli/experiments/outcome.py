@@ -106,13 +106,11 @@ Arms = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 def verdict(what: str, arms: Arms, of: str, claimed: bool = True) -> str:
     """One sentence on the two arms of a claim, (n,) matched figures each, on every task; decided by paired t tests.
 
-    `of` is what n counts. `claimed`: the paper says that it helps. Trainings whose figures are the same in both arms occur
-    once: a mask that removes nothing trains twice alike, and counting both would make any difference look surer than it is.
+    `of` is what n counts. `claimed`: the paper says that it helps.
     """
     found: dict[str, dict[str, str]] = {}  # effect -> task -> figures
     for on, (better, worse) in arms.items():
-        pairs = list(zip(better, worse, strict=True))
-        effect, figures = _effect(np.array(list(dict.fromkeys(pairs)) if of == TRAININGS else pairs, dtype=float), of)
+        effect, figures = _effect(np.array(better, dtype=float), np.array(worse, dtype=float), of)
         found.setdefault(effect, {})[on] = figures
     if found.keys() <= {TOO_FEW}:
         return f"{what}: too few {of} to say anything."
@@ -139,18 +137,23 @@ TOO_FEW = "can be told by too few trainings on"
 EFFECTS = (HELPS, HURTS, UNSHOWN, SAME, TOO_FEW)
 
 
-def _effect(pairs: np.ndarray, of: str) -> tuple[str, str]:
-    """What the arms (n, 2) differ in, and by how much: ± standard deviation, over premises the standard error."""
-    if len(pairs) < 2:
+def _effect(better: np.ndarray, worse: np.ndarray, of: str) -> tuple[str, str]:
+    """What the arms (n,) differ in, and by how much: ± standard deviation, over premises the standard error."""
+    n = len(better)
+    if n < 2:
         return TOO_FEW, ""
-    mean, spread, p = paired(pairs[:, 0], pairs[:, 1])
-    if (pairs[:, 0] == pairs[:, 1]).all():
-        return SAME, f" ({len(pairs)} {of})"
+    mean, spread, p = paired(better, worse)
+    if (better == worse).all():
+        return SAME, f" ({n} {of})"
     error = "" if of == TRAININGS else " standard error"
-    shown = spread / np.sqrt(len(pairs)) if error else spread
-    chance = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-    figures = f" ({mean:+.2f} ± {shown:.2f}{error}, {len(pairs)} {of}, {chance})"
+    shown = spread / np.sqrt(n) if error else spread
+    figures = f" ({mean:+.2f} ± {shown:.2f}{error}, {n} {of}, {chance(p)})"
     return UNSHOWN if p >= SIGNIFICANT else HELPS if mean > 0 else HURTS, figures
+
+
+def chance(p: float) -> str:
+    """A p value as it is told."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from multicsr_cli.experiments.outcome import PREMISES, SIGNIFICANT, UNKNOWN, Outcome, Table, comma_separated, verdict
+from multicsr_cli.experiments.outcome import (
+    PREMISES,
+    SIGNIFICANT,
+    UNKNOWN,
+    Outcome,
+    Table,
+    chance,
+    comma_separated,
+    verdict,
+)
 from multicsr_cli.experiments.plan import Node
 from multicsr_cli.experiments.read import Read
 from multicsr_cli.experiments.scales import OMEGA
@@ -254,7 +263,7 @@ def _f7(lab: Lab) -> Outcome:
     said = [
         f"{share:.2f} % of {cross.size:,} cross pairs in a batch of {len(drawn)} have a cosine above {THRESHOLD:g} by"
         f" {model}, which {place} the paper's {PUBLISHED_SHARE} % (paired t test over"
-        f" premises, p = {p:.3f}): its claim {holds}."
+        f" premises, {chance(p)}): its claim {holds}."
     ]
     table = Table(
         f"Cosines by {model} between premises and the hypotheses of others in a batch of {len(drawn)}",

@@ -31,12 +31,13 @@ def cosine(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def paired(better: np.ndarray, worse: np.ndarray) -> tuple[float, float, float]:
     """Mean and standard deviation of the differences of matched figures (n,), and the two-sided p of a paired t test.
 
-    Raises ValueError below two pairs. Equal differences without spread give p = 0 (or 1 where they are all zero).
+    Raises ValueError below two pairs. Equal differences have no spread to test by: there p is that of a sign test, 2^(1-n),
+    and 1 where they are all zero.
     """
     differences = better - worse
     if len(differences) < 2:
         raise ValueError("a paired test needs two pairs")
     mean, spread = float(differences.mean()), float(differences.std(ddof=1))
     if spread == 0:
-        return mean, spread, 1.0 if mean == 0 else 0.0
+        return mean, spread, 1.0 if mean == 0 else 2.0 ** (1 - len(differences))
     return mean, spread, float(stats.ttest_rel(better, worse).pvalue)
