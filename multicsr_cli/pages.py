@@ -202,7 +202,7 @@ def _html(block: Block) -> str:
 
 
 def _html_table(table: Table) -> str:
-    right = _numeric(table)
+    right = numeric(table)
     head = "".join(
         f'<th scope="col"{_right(place in right)}>{_escaped(name)}</th>' for place, name in enumerate(table.columns)
     )
@@ -281,7 +281,7 @@ def _markdown(block: Block) -> list[str]:
         case Drawing(name, says):
             return [f"![{_marked(says)}]({quote(name)}.png)"]
         case Table():
-            right = _numeric(block)
+            right = numeric(block)
             rule = ["---:" if place in right else "---" for place in range(len(block.columns))]
             rows = [[_markdown_cell(cell) for cell in row] for row in block.rows]
             for number in block.strong:
@@ -318,7 +318,7 @@ def _code_span(text: str) -> str:
     return f"{fence}{padded}{fence}".replace("|", "\\|")
 
 
-def _numeric(table: Table) -> set[int]:
+def numeric(table: Table) -> set[int]:
     """The columns of nothing but numbers."""
     return {
         place for place in range(len(table.columns)) if table.rows and all(_is_number(row[place]) for row in table.rows)

@@ -300,9 +300,16 @@ def test_nodes_are_values_and_come_with_what_they_are_made_from() -> None:
 def test_latex_keeps_every_character() -> None:
     table = outcome.Table("t", ("a & b", "σ"), [["50 %", "1.00 ± 0.10"], ["x_1 {y}", "-"]])
     text = outcome.latex(table)
+    assert r"\begin{tabular}{lr}" in text
     assert r"a \& b & $\sigma$ \\" in text
     assert r"50 \% & 1.00 $\pm$ 0.10 \\" in text
     assert r"x\_1 \{y\} & - \\" in text
+
+
+def test_latex_sets_sentences_in_paragraphs_that_share_the_line() -> None:
+    sentence = "A sentence that is far too long to stand in one line of a column."
+    text = outcome.latex(outcome.Table("t", ("label", "one", "other", "score"), [["x", sentence, sentence, "3.0"]]))
+    assert r"\begin{tabular}{lp{0.30\linewidth}p{0.30\linewidth}r}" in text
 
 
 def test_the_paper_estimate_counts_each_run_once() -> None:

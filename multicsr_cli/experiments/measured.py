@@ -202,19 +202,19 @@ class Trained:
             for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
                 _curves(axes, self.curve, measured, task)
             return figure
-        figure = Figure(figsize=(4 + 3 * len(tasks), 0.36 * len(measured) + 1), layout="constrained")
+        shown = [one for one in measured if any(one.figures.values())]
+        figure = Figure(figsize=(4 + 3 * len(tasks), 0.36 * len(shown) + 1), layout="constrained")
         panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
-        places = np.arange(len(measured))
         for axes, task in zip(panels, tasks, strict=True):
-            for place, one in zip(places, measured, strict=True):
+            for place, one in enumerate(shown):
                 if values := one.figures[task]:
                     colour = COLOURS["first"] if one.triplets is not None else COLOURS["faint"]
                     middle, spread = _middle(values)
                     axes.errorbar(middle, place, xerr=spread, fmt="o", color=colour, capsize=3)
             axes.set_xlabel(f"{task} x 100")
             axes.grid(axis="x", alpha=0.3)
-        panels[0].set_yticks(places, [one.row.name for one in measured])
-        panels[0].invert_yaxis()
+        panels[0].set_yticks(range(len(shown)), [one.row.name for one in shown])
+        panels[0].set_ylim(len(shown) - 0.5, -0.5)
         figure.suptitle("mean ± standard deviation over seeds; gray: models as they are", fontsize="small")
         return figure
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 # Characters of a cell above which it is a sentence, no figure or name of a row.
 SENTENCE = 50
 
+# Of the width of a line in print, what its columns of sentences share.
+PARAGRAPHS = 0.6
+
 # Below this a difference is called one; the customary level.
 SIGNIFICANT = 0.05
 
@@ -227,12 +230,16 @@ def blocks(experiment: Experiment, outcome: Outcome) -> list[Block]:
 
 
 def latex(table: Table) -> str:
-    """A booktabs table."""
+    """A booktabs table: figures to the right, sentences in paragraphs."""
+    right = pages.numeric(PageTable(table.columns, table.rows))
+    long = [any(len(row[place]) > SENTENCE for row in table.rows) for place in range(len(table.columns))]
+    paragraph = rf"p{{{PARAGRAPHS / max(sum(long), 1):.2f}\linewidth}}"
+    columns = "".join(paragraph if long[place] else "r" if place in right else "l" for place in range(len(long)))
     lines = [" & ".join(_tex(cell) for cell in row) + r" \\" for row in table.rows]
     return "\n".join(
         [
             f"% {table.title}",
-            rf"\begin{{tabular}}{{{'l' * len(table.columns)}}}",
+            rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
             " & ".join(_tex(name) for name in table.columns) + r" \\",
             r"\midrule",
