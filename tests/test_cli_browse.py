@@ -16,6 +16,7 @@ import pytest
 from browsing import MADE, Walk, small, walk
 from rows import CURATE, GEN, SCORE, Made, add_drafts, add_premises, scored
 from shell import BIN
+from textual import events
 
 from multicsr_cli.browse.numbers import Chosen
 from stages import curate
@@ -103,6 +104,22 @@ def test_words_are_found_as_they_are_typed(db: Path, run: Run) -> None:
 
     walk(db, steps, run)
     assert words(db, run) == []  # Enter ends a search, and says nothing of any triplet
+
+
+def test_what_is_typed_faster_than_the_screen_is_drawn_is_the_answer(db: Path, run: Run) -> None:
+    """Not one letter behind the / is taken for a key: "ra" would be the next reason and a lower threshold."""
+
+    async def steps(on: Walk) -> None:
+        before = on.app.state.now
+        for key, character in (("slash", "/"), ("r", "r"), ("a", "a"), ("d", "d")):
+            on.app.post_message(events.Key(key, character))
+        await on.settle()
+        assert "search: rad" in on.screen
+        assert on.shown == [TEXTS[3]]
+        assert on.app.state.now == before
+        assert on.app.state.chosen.reason is None
+
+    walk(db, steps, run)
 
 
 def test_rows_are_sorted_by_each_quantity_both_ways(db: Path, run: Run) -> None:

@@ -80,8 +80,6 @@ class Browser(App[None]):
     #ask { height: 1; display: none; }
     #ask Label { text-style: bold; }
     #ask Input { border: none; height: 1; padding: 0; background: transparent; }
-    .asking #ask { display: block; }
-    .asking #status { display: none; }
     Help { align: center middle; }
     Help VerticalScroll { width: 80; max-width: 100%; height: auto; max-height: 100%; padding: 0 1; }
     Help VerticalScroll { border: round ansi_bright_black; }
@@ -93,10 +91,10 @@ class Browser(App[None]):
         Binding("tab", "inside"),
         Binding("enter", "zoom"),
         Binding("escape", "escape"),
-        Binding("slash", "ask('search')"),
-        Binding("f", "ask('range')"),
-        Binding("p", "ask('jump')"),
-        Binding("e", "ask('export')"),
+        Binding("slash", "ask('search')", priority=True),
+        Binding("f", "ask('range')", priority=True),
+        Binding("p", "ask('jump')", priority=True),
+        Binding("e", "ask('export')", priority=True),
         Binding("v", "verdict"),
         Binding("r", "reason(1)"),
         Binding("R", "reason(-1)"),
@@ -116,8 +114,8 @@ class Browser(App[None]):
         Binding("w", "write"),
         Binding("k", "say('keep')"),
         Binding("d", "say('drop')"),
-        Binding("K", "ask('keep')"),
-        Binding("D", "ask('drop')"),
+        Binding("K", "ask('keep')", priority=True),
+        Binding("D", "ask('drop')", priority=True),
         Binding("u", "take_back"),
         Binding("left", "training(-1)", show=False),
         Binding("right", "training(1)", show=False),
@@ -511,19 +509,29 @@ class Browser(App[None]):
             "drop": ("drop it, because: ", ""),
         }[what]
         self.asking = what
-        self.add_class("asking")
+        self.put_question(True)
         self.query_one("#question", Label).update(f" {begun[0]}")
         answer = self.query_one("#answer", Input)
         with answer.prevent(Input.Changed):
             answer.value = begun[1]
         answer.cursor_position = len(begun[1])
-        answer.focus()
+        self.screen.set_focus(answer)
 
     def answered(self) -> None:
         self.asking = ""
-        self.remove_class("asking")
-        self.rows.focus()
+        self.put_question(False)
+        self.screen.set_focus(self.rows)
         self.show_status()
+
+    def put_question(self, asked: bool) -> None:
+        """Put the line of the question in the place of the status line, or back."""
+        self.query_one("#ask").display = asked
+        self.query_one("#status").display = not asked
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that ask come before the widgets', so that what is typed right behind one is its answer and no other key;
+        while it is being typed they are letters."""
+        return not (action == "ask" and self.asking) and super().check_action(action, parameters)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if self.asking == "search":
