@@ -6,9 +6,11 @@ every part does. Tables, plots and sentences are read from the store (`multicsr_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from multicsr_cli.experiments.lab import Lab
     from multicsr_cli.experiments.outcome import Experiment, Outcome
     from multicsr_cli.experiments.scales import Scale
+    from store.database import Store
 
 # Not among all: no table of the paper, and longer than any of them.
 BESIDE = ("methods",)
@@ -74,22 +77,19 @@ def command(
         raise Problem(f"--scale {scale!r} is not known", f"give {' or '.join(SCALES)}")
     size = options.batch_size(batch)
     wanted = SCALES[scale] if limit is None else replace(SCALES[scale], limit=limit)
-    store = Store.open(db)
-    lab = Lab(store, wanted, seeds=seeds, data=data, device=device, dtype=dtype, batch=size)
-    if dry_run:
-        _list(lab, chosen, json)
-        return
     if page is not None or into is not None:
-        from multicsr_cli.experiments import results
-
-        if page is not None:
-            screen.say(f"page: {results.write(lab, page, list(experiments().values()))}")
-        if into is not None:
-            screen.say(f"{into}: {', '.join(results.fill(lab, into, chosen))}")
+        _write(Lab(Store.open(db, create=False), wanted, seeds=seeds, data=data), page, into, chosen)
         return
-    if scale == "paper":
-        screen.say(_estimate(lab, chosen))
-        _refuse_without_means(wanted, data)
+    with _looked_at(db) as store:
+        lab = Lab(store, wanted, seeds=seeds, data=data)
+        if dry_run:
+            _list(lab, chosen, json)
+            return
+        _lacking(lab, chosen)
+        if scale == "paper":
+            screen.say(_estimate(lab, chosen))
+            _refuse_without_means(wanted, data)
+    lab = Lab(Store.open(db), wanted, seeds=seeds, data=data, device=device, dtype=dtype, batch=size)
     told, skipped = run(lab, chosen, show=not json)
     if json:
         screen.document(told[0] if len(chosen) == 1 and told else {"experiments": told, "skipped": skipped})
@@ -98,6 +98,15 @@ def command(
     others = [name for name in experiments() if name not in {one.name for one in chosen}]
     if others:
         screen.say(f"the other experiments: {', '.join(others)} (make reproduce EXPERIMENT=t7)")
+
+
+@contextmanager
+def _looked_at(db: Path) -> Iterator[Store]:
+    """The store, or an empty one that is gone afterwards: to list what would be made, or to refuse it, makes none."""
+    from store.database import Store
+
+    with TemporaryDirectory() as folder:
+        yield Store.open(db if db.exists() else Path(folder) / "empty.db")
 
 
 def experiments() -> dict[str, Experiment]:
@@ -134,9 +143,7 @@ def run(lab: Lab, chosen: Sequence[Experiment], show: bool) -> tuple[list[dict[s
     from multicsr_cli.experiments import outcome as outcomes
     from multicsr_cli.experiments.plan import in_order
 
-    missing = {one.name: why for one in chosen if (why := one.missing(lab))}
-    if len(chosen) == 1 and missing:
-        raise Problem(f"{chosen[0].name} ({chosen[0].title}): {missing[chosen[0].name]}", "give it, or run another")
+    missing = _lacking(lab, chosen)
     ready = [one for one in chosen if one.name not in missing]
     lab.total = len(in_order(node for one in ready for node in one.nodes(lab)))
     told: list[dict[str, Any]] = []
@@ -150,6 +157,24 @@ def run(lab: Lab, chosen: Sequence[Experiment], show: bool) -> tuple[list[dict[s
     for name, why in missing.items():
         screen.say(f"left out: {name}: {why}")
     return told, [{"experiment": name, "reason": why} for name, why in missing.items()]
+
+
+def _lacking(lab: Lab, chosen: Sequence[Experiment]) -> dict[str, str]:
+    """The experiments that lack something, with the reason. Raises Problem for one that was asked for alone."""
+    missing = {one.name: why for one in chosen if (why := one.missing(lab))}
+    if len(chosen) == 1 and missing:
+        raise Problem(f"{chosen[0].name} ({chosen[0].title}): {missing[chosen[0].name]}", "give it, or run another")
+    return missing
+
+
+def _write(lab: Lab, page: Path | None, into: Path | None, chosen: Sequence[Experiment]) -> None:
+    """What is stored, as a page of its own or between the marks of another."""
+    from multicsr_cli.experiments import results
+
+    if page is not None:
+        screen.say(f"page: {results.write(lab, page, list(experiments().values()))}")
+    if into is not None:
+        screen.say(f"{into}: {', '.join(results.fill(lab, into, chosen))}")
 
 
 def _runs(lab: Lab, one: Experiment) -> list[Run]:

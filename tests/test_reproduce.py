@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 import torch
+from shell import multicsr
 from test_tasks_retrieval import write as write_beir
 
 from multicsr_cli import reproduce
@@ -165,6 +166,27 @@ def test_results_go_between_their_marks_in_a_page_of_other_text(
         assert "old" not in before + after
     with pytest.raises(Problem, match="has no mark"):
         results.fill(lab_of(shared_store, scale), page, chosen[1:])
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        (("all", "--dry-run"), 0),
+        (("t9",), 1),
+        (("t3", "--scale", "paper"), 1),
+        (("t3", "--page", "results.md"), 1),
+        (("t14",), 1),
+        (("t3", "--scale", "tiny"), 1),
+    ],
+)
+def test_what_makes_nothing_leaves_no_store(asked: tuple[str, ...], code: int, tmp_path: Path) -> None:
+    if "paper" in asked and torch.cuda.is_available():
+        pytest.skip("this machine has the GPU whose absence is tested")
+    done = multicsr("reproduce", *asked, "--db", tmp_path / "a.db")
+    assert done.code == code, done.err
+    assert list(tmp_path.iterdir()) == []
+    if code:
+        assert done.err.count("error:") == 1
 
 
 @pytest.fixture(scope="module")
