@@ -22,6 +22,9 @@ from store.training import MetricRow
 if TYPE_CHECKING:
     from multicsr_cli.experiments.lab import Lab
 
+# What the paper tells of its own trainings, by batch.
+PUBLISHED = {64: "0.98 h, 0.36 h"}
+
 COST = "cost"  # the task under which a training's own cost stands among the metrics of its run
 
 
@@ -37,7 +40,8 @@ def _read(lab: Lab) -> Outcome:
     costs = [_cost(lab, one) for one in _nodes(lab)]
     pairs = list(zip(lab.scale.batches, costs[::2], costs[1::2], strict=True))
     cells = [
-        [f"{batch:,}", *(f"{value:,.1f}" for value in (*plain, *masked)), UNKNOWN] for batch, plain, masked in pairs
+        [f"{batch:,}", *(f"{value:,.1f}" for value in (*plain, *masked)), PUBLISHED.get(batch, UNKNOWN)]
+        for batch, plain, masked in pairs
     ]
     steps = [lab.scale.costed / batch for batch in lab.scale.batches]
     plain_ms, masked_ms = (
@@ -58,7 +62,8 @@ def _read(lab: Lab) -> Outcome:
         f"Time and memory of {lab.scale.costed:,} copies of one triplet, one epoch",
         columns,
         cells,
-        "s: the whole training with loading; MB: the most memory its process held. A process of its own each.",
+        "s: the whole training with loading; MB: the most memory its process held. A process of its own each. The paper's are"
+        " unsupervised SimCSE on 1M sentences, and stage 3 on 0.19M triplets, on one V100.",
     )
     rows = {str(batch): {"plain": plain._asdict(), "masked": masked._asdict()} for batch, plain, masked in pairs}
     return Outcome([table], said, {"experiment": "t13", "machine": machine(), "rows": rows, "sentences": said})
