@@ -311,6 +311,17 @@ def test_rows_that_a_claim_cannot_tell_apart_are_one_arm() -> None:
     assert "2 matched trainings" in said
 
 
+def test_a_claim_speaks_of_some_rows_only() -> None:
+    """A mask is claimed to help where a triplet is duplicated; what it does elsewhere is no part of that."""
+    rows = [
+        measured({"copies": copies, "stage 3": mask}, [50.0 + gain * mask, 51.0 + 1.1 * gain * mask])
+        for copies, gain in ((0, -9), (8, 3))
+        for mask in (False, True)
+    ]
+    claim = Claim("The mask", "stage 3", True, False, among=lambda varied: bool(varied["copies"]))
+    assert "+3.15 ± 0.21, 2 matched trainings" in sentence(claim, rows, ["mini"])
+
+
 def test_nodes_are_values_and_come_with_what_they_are_made_from() -> None:
     scale = SCALES["mini"]
     first, second = scale.train(scale.curate(scale.gen(0.3)), 0), scale.train(scale.curate(scale.gen(0.3)), 0)

@@ -40,13 +40,14 @@ class Row:
 @dataclass(frozen=True)
 class Claim:
     """The paper says (unless it does not: `claimed`) that rows whose `field` is `better` are better than those that differ
-    from them in it alone."""
+    from them in it alone. It speaks of rows whose varied fields `among` accepts."""
 
     what: str
     field: str
     better: Any
     worse: Any
     claimed: bool = True
+    among: Callable[[Mapping[str, Any]], bool] = lambda varied: True
 
 
 def always(*claims: Claim) -> Callable[[Lab], Sequence[Claim]]:
@@ -233,7 +234,7 @@ def _matched(claim: Claim, measured: Sequence[Measured], task: str) -> tuple[lis
     """
     rows: dict[Varied, dict[tuple[str, ...], list[float]]] = {}
     for one in measured:
-        if claim.field in one.row.varied and one.figures[task]:
+        if claim.field in one.row.varied and claim.among(one.row.varied) and one.figures[task]:
             rows.setdefault(_key(one.row.varied), {})[tuple(one.runs)] = one.figures[task]
     means = {key: np.mean(list(arm.values()), axis=0).tolist() for key, arm in rows.items()}
     pairs: dict[tuple[frozenset[tuple[str, ...]], ...], tuple[list[float], list[float]]] = {}
