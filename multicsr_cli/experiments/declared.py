@@ -146,9 +146,9 @@ T7 = Trained(
     "t7",
     "Self-curation strategies",
     _thresholds,
-    claims=always(Claim("Thresholds that are not extreme (neither α 5 nor β 0)", "extreme", False, True)),
+    claims=always(Claim("A rule that is not extreme (neither α 5 nor β 0)", "extreme", False, True)),
     headline="stsb dev",
-    remark="Settings that keep the same triplets share their trainings.",
+    remark="Settings that keep the same triplets share their trainings; where none is kept, there is nothing to train on.",
 )
 
 
