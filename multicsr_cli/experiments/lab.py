@@ -47,7 +47,7 @@ LEAST_TRIPLETS = 2
 
 # Of a premise in SNLI's dev set: an entailment, a contradiction, and one that is neither.
 LABELLED_PAIRS = 3
-SNLI = "snli.csv"
+SNLI, SNLI_PART = "snli-dev.csv", "snli.csv"
 
 # A retrieval task from the bundled graded pairs, for want of a real one, and the gold score from which a sentence answers
 # another.
@@ -132,9 +132,13 @@ class Lab:
         where = "the folder given holds none" if self.data else "no --data is given"
         return f"needs {what}, and {where}; --data DIR with {file} would do"
 
-    def other_premises(self) -> str | None:
-        """A second source of premises."""
-        return self.scale.other_premises or self._in_data("snli/s1.dev")
+    def nli_premises(self) -> str | None:
+        """Premises of an NLI corpus: the scale's own where it names others, else SNLI's."""
+        return self.scale.premises if self.scale.other_premises else self._in_data("snli/s1.dev")
+
+    def other_premises(self) -> str:
+        """Sentences of elsewhere."""
+        return self.scale.other_premises or self.scale.premises
 
     def translations(self) -> tuple[Path, Path] | None:
         """The first pair of aligned files of translations, the language with little data first."""
@@ -186,16 +190,24 @@ class Lab:
         """A labelled NLI corpus as it is, where there is one."""
         if self.scale.labelled is None and not all(self._snli()):
             return None
-        return node("labelled", file=Path(self.scale.labelled or SNLI).name)
+        return node("labelled", file=Path(self.scale.labelled or SNLI_PART).name)
 
     @cached_property
     def labelled_file(self) -> Path:
-        """A file of labelled triplets, or of labelled pairs as SNLI has them."""
+        """A file of labelled triplets, or of labelled pairs as SNLI has them: of as many premises as the scale has."""
+        return self._labelled_as(SNLI_PART, LABELLED_PAIRS * (self.scale.limit or 1))
+
+    @cached_property
+    def demonstrated_file(self) -> Path:
+        """The labelled corpus whose nearest triplets are shown: all of it."""
+        return self._labelled_as(SNLI)
+
+    def _labelled_as(self, name: str, pairs: int | None = None) -> Path:
         if self.scale.labelled is not None:
             return Path(_fetched(self.scale.labelled.removeprefix("hub:")))
         lines = [Path(part).read_text(encoding="utf-8").splitlines() for part in self._snli() if part]
-        rows = list(zip(*lines, strict=True))[: LABELLED_PAIRS * (self.scale.limit or 1)]
-        path = self.folder / SNLI
+        rows = list(zip(*lines, strict=True))[:pairs]
+        path = self.folder / name
         pages.whole(path, comma_separated(("sentence1", "sentence2", "gold_label"), rows).encode())
         return path
 
@@ -229,7 +241,7 @@ class Lab:
         if wanted.stage == "gen":
             source = self.source(told.pop("premises"))
             if told.get("demonstrations"):
-                told |= {"demonstrations": self.labelled_file, "mask_model": self.scale.backbone.mask_model}
+                told |= {"demonstrations": self.demonstrated_file, "mask_model": self.scale.backbone.mask_model}
             plan = gen.plan(source, seed=0, **{"limit": None, "prompts": None, **told}, **where)
             return gen.make(self.store, source, plan, self.batch, title)[0]
         if wanted.stage == "judge":

@@ -91,6 +91,7 @@ class Trained:
         AVERAGE  # of the published figures, the one in a column beside ours; None: there is no such table
     )
     needs: Callable[[Lab], str | None] = lambda lab: None
+    also: Callable[[Lab], Sequence[str]] = lambda lab: ()  # further sentences, which no test decides
     remark: str = ""
     timed: bool = False  # whether the table tells how long the trainings took
 
@@ -115,6 +116,7 @@ class Trained:
         measured = [self.measure(lab, row) for row in rows]
         tables = [self.table(lab, measured), *_corpora(lab, measured)]
         said = [sentence(claim, measured, lab.there(self.tasks(lab))) for claim in self.claims(lab)]
+        said += self.also(lab)
         return Outcome(tables, said, self.document(lab, measured, said), lambda: self.draw(lab, measured))
 
     def measure(self, lab: Lab, row: Row) -> Measured:
@@ -308,7 +310,8 @@ def _corpus_document(lab: Lab, one: Measured) -> dict[str, Any]:
 def _corpus_name(corpus: Node) -> str:
     gen = corpus.ancestor("gen")
     assert gen is not None
-    return f"ω {gen['omega']:g}"
+    shown = f", L {gen['shots']}, λ {gen['min_similarity']:g}" if gen["demonstrations"] else ""
+    return f"ω {gen['omega']:g}{shown}"
 
 
 def _averaged(tasks: Sequence[str]) -> tuple[str, ...]:

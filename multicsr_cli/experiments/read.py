@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from multicsr_cli.experiments.outcome import Outcome
 from multicsr_cli.experiments.plan import Node, in_order
+from store import browse
 
 if TYPE_CHECKING:
     from multicsr_cli.experiments.lab import Lab
+    from store.browse import Row
 
 
 @dataclass(frozen=True)
@@ -34,3 +36,15 @@ class Read:
         for one in () if self.makes else self.nodes(lab):
             lab.make(one)
         return self.read(lab)
+
+
+def rows_of(lab: Lab, node: Node, limit: int = 10**9) -> list[Row]:
+    """The premises of a gen, score or curate node with what became of them."""
+    return browse.rows(lab.store, browse.view(lab.store, lab.make(node)), limit=limit)
+
+
+def changed(rows: Sequence[Row], others: Sequence[Row]) -> tuple[int, int]:
+    """Of the premises that both have, how many have another hypothesis; and how many both have."""
+    texts = {row.premise_id: (row.entailment, row.contradiction) for row in others}
+    both = [row for row in rows if row.premise_id in texts]
+    return sum((row.entailment, row.contradiction) != texts[row.premise_id] for row in both), len(both)

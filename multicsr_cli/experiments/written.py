@@ -19,22 +19,16 @@ from multicsr_cli.experiments.outcome import (
     verdict,
 )
 from multicsr_cli.experiments.plan import Node
-from multicsr_cli.experiments.read import Read
+from multicsr_cli.experiments.read import Read, changed, rows_of
 from multicsr_cli.experiments.scales import OMEGA
 from multicsr_cli.pages import COLOURS
 from stages.tasks.metrics import paired
-from store import browse
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from multicsr_cli.experiments.lab import Lab
     from store.browse import Row
-
-
-def _rows(lab: Lab, node: Node, limit: int = 10**9) -> list[Row]:
-    """The premises of a gen, score or curate node with what became of them."""
-    return browse.rows(lab.store, browse.view(lab.store, lab.make(node)), limit=limit)
 
 
 def _copies(row: Row) -> tuple[bool, bool]:
@@ -49,7 +43,7 @@ def _score(value: float | None) -> str:
 
 
 def _f1(lab: Lab) -> Outcome:
-    rows = _rows(lab, lab.scale.score(lab.scale.gen(0.0)))
+    rows = rows_of(lab, lab.scale.score(lab.scale.gen(0.0)))
     scored = [row for row in rows if row.a is not None and row.b is not None]
     reversed_ = [row for row in scored if (row.a or 0) <= (row.b or 0) and not any(_copies(row))]
     copied = [row for row in rows if any(_copies(row))]
@@ -85,8 +79,8 @@ def _f1(lab: Lab) -> Outcome:
 
 def _t12(lab: Lab) -> Outcome:
     scale = lab.scale
-    with_contrast = {row.premise_id: row for row in _rows(lab, scale.curate(scale.gen(OMEGA)))}
-    without = {row.premise_id: row for row in _rows(lab, scale.curate(scale.gen(0.0)))}
+    rows, others = (rows_of(lab, scale.curate(scale.gen(omega))) for omega in (OMEGA, 0.0))
+    with_contrast, without = ({row.premise_id: row for row in some} for some in (rows, others))
     both = [(with_contrast[id], without[id]) for id in with_contrast if id in without]
     alpha, beta, gamma = scale.thresholds
     kept = [pair for pair in both if pair[0].verdict == "keep"]
@@ -105,12 +99,12 @@ def _t12(lab: Lab) -> Outcome:
             ["  w/o Stage 1", other.contradiction, _score(other.b), other.reason or other.verdict or UNKNOWN],
         ]
     ours, theirs = ([100.0 * (pair[place].verdict == "keep") for pair in both] for place in (0, 1))
-    changed = sum((one.entailment, one.contradiction) != (other.entailment, other.contradiction) for one, other in both)
+    anew, _ = changed(rows, others)
     said = [
         verdict(
             f"Contrastive decoding (ω {OMEGA:g} against 0)", {"the share that curation keeps": (ours, theirs)}, PREMISES
         ),
-        f"ω {OMEGA:g} changed a hypothesis of {changed:,} of {len(both):,} premises.",
+        f"ω {OMEGA:g} changed a hypothesis of {anew:,} of {len(both):,} premises.",
     ]
     table = Table(
         "Case studies",
@@ -119,7 +113,7 @@ def _t12(lab: Lab) -> Outcome:
         f"similarity to the premise by {scale.llm} itself, 0 to 5;"
         f" kept where a ≥ {alpha:g}, b ≤ {beta:g}, a ≥ b + {gamma:g}.",
     )
-    document = {"experiment": "t12", "premises": len(both), "changed": changed, "sentences": said}
+    document = {"experiment": "t12", "premises": len(both), "changed": anew, "sentences": said}
     return Outcome([table], said, document)
 
 
@@ -144,7 +138,7 @@ def _f5(lab: Lab) -> Outcome:
     from store.decisions import plain
 
     scale, judge = lab.scale, lab.scale.backbone.mask_model
-    wrote = {omega: _rows(lab, _omega_gen(lab, omega), scale.judged) for omega in scale.omegas}
+    wrote = {omega: rows_of(lab, _omega_gen(lab, omega), scale.judged) for omega in scale.omegas}
     accepted = {omega: 100 * _judged(lab, rows) for omega, rows in wrote.items()}
     n = min(map(len, accepted.values()))
     base = accepted[0.0][:n].mean()
@@ -236,7 +230,7 @@ BINS = 20
 
 
 def _f7(lab: Lab) -> Outcome:
-    rows = _rows(lab, lab.scale.gen(OMEGA))
+    rows = rows_of(lab, lab.scale.gen(OMEGA))
     model = lab.scale.backbone.mask_model
     drawn = np.random.default_rng(0).permutation(len(rows))[:IN_BATCH]
     texts = [
