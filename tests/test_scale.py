@@ -27,7 +27,7 @@ TESTS = Path(__file__).resolve().parent
 
 # A process a size, since a process keeps the memory it once had. Prints its peak of memory, in bytes.
 STAGES = """
-import resource, sys
+import sys
 from pathlib import Path
 from rows import CURATE, GEN, SCORE
 from dataclasses import replace
@@ -65,7 +65,8 @@ for config in (CURATE, replace(CURATE, alpha=1.0)):
 browse.written(store, gen)
 browse.rows(store, browse.view(store, run), rejected=True, limit=20, offset=count // 2)
 browse.runs(store)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+# Not getrusage: what it tells begins with the memory of the process that started this one.
+print(next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 # Below the smaller size the 64 MB that SQLite may keep of the file are not yet in use. Any list of all premises would show:
@@ -86,6 +87,15 @@ def peak(path: Path, count: int) -> int:
 
 def test_the_stages_around_the_models_hold_no_more_for_more_premises(tmp_path: Path) -> None:
     assert peak(tmp_path / "large.db", LARGE) - peak(tmp_path / "small.db", SMALL) < ROOM
+
+
+def test_a_peak_is_that_of_the_command_alone(tmp_path: Path) -> None:
+    """Whatever the process that asks for it holds: this one holds torch, and a hundred million bytes more."""
+    held = bytearray(10**8)
+    peak = [sys.executable, "-m", "multicsr_cli.experiments.peak", str(tmp_path / "peak")]
+    subprocess.run([*peak, sys.executable, "-c", "text = 'x' * 40_000_000"], check=True)
+    assert 4e7 < int((tmp_path / "peak").read_text()) < 4e7 + 5e7 < len(held)
+    assert subprocess.run([*peak, sys.executable, "-c", "raise SystemExit(3)"], check=False).returncode == 3
 
 
 def test_a_window_of_missing_premises_is_read_from_where_the_last_one_ended(store: Store) -> None:

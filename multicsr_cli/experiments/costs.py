@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -62,7 +62,7 @@ def _read(lab: Lab) -> Outcome:
         f"Time and memory of {lab.scale.costed:,} copies of one triplet, one epoch",
         columns,
         cells,
-        "s: the whole training with loading; MB: the most memory its process held. A process of its own each. The paper's are"
+        "s: from the row of its run to its end; MB: the most memory its process held, one of its own each. The paper's are"
         " unsupervised SimCSE on 1M sentences, and stage 3 on 0.19M triplets, on one V100.",
     )
     rows = {str(batch): {"plain": plain._asdict(), "masked": masked._asdict()} for batch, plain, masked in pairs}
@@ -78,37 +78,34 @@ class Cost(NamedTuple):
 
 def _cost(lab: Lab, wanted: Node) -> Cost:
     """The cost of a training, measured once, in a process of its own, and kept with its run."""
-    from store import training
+    from store import reports, training
 
     assert wanted.parent is not None
     parent = lab.make(wanted.parent)
     run = lab.find(wanted)
     if run is None:
-        run, spent = _spent(lab, wanted, parent)
-        training.add_metrics(lab.store, run, [MetricRow(COST, "", *one, 1, None) for one in spent])
+        run, memory = _spent(lab, wanted, parent)
+        training.add_metrics(lab.store, run, [MetricRow(COST, "", "megabytes", 0, memory / 1e6, 1, None)])
     lab.made[wanted] = run
-    kept = {row.name: row.value for row in training.metrics(lab.store, run) if row.task == COST}
+    kept = [row.value for row in training.metrics(lab.store, run) if (row.task, row.name) == (COST, "megabytes")]
     if not kept:
         raise Problem(f"training {run.id} was made before t13 could measure it", "measure into another --db")
-    return Cost(**kept)
+    return Cost(reports.seconds(lab.store, run), kept[0])
 
 
-def _spent(lab: Lab, wanted: Node, parent: Run) -> tuple[Run, list[tuple[str, int, float]]]:
+def _spent(lab: Lab, wanted: Node, parent: Run) -> tuple[Run, int]:
+    """The run, and the most bytes that its process held."""
     flags = [part for name, value in wanted.settings for part in (f"--{name.replace('_', '-')}", str(value))]
     where = ["--db", str(lab.store.path), "--device", lab.device, "--dtype", lab.dtype, "--json"]
     where += ["--data", str(lab.data)] if lab.data else []
-    command = [sys.executable, "-m", "multicsr_cli", "train", parent.id, *flags, *where]
-    started = time.monotonic()
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        said = process.stdout.read()
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise Problem(f"the training that t13 measures ended with {process.returncode}", "see what it said above")
-    unit = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kilobytes elsewhere
-    seconds = time.monotonic() - started
-    return lab.store.run(json.loads(said)["run"]), [("seconds", 0, seconds), ("megabytes", 0, used.ru_maxrss / unit)]
+    python = [sys.executable, "-m"]
+    with TemporaryDirectory() as folder:
+        peak = Path(folder) / "peak"
+        command = [*python, "multicsr_cli.experiments.peak", str(peak), *python, "multicsr_cli", "train", parent.id]
+        done = subprocess.run([*command, *flags, *where], stdout=subprocess.PIPE, check=False)
+        if done.returncode:
+            raise Problem(f"the training that t13 measures ended with {done.returncode}", "see what it said above")
+        return lab.store.run(json.loads(done.stdout)["run"]), int(peak.read_text(encoding="utf-8"))
 
 
 T13 = Read("t13", "Time and memory against batch size", _nodes, _read, makes=True)
