@@ -157,6 +157,7 @@ def _sigmas(lab: Lab) -> list[Row]:
     scale, found = lab.scale, list[Row]()
     for backbone in (*scale.backbones, *scale.further):
         base = backbone.base
+        found.append(Row(f"{base}, as it is", (base,), {"base": base}))
         for sigma in scale.sigmas:  # ascending: what masks nothing tells that no higher one does
             models = _rows(lab, backbone=backbone, sigma=sigma)
             found.append(Row(f"{base}, σ {sigma:g}", models, {"base": base, "σ": sigma}))

@@ -381,7 +381,13 @@ def _curves(axes: Any, curve: Curve, measured: Sequence[Measured], task: str) ->
             )
         for one in members:
             if not _placed(one, curve):
-                axes.axhline(_middle(one.figures[task])[0], color=colour, linestyle=":", label=one.row.name)
+                trained = one.triplets is not None
+                axes.axhline(
+                    _middle(one.figures[task])[0],
+                    color=colour if trained else COLOURS["faint"],
+                    linestyle=":" if trained else "-.",
+                    label=one.row.name,
+                )
     axes.set(xlabel=curve.label, ylabel=f"{task} x 100")
     if curve.doubling:
         axes.set_xscale("log", base=2)

@@ -155,19 +155,21 @@ def _contrast(documents: Documents) -> list[str]:
 
 
 def _mask(documents: Documents) -> list[str]:
-    """σ by base: how much it masks, and the best and the worst."""
+    """σ by base: how much it masks, and the best and the worst beside the base as it is."""
     bases: dict[str, list[Any]] = {}
     for row in documents.get("f6", {}).get("rows", []):
         bases.setdefault(row["varied"]["base"], []).append(row)
     said = []
-    for base, rows in bases.items():
+    for base, (alone, *rows) in bases.items():
         masked = [(row["varied"]["σ"], row["masked_share"]) for row in rows if row["masked_share"] is not None]
         if masked:
             shares = ", ".join(f"{100 * share:.2f} % at σ {sigma:g}" for sigma, share in masked)
             said.append(f"Masked with {base}: {shares}.")
-        for task in rows[0]["figures"]:
+        for task, (before,) in alone["figures"].items():
             best, worst = _extremes(rows, task)
-            said.append(f"σ with {base} on {task}: the best {best}, the worst {worst}, means over seeds.")
+            said.append(
+                f"{base} on {task} ({before:.2f} as it is): the best {best}, the worst {worst}, means over seeds."
+            )
     return said
 
 

@@ -108,7 +108,16 @@ SCALES = {
         dev="mini",
         tasks=("mini", "sts16", "stsb"),
         omegas=(-0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
-        sigmas=(0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
+        sigmas=(
+            0.2,
+            0.3,
+            0.5,
+            0.6,
+            0.7,
+            0.8,
+            0.9,
+            0.95,
+        ),  # below the paper's too: bundled premises hardly resemble others
         judged=96,
         batches=(16, 32, 64, 128),
         costed=1024,
