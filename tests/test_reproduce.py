@@ -14,7 +14,7 @@ from shell import multicsr
 from test_tasks_retrieval import write as write_beir
 
 from multicsr_cli import reproduce
-from multicsr_cli.experiments import declared, estimate, outcome, results
+from multicsr_cli.experiments import claims, declared, estimate, outcome, results
 from multicsr_cli.experiments.lab import BUNDLED_RETRIEVAL, Lab
 from multicsr_cli.experiments.measured import Claim, Measured, Row, sentence
 from multicsr_cli.experiments.plan import in_order, node
@@ -251,7 +251,7 @@ def test_a_claim_is_one_sentence_over_all_tasks() -> None:
         "same": ([1.0, 2.0], [1.0, 2.0]),
         "few": ([1.0], [2.0]),
     }
-    said = outcome.verdict("It", arms, outcome.TRAININGS)
+    said = claims.verdict("It", arms, claims.TRAININGS)
     order = [
         "helps on better (+1.03",
         "hurts on worse (-1.03",
@@ -261,13 +261,13 @@ def test_a_claim_is_one_sentence_over_all_tasks() -> None:
     places = [said.index(one) for one in [*order, "too few trainings on few"]]
     assert places == sorted(places)
     assert said.endswith("The paper's claim that it helps holds on better alone.")
-    alone = outcome.verdict("It", {"better": arms["better"]}, outcome.TRAININGS)
+    alone = claims.verdict("It", {"better": arms["better"]}, claims.TRAININGS)
     assert alone.endswith("holds here.")
-    assert "holds" not in outcome.verdict("It", arms, outcome.TRAININGS, claimed=False)
+    assert "holds" not in claims.verdict("It", arms, claims.TRAININGS, claimed=False)
 
 
 def test_over_premises_the_standard_error_is_told() -> None:
-    said = outcome.verdict("It", {"the share": ([100.0, 0.0, 100.0, 100.0], [0.0, 0.0, 0.0, 100.0])}, outcome.PREMISES)
+    said = claims.verdict("It", {"the share": ([100.0, 0.0, 100.0, 100.0], [0.0, 0.0, 0.0, 100.0])}, claims.PREMISES)
     assert "+50.00 ± 28.87 standard error, 4 premises" in said  # differences 100, 0, 100, 0: sd 57.74 / 2
 
 

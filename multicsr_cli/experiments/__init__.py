@@ -10,6 +10,7 @@ read.py       the experiments that are a function of the store
 written.py    those that read what the LLM wrote: texts, ω sweep, cosines
 scorers.py    the LLM itself as scorer of sentence pairs
 costs.py      time and memory of a training; peak.py measures the memory
+claims.py     whether a claim of the paper holds, in one sentence
 outcome.py    what an experiment ends with: table, plot and sentences, as Markdown, LaTeX and CSV
 estimate.py   GPU hours and disk of what is still to be made
 results.py    the page of all stored results

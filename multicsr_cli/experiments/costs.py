@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from multicsr_cli.experiments.outcome import SIGNIFICANT, UNKNOWN, Outcome, Table, chance, machine
+from multicsr_cli.experiments.claims import SIGNIFICANT, chance
+from multicsr_cli.experiments.outcome import UNKNOWN, Outcome, Table, machine
 from multicsr_cli.experiments.plan import Node, node
 from multicsr_cli.experiments.read import Read
 from multicsr_cli.experiments.scales import OMEGA

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from multicsr_cli.experiments.outcome import TRAININGS, UNKNOWN, Outcome, Table, mean, verdict
+from multicsr_cli.experiments.claims import TRAININGS, verdict
+from multicsr_cli.experiments.outcome import UNKNOWN, Outcome, Table, mean
 from multicsr_cli.experiments.plan import Node, in_order
 from multicsr_cli.measuring import is_headline
 from multicsr_cli.pages import COLOURS

@@ -14,8 +14,9 @@ import numpy as np
 from scipy import stats
 
 from multicsr_cli import pages
+from multicsr_cli.experiments.claims import SIGNIFICANT
 from multicsr_cli.experiments.lab import LEAST_TRIPLETS
-from multicsr_cli.experiments.outcome import SIGNIFICANT, Experiment, blocks, machine
+from multicsr_cli.experiments.outcome import Experiment, blocks, machine
 from multicsr_cli.experiments.plan import Node
 from multicsr_cli.experiments.scorers import ASKED, BY_LIKELIHOOD
 from multicsr_cli.pages import Block, Drawing, Heading, Page, Paragraph, Points

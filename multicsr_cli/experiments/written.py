@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from multicsr_cli.experiments.outcome import (
-    PREMISES,
-    SIGNIFICANT,
-    UNKNOWN,
-    Outcome,
-    Table,
-    chance,
-    comma_separated,
-    verdict,
-)
+from multicsr_cli.experiments.claims import PREMISES, SIGNIFICANT, chance, verdict
+from multicsr_cli.experiments.outcome import UNKNOWN, Outcome, Table, comma_separated
 from multicsr_cli.experiments.plan import Node
 from multicsr_cli.experiments.read import Read, changed, rows_of
 from multicsr_cli.experiments.scales import OMEGA
