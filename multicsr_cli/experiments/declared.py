@@ -398,8 +398,8 @@ def _copies(lab: Lab) -> list[Row]:
         corpus = node("copies", curated, copies=copies)
         for mask in (True, False):
             models = tuple(scale.train(corpus, seed, mask) for seed in lab.seeds)
-            name = f"{copies:,} copies, {'with' if mask else 'without'} stage 3"
-            found.append(Row(name, models, {"copies": copies, "stage 3": "with" if mask else "without"}))
+            how = "with stage 3" if mask else "without stage 3"
+            found.append(Row(f"{copies:,} copies, {how}", models, {"copies": copies, "mask": how}))
     return found
 
 
@@ -410,9 +410,9 @@ F4 = Trained(
     claims=always(
         Claim(
             "The mask where a triplet is duplicated",
-            "stage 3",
-            "with",
-            "without",
+            "mask",
+            "with stage 3",
+            "without stage 3",
             among=lambda varied: bool(varied["copies"]),
         )
     ),

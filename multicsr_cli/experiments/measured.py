@@ -202,9 +202,12 @@ class Trained:
 
         tasks = lab.there(self.tasks(lab))
         if self.curve is not None:
-            figure = Figure(figsize=(3.6 * len(tasks), 3), layout="constrained")
-            for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
+            figure = Figure(figsize=(3.6 * len(tasks), 3.4), layout="constrained")
+            panels = figure.subplots(1, len(tasks), squeeze=False)[0]
+            for axes, task in zip(panels, tasks, strict=True):
                 _curves(axes, self.curve, measured, task)
+            lines, names = panels[0].get_legend_handles_labels()
+            figure.legend(lines, names, loc="outside lower center", ncols=3, fontsize="small")
             return figure
         shown = [one for one in measured if any(one.figures.values())]
         figure = Figure(figsize=(4 + 3 * len(tasks), 0.36 * len(shown) + 1), layout="constrained")
@@ -365,7 +368,7 @@ def _curves(axes: Any, curve: Curve, measured: Sequence[Measured], task: str) ->
     for (fields, members), colour, style in zip(
         series.items(), (COLOURS["first"], COLOURS["second"], COLOURS["faint"]), ("-", "--", ":"), strict=False
     ):
-        label = ", ".join(str(value) for _, value in fields)
+        label = ", ".join(str(value) for _, value in fields) or "trained"
         points = [(one.row.varied[curve.field], *_middle(one.figures[task])) for one in members if _placed(one, curve)]
         if points:
             places, middles, spreads = zip(*sorted(points), strict=True)
@@ -393,8 +396,6 @@ def _curves(axes: Any, curve: Curve, measured: Sequence[Measured], task: str) ->
     if curve.doubling:
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter("{x:g}")
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(fontsize="small")
 
 
 def _placed(one: Measured, curve: Curve) -> bool:
