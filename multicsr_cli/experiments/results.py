@@ -43,7 +43,10 @@ def write(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> Path:
         parts += [Heading(f"{one.name}: {one.title}"), *blocks(one, outcome)]
     absent = [one for one in experiments if one not in whole]
     reasons = [f"{one.name} ({one.title}): {one.missing(lab) or 'has not been run to its end here.'}" for one in absent]
-    learnt = [sentence for learn in LEARNT for sentence in learn(documents)]
+    learnt: list[Block] = []
+    for question, answer in LEARNT.items():
+        if said := answer(documents):
+            learnt += [Heading(question, 3), Points(said)]
     closing: list[Block] = [Heading("Not here"), Points(reasons)] if reasons else []
     return pages.write(
         Page(
@@ -52,7 +55,7 @@ def write(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> Path:
                 Paragraph(_made(lab)),
                 Paragraph(_tested(lab)),
                 Heading("What was learnt beyond the paper"),
-                Points(learnt or ["Nothing yet."]),
+                *(learnt or [Paragraph("Nothing yet.")]),
                 *parts,
                 *closing,
             ],
@@ -177,16 +180,16 @@ def _mask(documents: Documents) -> list[str]:
 def _few(documents: Documents) -> list[str]:
     """How few triplets are enough: the share of what the most gain over the base."""
     base, *rows = documents.get("sizes", {}).get("rows", [{}])
-    said = []
-    for task in base.get("figures", ()):
-        start, *means = (float(np.mean(row["figures"][task])) for row in (base, *rows) if row["figures"][task])
-        if len(means) < 2 or means[-1] <= start:
-            said.append(
-                f"{rows[-1]['setting']} gain nothing over the base on {task}: {start:.2f} became {means[-1]:.2f}."
-            )
-            continue
-        gains = [f"{row['setting']} {mean - start:+.2f}" for row, mean in zip(rows, means, strict=True)]
-        said.append(f"Gained over the base ({start:.2f}) on {task}: {', '.join(gains)}, means over seeds.")
+    said, growing = [], []
+    for task, (before,) in base.get("figures", {}).items():
+        means = [float(np.mean(row["figures"][task])) for row in rows]
+        gains = [f"{row['setting']} {mean - before:+.2f}" for row, mean in zip(rows, means, strict=True)]
+        said.append(f"Gained over the base ({before:.2f}) on {task}: {', '.join(gains)}, means over seeds.")
+        growing += [task] if max(means) == means[-1] > before else []
+    if growing:
+        said.append(
+            f"On {', '.join(growing)} the most premises gained most: fewer than {rows[-1]['setting']} are not enough."
+        )
     return said
 
 
@@ -200,4 +203,9 @@ def _extremes(rows: Sequence[Mapping[str, Any]], task: str) -> tuple[str, str]:
     return shown[0], shown[1]
 
 
-LEARNT: tuple[Callable[[Documents], list[str]], ...] = (_scores, _contrast, _mask, _few)
+LEARNT: Mapping[str, Callable[[Documents], list[str]]] = {
+    "Likelihood against asked-for scores, by LLM": _scores,
+    "ω against distinct contradictions": _contrast,
+    "σ by base model": _mask,
+    "How few triplets are enough": _few,
+}
