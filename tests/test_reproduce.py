@@ -147,6 +147,7 @@ def test_the_page_holds_what_the_store_holds_and_names_the_rest(
     ).read_text()
     assert "## f5: " in text
     assert "rank correlation" in text
+    assert "| f5 | 4 |" in text.split("## What each took")[1]  # a corpus for each of four ω
     assert "t9 (Transfer tasks" in text.split("## Not here")[1]
 
 

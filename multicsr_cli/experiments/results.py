@@ -19,8 +19,8 @@ from multicsr_cli.experiments.lab import LEAST_TRIPLETS
 from multicsr_cli.experiments.outcome import Experiment, blocks, machine
 from multicsr_cli.experiments.plan import Node
 from multicsr_cli.experiments.scorers import ASKED, BY_LIKELIHOOD
-from multicsr_cli.pages import Block, Drawing, Heading, Page, Paragraph, Points
-from store import browse
+from multicsr_cli.pages import Block, Drawing, Heading, Page, Paragraph, Points, Table
+from store import browse, reports
 from store.records import Problem
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def write(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> Path:
         outcome = one.outcome(lab)
         documents[one.name] = outcome.document
         parts += [Heading(f"{one.name}: {one.title}"), *blocks(one, outcome)]
+    parts += [Heading("What each took"), _took(lab, whole)]
     absent = [one for one in experiments if one not in whole]
     reasons = [f"{one.name} ({one.title}): {one.missing(lab) or 'has not been run to its end here.'}" for one in absent]
     learnt: list[Block] = []
@@ -89,6 +90,16 @@ def fill(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> list[str]:
         )
     pages.whole(path, text.encode())
     return filled
+
+
+def _took(lab: Lab, experiments: Sequence[Experiment]) -> Table:
+    """The runs behind each experiment and their time, as if it had been run alone: what two share counts for both."""
+    rows = []
+    for one in experiments:
+        runs = {run.id: run for node in one.nodes(lab) if (run := lab.find(node))}
+        minutes = sum(reports.seconds(lab.store, run) for run in runs.values()) / 60
+        rows.append((one.name, f"{len(runs):,}", f"{minutes:.1f}"))
+    return Table(("experiment", "runs", "minutes, each with all it needs"), rows)
 
 
 def _is_whole(lab: Lab, one: Experiment) -> bool:
