@@ -154,7 +154,7 @@ def _f5(lab: Lab) -> Outcome:
     said = [
         verdict(
             f"ω {better:g} against {worse:g}",
-            {f"the judge's share ({judge})": (list(accepted[better][:n]), list(accepted[worse][:n]))},
+            {f"the share that {judge} accepts": (list(accepted[better][:n]), list(accepted[worse][:n]))},
             PREMISES,
         )
         for better, worse in ((OMEGA, 0.0), (0.0, min(scale.omegas)), (OMEGA, max(scale.omegas)))
