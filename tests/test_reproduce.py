@@ -15,7 +15,8 @@ from test_tasks_retrieval import write as write_beir
 
 from multicsr_cli import reproduce
 from multicsr_cli.experiments import claims, declared, estimate, outcome, results
-from multicsr_cli.experiments.lab import BUNDLED_RETRIEVAL, Lab
+from multicsr_cli.experiments.lab import Lab
+from multicsr_cli.experiments.material import BUNDLED_RETRIEVAL
 from multicsr_cli.experiments.measured import Claim, Measured, Row, sentence
 from multicsr_cli.experiments.plan import in_order, node
 from multicsr_cli.experiments.scales import SCALES, Backbone, Scale

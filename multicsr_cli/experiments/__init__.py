@@ -2,6 +2,8 @@
 
 plan.py       a run that is wanted, as a value: equal ones are the same run, in whichever experiment they are asked for
 lab.py        makes what is wanted over the ordinary stages, or finds it in the store
+matching.py   whether a run of the store is the one that is wanted
+material.py   files that no folder of data holds
 scales.py     everything that tells `mini` from `paper`
 measured.py   the experiments whose rows are trained models: figures, paired tests, table, plot
 declared.py   those of the paper

@@ -7,7 +7,6 @@ masked nothing there is no mask at all, nor is any stricter one.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -18,41 +17,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from multicsr_cli import curate, gen, imports, judge, measuring, pages, recipe, score
+from multicsr_cli.experiments.matching import MASK, copies_name, matches, repeats
+from multicsr_cli.experiments.material import BUNDLED_RETRIEVAL, fetched, write_retrieval
 from multicsr_cli.experiments.outcome import comma_separated
 from multicsr_cli.experiments.plan import Node, in_order, node
 from multicsr_cli.hosted import NOWHERE
 from multicsr_cli.resolving import notes_of, read_source, resolve
-from store.records import Problem, Run
+from store.records import Run
 
 if TYPE_CHECKING:
     from multicsr_cli.experiments.scales import Scale
     from stages.reading import Source
     from store.database import Store
 
-# Settings that name a file or a list: a run's config holds their content instead.
-UNMATCHED = ("dev", "eval_every", "joined", "demonstrations", "prompts", "whiten")
-OPTIONAL = {  # a run that has one of these, by its config, is another one than a node without
-    **{name: name for name in ("whiten", "demonstrations", "rank", "whiten_dim", "nu")},
-    "joined": "with_runs",
-}
-SPECIAL_POOLERS = ("prompt", "first_last_mean")  # of the rest, a model has its own
-IMPLIED = {"objective": "multicsr"}  # what a config leaves out
-
-# What a mask is told; one that masks nothing may be told anything.
-MASK = {"mask_model", "sigma"}
-
 # Fewer triplets make no batch with a negative of another premise.
 LEAST_TRIPLETS = 2
-
 
 # Of a premise in SNLI's dev set: an entailment, a contradiction, and one that is neither.
 LABELLED_PAIRS = 3
 SNLI, SNLI_PART = "snli-dev.csv", "snli.csv"
-
-# A retrieval task from the bundled graded pairs, for want of a real one, and the gold score from which a sentence answers
-# another.
-BUNDLED_RETRIEVAL = "mini-retrieval"
-RELEVANT = 4.0
 
 
 class Language(NamedTuple):
@@ -63,7 +46,7 @@ class Language(NamedTuple):
 
 
 class Lab:
-    """A store, a scale, and where and how to compute. `runs` are those that were made or found, in their order."""
+    """A store, a scale, and where and how to compute. `made` are the runs that were made or found, by their nodes."""
 
     def __init__(
         self,
@@ -177,7 +160,7 @@ class Lab:
         found = tuple(retrieval.found(self.data)) if self.data else ()
         if found:
             return found
-        _write_retrieval(self.folder / BUNDLED_RETRIEVAL)
+        write_retrieval(self.folder / BUNDLED_RETRIEVAL)
         self._add(retrieval.load(BUNDLED_RETRIEVAL, self.folder))
         return (BUNDLED_RETRIEVAL,)
 
@@ -204,7 +187,7 @@ class Lab:
 
     def _labelled_as(self, name: str, pairs: int | None = None) -> Path:
         if self.scale.labelled is not None:
-            return Path(_fetched(self.scale.labelled.removeprefix("hub:")))
+            return Path(fetched(self.scale.labelled.removeprefix("hub:")))
         lines = [Path(part).read_text(encoding="utf-8").splitlines() for part in self._snli() if part]
         rows = list(zip(*lines, strict=True))[:pairs]
         path = self.folder / name
@@ -291,7 +274,7 @@ class Lab:
 
         triplets = [tuple(triplet) for triplet in training.triplets(self.store, parent)]
         rows = [*([] if alone else triplets), *triplets[:1] * copies]
-        path = self.folder / _copies_name(parent, copies, alone)
+        path = self.folder / copies_name(parent, copies, alone)
         pages.whole(path, comma_separated(("premise", "entailment", "contradiction"), rows).encode())
         return path
 
@@ -317,7 +300,7 @@ class Lab:
         """The premises called so: bundled, a file, `FILE#COLUMN`, or a column of a file on the hub."""
         if premises not in self.sources:
             path, _, column = premises.partition("#")
-            place = _fetched(path.removeprefix("hub:")) if path.startswith("hub:") else path
+            place = fetched(path.removeprefix("hub:")) if path.startswith("hub:") else path
             self.sources[premises] = read_source(place, column or None)
         return self.sources[premises]
 
@@ -327,7 +310,7 @@ class Lab:
             return None
         content = self._content(wanted)
         for other_content, other, run in self.trained:
-            if other_content == content and _repeats(wanted, other, run):
+            if other_content == content and repeats(wanted, other, run):
                 return run
         return None
 
@@ -353,7 +336,7 @@ class Lab:
             parent = self.find(wanted.parent)
             if parent is None:
                 return None
-        exact = next((run for run in self._complete if _is(run, wanted, parent)), None)
+        exact = next((run for run in self._complete if matches(run, wanted, parent)), None)
         return exact if exact or wanted.stage != "train" else self._shared(wanted, parent)
 
     def _shared(self, wanted: Node, parent: Run | None) -> Run | None:
@@ -361,10 +344,10 @@ class Lab:
         assert parent is not None
         unmasked = Node("train", tuple(one for one in wanted.settings if one[0] not in MASK))
         for run in self._complete:
-            if run.stage == "train" and run.parent and _is(run, unmasked, None):
+            if run.stage == "train" and run.parent and matches(run, unmasked, None):
                 told = node("train", mask_model=run.config.get("mask_model"), sigma=run.config.get("sigma"))
                 told = Node("train", (*unmasked.settings, *told.settings))
-                if _repeats(wanted, told, run) and self._texts(self.store.run(run.parent)) == self._texts(parent):
+                if repeats(wanted, told, run) and self._texts(self.store.run(run.parent)) == self._texts(parent):
                     return run
         return None
 
@@ -373,92 +356,3 @@ class Lab:
         from store import browse
 
         return [listed.run for listed in browse.runs(self.store) if listed.run.finished]
-
-
-def _repeats(wanted: Node, other: Node, run: Run) -> bool:
-    """Whether `wanted`, on the triplets of `other`, does what `run` of `other` did."""
-    one, two = dict(wanted.settings), dict(other.settings)
-    if any(one.get(name) != two.get(name) for name in (one.keys() | two.keys()) - MASK):
-        return False
-    if all(one.get(name) == two.get(name) for name in MASK):
-        return True
-    nothing_masked = two.get("mask_model", "none") != "none" and run.counts["masked_share"] == 0
-    weaker = one.get("mask_model") == "none" or (
-        one.get("mask_model") == two.get("mask_model") and one["sigma"] >= two["sigma"]
-    )
-    return nothing_masked and weaker
-
-
-def _write_retrieval(folder: Path) -> None:
-    """First sentences of the bundled test pairs as queries, all second ones as documents."""
-    from stages.tasks import sts
-
-    (pairs,) = sts.load("mini", None, "test").subsets
-    identities = {text: f"d{place}" for place, text in enumerate(dict.fromkeys(pairs.second))}
-    relevant = [
-        (first, identities[second])
-        for first, second, gold in zip(pairs.first, pairs.second, pairs.gold, strict=True)
-        if gold >= RELEVANT
-    ]
-    queries = {text: f"q{place}" for place, text in enumerate(dict.fromkeys(first for first, _ in relevant))}
-    judged = "".join(f"{queries[first]}\t{document}\t1\n" for first, document in relevant)
-    (folder / "qrels").mkdir(parents=True, exist_ok=True)
-    for name, content in {
-        "corpus.jsonl": _lines_of(identities),
-        "queries.jsonl": _lines_of(queries),
-        "qrels/test.tsv": f"query-id\tcorpus-id\tscore\n{judged}",
-    }.items():
-        pages.whole(folder / name, content.encode())
-
-
-def _lines_of(identities: dict[str, str]) -> str:
-    return "".join(f"{json.dumps({'_id': identity, 'text': text})}\n" for text, identity in identities.items())
-
-
-def _copies_name(parent: Run, copies: int, alone: bool) -> str:
-    return f"{parent.id}-{'alone-' if alone else ''}{copies}.csv"
-
-
-def _is(run: Run, wanted: Node, parent: Run | None) -> bool:
-    if wanted.stage == "copies":
-        assert parent is not None
-        name = _copies_name(parent, wanted["copies"], bool(wanted["alone"]))
-        return run.stage == "gen" and str(run.config.get("premises")).startswith(f"{name}@")
-    stage = {"judge": "eval", "labelled": "gen"}.get(wanted.stage, wanted.stage)
-    if run.stage != stage or (parent is not None and run.parent != parent.id):
-        return False
-    if (wanted.stage == "judge") != (run.stage == "eval" and "by" in run.config):
-        return False
-    for name, value in wanted.settings:
-        if name in UNMATCHED:
-            continue
-        if name == "file":
-            return str(run.config.get("premises")).startswith(f"{Path(value).name}@")
-        there = run.config.get(name, IMPLIED.get(name))
-        if name == "premises":
-            if not there or not str(there).startswith(Path(value.partition("#")[0]).name + "@"):
-                return False
-        elif name == "tasks":
-            if set(there or ()) != {task.partition(" ")[0] for task in value}:
-                return False
-            if run.config.get("split", "test") != (value[0].partition(" ")[2] or "test"):
-                return False
-        elif there != value:
-            return False
-    of_its_model = wanted.stage == "eval" and wanted.parent is not None
-    if wanted["pooler"] is None and not of_its_model and run.config.get("pooler") in SPECIAL_POOLERS:
-        return False
-    return all(bool(run.config.get(field)) == (wanted[name] is not None) for name, field in OPTIONAL.items())
-
-
-def _fetched(place: str) -> str:
-    """The path of a file on the hub."""
-    from huggingface_hub import hf_hub_download
-
-    owner, name, file = place.split("/", 2)
-    try:
-        return hf_hub_download(f"{owner}/{name}", file, repo_type="dataset")
-    except OSError as error:
-        raise Problem(
-            f"the premises {place} could not be fetched ({str(error).splitlines()[0][:120]})", "check the network"
-        ) from None

@@ -176,7 +176,7 @@ def _f5(lab: Lab) -> Outcome:
         ],
         "sentences": said,
     }
-    return Outcome([table], said, document, lambda: _f5_plot(accepted, n), _for_people(wrote, n))
+    return Outcome([table], said, document, lambda: _f5_plot(accepted, distinct, n), _for_people(wrote, n))
 
 
 def _for_people(wrote: dict[float, list[Row]], n: int) -> dict[str, str]:
@@ -201,18 +201,28 @@ def _for_people(wrote: dict[float, list[Row]], n: int) -> dict[str, str]:
     }
 
 
-def _f5_plot(accepted: dict[float, np.ndarray], n: int) -> Figure:
+def _f5_plot(accepted: dict[float, np.ndarray], distinct: dict[float, float], n: int) -> Figure:
+    """What the judge accepts, and what it cannot see: contradictions that are the same for many premises."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.6, 3), layout="constrained")
     axes = figure.subplots()
     omegas = sorted(accepted)
     values = [accepted[omega][:n] for omega in omegas]
-    errors = [one.std() / np.sqrt(n) for one in values]
     axes.errorbar(
-        omegas, [one.mean() for one in values], errors, color=COLOURS["first"], marker="o", markersize=4, capsize=3
+        omegas,
+        [one.mean() for one in values],
+        [one.std() / np.sqrt(n) for one in values],
+        color=COLOURS["first"],
+        marker="o",
+        markersize=4,
+        capsize=3,
+        label="accepted by the judge",
     )
-    axes.set(xlabel="ω", ylabel="accepted by the judge, %")
+    shown = [distinct[omega] for omega in omegas]
+    axes.plot(omegas, shown, color=COLOURS["second"], linestyle="--", marker="s", markersize=3, label="distinct x-")
+    axes.set(xlabel="ω", ylabel="% of premises")
+    axes.legend(fontsize="small")
     axes.grid(alpha=0.3)
     return figure
 
