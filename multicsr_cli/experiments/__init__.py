@@ -6,6 +6,7 @@ matching.py   whether a run of the store is the one that is wanted
 material.py   files that no folder of data holds
 scales.py     everything that tells `mini` from `paper`
 measured.py   the experiments whose rows are trained models: figures, paired tests, table, plot
+drawn.py      these as dots or curves
 declared.py   those of the paper
 beside.py     what the paper has no table of: how few triplets are enough, every method on the same premises
 read.py       the experiments that are a function of the store

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from multicsr_cli.experiments.measured import Claim, Curve, Row, Trained, always
+from multicsr_cli.experiments.drawn import Curve
+from multicsr_cli.experiments.measured import Claim, Row, Trained, always
 from multicsr_cli.experiments.plan import node
 from multicsr_cli.experiments.scales import OMEGA
 from store.records import REWRITES, ROLES

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from multicsr_cli.experiments.drawn import Curve
 from multicsr_cli.experiments.material import BUNDLED_RETRIEVAL
-from multicsr_cli.experiments.measured import Claim, Curve, Row, Trained, always
+from multicsr_cli.experiments.measured import Claim, Row, Trained, always
 from multicsr_cli.experiments.plan import Node, node
 from multicsr_cli.experiments.read import changed, rows_of
 from multicsr_cli.experiments.scales import OMEGA, Backbone, Thresholds
