@@ -103,7 +103,7 @@ def make(
     from stages.config import refuse_unread
     from stages.models import catalog
 
-    # before a model is looked for
+    # Before a model is looked for, which takes longer.
     refuse_unread(told.objective, told.mask_model, told.sigma, told.tau, told.clhaif, told.rank, told.teacher)
     for one in (parent, *joined):
         if not one.finished:

@@ -42,9 +42,8 @@ AHEAD = 2  # parts that a worker holds: one under way and one waiting, so that i
 
 DEATHS = 3  # in a row, at the same work: then it is the work that kills
 
-OBJECTS = (
-    80 * 2**20
-)  # bytes for what is sent, about the least that Ray takes; a window with its demonstrations has 10 MB
+# Bytes for what is sent, about the least that Ray takes; a window with its demonstrations has 10 MB.
+OBJECTS = 80 * 2**20
 
 # Ray's sockets lie there, and the path of a socket may have 107 bytes, which those of a user's TMPDIR may exceed.
 SHORT = "/tmp"

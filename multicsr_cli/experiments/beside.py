@@ -66,9 +66,8 @@ LEARNED_ALIKE: dict[str, dict[str, Any]] = {
 def _methods(lab: Lab) -> list[Row]:
     scale, base = lab.scale, lab.scale.backbone.base
     corpus = scale.gen(OMEGA)
-    everything = scale.curate(
-        corpus, (0.0, 5.0, -5.0)
-    )  # scored, and none dropped: what learns from scores has the same
+    # Scored, and none dropped: what learns from scores has the same triplets.
+    everything = scale.curate(corpus, (0.0, 5.0, -5.0))
     whitened = {"whiten": scale.premises}
     found = [Row(f"{base}, as it is", (base,)), Row("whitening by the premises", (base,), evaluated=whitened)]
     for name, told in LEARNED_ALIKE.items():

@@ -80,9 +80,7 @@ class Trained:
     tasks: Callable[[Lab], Sequence[str]] = lambda lab: lab.usual
     claims: Callable[[Lab], Sequence[Claim]] = lambda lab: ()
     curve: Curve | None = None
-    headline: str | None = (
-        AVERAGE  # of the published figures, the one in a column beside ours; None: there is no such table
-    )
+    headline: str | None = AVERAGE  # the published figure in a column beside ours; None: there is no such table
     needs: Callable[[Lab], str | None] = lambda lab: None
     also: Callable[[Lab], Sequence[str]] = lambda lab: ()  # further sentences, which no test decides
     remark: str = ""
