@@ -134,16 +134,16 @@ def write(page: Page, path: Path) -> list[Path]:
     return [*images, whole(path, markdown_of(page).encode())]
 
 
-def refuse(path: Path) -> None:
-    """Raises Problem where no page can be written to `path`, or where what lies there is not a page of ours."""
+def refuse(path: Path, flag: str = "--out") -> None:
+    """Raises Problem where no page can be written to `path`, which `flag` named, or where what lies there is not ours."""
     if path.suffix.lower() not in SUFFIXES:
-        raise Problem(f"--out {path} ends neither in {' nor in '.join(SUFFIXES)}", "give a name with one of these")
+        raise Problem(f"{flag} {path} ends neither in {' nor in '.join(SUFFIXES)}", "give a name with one of these")
     if path.is_dir():
-        raise Problem(f"--out {path} is a folder", f"give a file, such as {path / 'report.html'}")
+        raise Problem(f"{flag} {path} is a folder", f"give a file, such as {path / 'report.html'}")
     if not path.resolve().parent.is_dir():
-        raise Problem(f"the folder {path.parent} does not exist", "create it, or give another --out")
+        raise Problem(f"the folder {path.parent} does not exist", f"create it, or give another {flag}")
     if path.exists() and not _is_ours(path):
-        raise Problem(f"--out {path} exists and was not made by multicsr", "give another name, or move that file away")
+        raise Problem(f"{flag} {path} exists and was not made by multicsr", "give another name, or move that file away")
 
 
 def _is_ours(path: Path) -> bool:

@@ -152,6 +152,13 @@ def test_the_page_holds_what_the_store_holds_and_names_the_rest(
     assert "t9 (Transfer tasks" in text.split("## Not here")[1]
 
 
+def test_a_page_that_cannot_be_written_is_refused_by_the_flag_that_named_it(
+    scale: Scale, shared_store: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(Problem, match=r"^--page .*results\.txt ends neither"):
+        results.write(lab_of(shared_store, scale), tmp_path / "results.txt", [])
+
+
 def test_results_go_between_their_marks_in_a_page_of_other_text(
     scale: Scale, shared_store: Path, tmp_path: Path
 ) -> None:

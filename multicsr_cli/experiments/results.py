@@ -31,7 +31,7 @@ Documents = Mapping[str, Mapping[str, Any]]
 
 def write(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> Path:
     """Write the page of every experiment whose runs are all in the store. Raises Problem where there is none."""
-    pages.refuse(path)
+    pages.refuse(path, "--page")
     whole = [one for one in experiments if not one.missing(lab) and _is_whole(lab, one)]
     if not whole:
         raise Problem(f"{lab.store.path} holds no whole experiment", "run `multicsr reproduce` first")
