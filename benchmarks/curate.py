@@ -24,9 +24,9 @@ import pandas as pd
 from benchmarks import harness, million
 from stages import curate
 from stages.config import CurateConfig
-from store import training
 from store.database import Store
 from store.records import Run, Triplet
+from store.rows import training
 
 COLUMNS = ("premise", "entailment", "contradiction", "e_problem", "c_problem", "a", "b")
 TEXTS = list(COLUMNS[:3])

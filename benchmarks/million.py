@@ -28,9 +28,9 @@ from multicsr_cli import gen as gen_command
 from multicsr_cli import score as score_command
 from stages import gen, reading, score
 from stages.prompts import PromptSet
-from store import drafts, premises, scores
 from store.database import Store
 from store.records import ROLES, DraftRow, Run, ScoreRow, canonical
+from store.rows import drafts, premises, scores
 
 MILLION, QUICK = 1_000_000, 20_000
 

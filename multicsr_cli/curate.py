@@ -72,8 +72,8 @@ def command(
 ) -> None:
     """Keep the triplets whose scores fit: a = sim(premise, entailment), b = sim(premise, contradiction)."""
     from stages import curate as stage
-    from store import drafts
     from store.database import Store
+    from store.rows import drafts
 
     store = Store.open(db, create=False, write=not sweep)
     parent = store.find(run, ("score",))

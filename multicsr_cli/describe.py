@@ -23,8 +23,8 @@ def command(
     json: Json = False,
 ) -> None:
     """List the store's views and tables with their rows; `sqlite3` and Datasette may read it."""
-    from store import describe
     from store.database import Store
+    from store.read import describe
 
     if markdown:
         if json or datasette:

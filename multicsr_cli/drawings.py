@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from multicsr_cli.pages import COLOURS
-from store.reports import HIGHEST_SCORE, Bin, Point
+from store.read.figures import HIGHEST_SCORE, Bin, Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from stages.config import CurateConfig
-    from store.training import MetricRow
+    from store.rows.training import MetricRow
 
 INK, FAINT, FIRST, SECOND = COLOURS["ink"], COLOURS["faint"], COLOURS["first"], COLOURS["second"]
 

@@ -13,8 +13,8 @@ from multicsr_cli.options import DEFAULT_DB, Db, Json, RunName
 from store.records import Problem, Run
 
 if TYPE_CHECKING:
-    from store.browse import View
     from store.database import Store
+    from store.read.triplets import View
 
 STDOUT = Path("-")
 
@@ -39,8 +39,8 @@ def command(
     """Write the triplets of a run to a file, in the shape that other trainers read."""
     from stages import exporting
     from stages.imports import SHAPES
-    from store import browse, exports
     from store.database import Store
+    from store.read import exports, triplets
 
     for flag, value, known in (
         ("--format", format, exporting.FORMATS),
@@ -51,7 +51,7 @@ def command(
             raise Problem(f"{flag} {value!r} is not known", f"give one of {', '.join(known)}")
     store = Store.open(db, create=False, write=False)
     found = store.find(run, ("curate", "score", "gen"))
-    shown = browse.view(store, found)
+    shown = triplets.view(store, found)
     _refuse(shown, found, rows, scores)
     names = exporting.columns(shape, scores, rows != "kept")
     stream = exports.rows(store, shown, rows)
@@ -89,6 +89,6 @@ def _refuse(shown: View, run: Run, rows: str, scores: bool) -> None:
 
 def _card(store: Store, run: Run, names: dict[str, str]) -> str:
     from stages.card import data_card
-    from store import training
+    from store.rows import training
 
     return data_card(run, training.recipe(store, run), names)

@@ -156,7 +156,7 @@ def command(
 
 def _say_shard(store: Store, run: Run, shard: Shard, work: screen.Work, json: bool) -> None:
     """What a shard has written of a run that others go on with."""
-    from store import drafts
+    from store.rows import drafts
 
     result = {**summary(replace(run, counts=drafts.counts(store, run)), work), "shard": str(shard)}
     if json:
@@ -248,7 +248,7 @@ def make(
     """
     from stages import gen
     from stages.stage import Tick
-    from store import premises
+    from store.rows import premises
 
     if not premises.is_imported(store, source.name):
         reading = premises.add(store, source.name, str(source.path), source.digest, source.rows, source.texts())

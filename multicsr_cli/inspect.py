@@ -14,8 +14,8 @@ from multicsr_cli.options import DEFAULT_DB, Db, Json, RunName
 from store.records import Problem
 
 if TYPE_CHECKING:
-    from store.browse import View
     from store.database import Store
+    from store.read.triplets import View
     from store.records import Run
 
 STAGES = ("curate", "score", "gen")
@@ -37,24 +37,29 @@ def command(
     json: Json = False,
 ) -> None:
     """Browse triplets with their scores, the decision and its reason; piped or with --plain, print them."""
-    from store import browse, drafts
     from store.database import Store
+    from store.read import triplets
+    from store.rows import drafts
 
     store = Store.open(db, create=False, write=False)
     if _in_terminal() and not plain and not json:
         chosen = _to_browse(store, run)
-        if chosen is None or not drafts.are_rewrites(store, browse.view(store, chosen).gen):
+        if chosen is None or not drafts.are_rewrites(store, triplets.view(store, chosen).gen):
             _open(db, chosen, rejected=rejected, reason=reason, search=search, skip=offset)
             return
         screen.say("the browser shows triplets; pairs are printed")
         run = chosen.id
-    shown = browse.view(store, store.find(run, STAGES))
+    shown = triplets.view(store, store.find(run, STAGES))
     if (rejected or reason) and shown.curate is None:
         raise Problem(
             f"run {(shown.score or shown.gen).id} has no decisions yet",
             "run `multicsr curate` first, or give a curate run",
         )
-    if reason is not None and shown.curate is not None and reason not in (known := browse.reasons(store, shown.curate)):
+    if (
+        reason is not None
+        and shown.curate is not None
+        and reason not in (known := triplets.reasons(store, shown.curate))
+    ):
         raise Problem(
             f"nothing was dropped for {reason!r}", f"the reasons are {', '.join(known) or 'none: all were kept'}"
         )
@@ -63,8 +68,8 @@ def command(
             store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset, json=json
         )
         return
-    rows = browse.rows(store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset)
-    funnel = browse.funnel(store, shown)
+    rows = triplets.rows(store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset)
+    funnel = triplets.funnel(store, shown)
     newest = shown.curate or shown.score or shown.gen
     if json:
         screen.document(
@@ -97,7 +102,7 @@ def _print_pairs(
     json: bool,
 ) -> None:
     """The same where a run holds pairs."""
-    from store import partners
+    from store.rows import partners
 
     rows = partners.shown(store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset)
     funnel = partners.funnel(store, shown)
@@ -131,7 +136,7 @@ def _to_browse(store: Store, name: str) -> Run | None:
     except Problem:
         if name != "latest":
             raise
-        from store import shown
+        from store.read import numbers as shown
 
         return shown.newest(store)
 

@@ -16,7 +16,7 @@ from store.records import Problem, Run
 if TYPE_CHECKING:
     from stages.tasks.sts import Task
     from store.database import Store
-    from store.training import MetricRow
+    from store.rows.training import MetricRow
 
 Scorer = Annotated[
     str | None, typer.Option(metavar="LLM", help="Instead of MODEL: this LLM itself scores the pairs, from 0 to 5.")
@@ -121,7 +121,7 @@ def plan(
 def make(store: Store, made: Plan, tasks: Sequence[Task], batch: int | None) -> tuple[Run, list[MetricRow]]:
     """Judge what is missing, and say which pairs no figure is over."""
     from stages import judge
-    from store import training
+    from store.rows import training
 
     ticks = judge.run(store, made.config, tasks, made.prompts, made.load, batch, made.device, made.notes)
     screen.drive(ticks, f"eval {made.config.model} by {made.config.by}", "pairs")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from multicsr_cli import screen
-from store import browse
-from store.browse import Standing
 from store.database import Store
+from store.read import triplets
+from store.read.triplets import Standing
 
 Cells = Sequence[Sequence[str]]
 
@@ -68,7 +68,7 @@ def read(store: Store) -> list[Leaderboard]:
     from stages.tasks.task import HEADLINES
 
     by_split: dict[str, dict[str, list[Standing]]] = {}
-    for one in browse.leaderboard(store):
+    for one in triplets.leaderboard(store):
         if one.metric in HEADLINES:
             split = one.setting.get("split", "test")  # evaluations made before there was a choice
             by_split.setdefault(split, {}).setdefault(_key(one.setting), []).append(one)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stages.reading import Source
     from stages.tasks.task import Task
     from store.database import Store
-    from store.training import MetricRow
+    from store.rows.training import MetricRow
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def measure(
 ) -> Measured:
     """Evaluate what is missing. A caller of many gives each a `title`; one that is complete then passes in silence."""
     from stages import evaluate as stage
-    from store import training
+    from store.rows import training
 
     config, parent = subject.config, subject.parent
     ticks = stage.run(

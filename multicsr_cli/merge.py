@@ -20,8 +20,8 @@ def command(
 
     Curations, reviews, trainings and measurements are not copied. Run again, it adds nothing.
     """
-    from store import merging
     from store.database import Store
+    from store.rows import merging
 
     behind = merging.check(stores, db)
     store = Store.open(db)

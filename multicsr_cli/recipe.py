@@ -203,7 +203,7 @@ def _config(
     store: Store, full: Settings, models: _Models, dev: Task, means: Means, corpora: Sequence[Run]
 ) -> TrainConfig:
     from stages.config import TrainConfig
-    from store import reviews
+    from store.rows import reviews
 
     assert full.mask_model is not None
     assert full.train_batch is not None
@@ -305,7 +305,7 @@ def dev_pairs(name: str, data: Path | None) -> Task:
 
 def model_folder(store: Store, run: Run) -> Path:
     """Where a finished train run's model lies."""
-    from store import training
+    from store.rows import training
 
     found = training.checkpoint(store, run, "model")
     if found is None:

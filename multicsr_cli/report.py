@@ -32,11 +32,11 @@ def command(
     """Write one page about a run: recipe, funnel, scores, examples, training, results beside published figures."""
     from multicsr_cli import pages
     from multicsr_cli.sections import Story
-    from store import reports
     from store.database import Store
+    from store.read import figures
 
     store = Store.open(db, create=False, write=False)
-    found = reports.chosen(store, run)
+    found = figures.chosen(store, run)
     path = Path(f"report-{found.id}.html") if out is None else out
     pages.refuse(path)  # before a long store is read
     story = Story(store, found, path.stem)

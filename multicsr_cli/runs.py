@@ -44,8 +44,8 @@ def command(
     """List every run: its stage, parent, state, counts, and the command that makes it."""
     if markdown and (json or not leaderboard):
         raise Problem("--markdown goes with --leaderboard, and without --json", "leave one of them out")
-    from store import browse
     from store.database import Store
+    from store.read import triplets
 
     store = Store.open(db, create=False, write=False)
     if leaderboard:
@@ -53,7 +53,7 @@ def command(
 
         board.show(board.read(store), json=json, markdown=markdown)
         return
-    listed = browse.runs(store)
+    listed = triplets.runs(store)
     if json:
         screen.document(
             {
@@ -91,9 +91,9 @@ def _state(run: Run) -> str:
 def command_line(store: Store, run: Run) -> str:
     """The command that makes (or resumes) a run; settings that are the command's own defaults are left out."""
     from stages.tasks.bitext import called
-    from store import browse
+    from store.read import triplets
 
-    noted = browse.environment(store, run)
+    noted = triplets.environment(store, run)
     settings = {**run.config, **{flag: noted[flag] for flag in NOTED if flag in noted}}
     if "prompts" in settings:
         settings["prompts"] = noted.get("prompts")  # a set that was not named follows from the LLM, or the parent run

@@ -69,8 +69,8 @@ def command(
     """Let the LLM, or another model, score how similar each hypothesis is to its premise, from 0 to 5."""
     size, server = options.batch_size(batch), Server(base_url, in_flight, timeout, price_in, price_out)
     workplace = Workplace(engine, workers, ray_address)
-    from store import drafts
     from store.database import Store
+    from store.rows import drafts
 
     store = Store.open(db, create=False)
     parent = store.find(run, ("gen",))
@@ -134,7 +134,7 @@ def plan(
     from stages import prompts as prompt_sets
     from stages import similarity
     from stages.models import catalog
-    from store import drafts
+    from store.rows import drafts
 
     writer = parent.config.get("llm")  # imported triplets have none
     name = llm or writer or catalog.EMBEDDED["llm"]

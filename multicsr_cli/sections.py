@@ -18,13 +18,15 @@ from multicsr_cli.pages import Bar, Block, Cell, Code, Drawing, Heading, Page, P
 from multicsr_cli.runs import command_line
 from multicsr_cli.terms import TERMS
 from stages import published
-from store import browse, drafts, reports, training
+from store.read import figures as reports
+from store.read import triplets
 from store.records import Run
-from store.training import MetricRow
+from store.rows import drafts, training
+from store.rows.training import MetricRow
 
 if TYPE_CHECKING:
-    from store.browse import View
     from store.database import Store
+    from store.read.triplets import View
 
 EXAMPLES = 4  # triplets shown for each reason
 BINS = 20  # of a score: a quarter of a point each
@@ -42,10 +44,10 @@ class Story:
         self.line = reports.line(store, run)
         self.by_stage = {one.stage: one for one in self.line}
         last = next((one for one in reversed(self.line) if one.stage in ("curate", "score", "gen")), None)
-        self.view: View | None = browse.view(store, last) if last else None
+        self.view: View | None = triplets.view(store, last) if last else None
         train = self.by_stage.get("train")
         self.evaluations = [run] if run.stage == "eval" else reports.evaluations(store, train) if train else []
-        self.funnel: dict[str, Any] = browse.funnel(store, self.view) if self.view else {}
+        self.funnel: dict[str, Any] = triplets.funnel(store, self.view) if self.view else {}
 
     def page(self) -> Page:
         """Every section that has something to show."""
@@ -162,7 +164,7 @@ class Story:
             return []
         curated = self.view.curate is not None
         if self.view.curate is not None:
-            reasons = list(self.funnel.get("reasons", browse.reasons(self.store, self.view.curate)))
+            reasons = list(self.funnel.get("reasons", triplets.reasons(self.store, self.view.curate)))
         else:
             reasons = reports.problems(self.store, self.view.gen)
         blocks: list[Block] = []
@@ -238,7 +240,7 @@ class Story:
 
     def _made(self) -> list[Block]:
         """Commands, times, versions and machine of every run."""
-        noted = [browse.environment(self.store, run) for run in self.line]
+        noted = [triplets.environment(self.store, run) for run in self.line]
         runs: list[list[Cell]] = []
         for run in self.line:
             started, finished = reports.times(self.store, run)

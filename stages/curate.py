@@ -2,7 +2,7 @@
 
 Keep a triplet iff a >= alpha and b <= beta and a >= b + gamma (MultiCSR, eq. 4), and, which the paper does not ask,
 b >= min_contradiction: a contradiction that is merely unrelated is too easy a negative to learn from. The rule itself is
-one SQL expression in `store/decisions.py`; a new threshold is a new run over the same scores and calls no model.
+one SQL expression in `store/rows/decisions.py`; a new threshold is a new run over the same scores and calls no model.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from itertools import product
 from stages.config import CurateConfig
 from stages.similarity import SCALE
 from stages.stage import COMPLETE, Tick, Ticks
-from store import decisions
 from store.database import Store
 from store.records import Problem, Run
+from store.rows import decisions
 
 VERSION = 1
 

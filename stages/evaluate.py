@@ -17,10 +17,10 @@ from stages.tasks.compare import Outcome
 from stages.tasks.task import Encode, Figure, Foreseen, Task
 from stages.tasks.whitening import Whitening
 from stages.vectors import Vectors
-from store import training
 from store.database import Store
 from store.records import Problem
-from store.training import MetricRow
+from store.rows import training
+from store.rows.training import MetricRow
 
 VERSION = 1
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from stages.imports import SHAPES
-from store.exports import Exported
+from store.read.exports import Exported
 from store.records import Problem
 
 FORMATS = ("csv", "jsonl", "parquet", "hf")

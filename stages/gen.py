@@ -22,9 +22,9 @@ from stages.engine import Engine, Here
 from stages.models.request import Draft, Line, Noise, Prompt, Sampling, Writer
 from stages.prompts import NO_PREMISE, PromptSet, with_demonstrations
 from stages.stage import COMPLETE, Notes, Tick, Ticks
-from store import drafts, premises
 from store.database import Store
 from store.records import REWRITES, ROLES, WHOLE, DraftRow, Premise, Shard, Triplet
+from store.rows import drafts, premises
 
 if TYPE_CHECKING:
     from stages.demonstrations import Demonstrations

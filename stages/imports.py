@@ -20,9 +20,9 @@ from stages import reading, text
 from stages.config import ImportConfig, ImportedScoresConfig
 from stages.labelled import LABELS, Pairs
 from stages.stage import COMPLETE, Notes, Tick, Ticks
-from store import drafts, imports, scores
 from store.database import Store
 from store.records import ROLES, Problem, Run, ScoreRow, Triplet
+from store.rows import drafts, imports, scores
 
 VERSION = 1
 PAIRS_VERSION = 2  # before, a pair was a triplet without a contradiction, which every rule drops

@@ -22,10 +22,10 @@ from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.tasks import sts
 from stages.tasks.sts import Task
 from stages.tasks.task import Figure
-from store import drafts, judgements, training
 from store.database import Store
-from store.judgements import JudgementRow
-from store.training import MetricRow
+from store.rows import drafts, judgements, training
+from store.rows.judgements import JudgementRow
+from store.rows.training import MetricRow
 
 VERSION = 1
 

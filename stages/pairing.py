@@ -15,11 +15,11 @@ from collections.abc import Iterator, Sequence
 from stages.config import PairConfig
 from stages.similarity import SCALE
 from stages.stage import COMPLETE, Tick, Ticks
-from store import drafts, partners
 from store.database import Store
-from store.decisions import plain
-from store.partners import Partner, Rewrite
 from store.records import Problem, Run
+from store.rows import drafts, partners
+from store.rows.decisions import plain
+from store.rows.partners import Partner, Rewrite
 
 VERSION = 1
 

@@ -18,10 +18,10 @@ from stages.prompts import PromptSet
 from stages.scorers import ByClassifier, ByEncoder, ByLLM, Scorer
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.vectors import Vectors
-from store import drafts, scores
 from store.database import Store
 from store.records import Problem, Run, ScoreRow
-from store.scores import Unscored
+from store.rows import drafts, scores
+from store.rows.scores import Unscored
 
 VERSION = 1
 

@@ -37,10 +37,10 @@ from stages.tasks import sts
 from stages.tasks.files import Unreadable
 from stages.tasks.whitening import Whitening
 from stages.vectors import WINDOW, Vectors
-from store import partners, reviews, training
 from store.database import Store
 from store.records import Problem, Run, Triplet
-from store.training import MetricRow, StepRow
+from store.rows import partners, reviews, training
+from store.rows.training import MetricRow, StepRow
 
 VERSION = 2
 

@@ -1,7 +1,7 @@
 """Sentence vectors as the stages use them: read from the cache, or computed. Arrow: none of its own.
 
 A vector follows from the model's content, its pooler and the text, so whoever needs it again finds it there
-(`store/vectors.py`), and a model of which nothing is missing is never loaded.
+(`store/rows/vectors.py`), and a model of which nothing is missing is never loaded.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from itertools import islice
 import numpy as np
 
 from stages.batches import Batches, SentenceEncoder
-from store import vectors
 from store.database import Store
+from store.rows import vectors
 
 # How many texts go to a model at once, to be sorted by length; their vectors are one transaction, and what a kill costs.
 WINDOW = 2048

@@ -217,8 +217,8 @@ VIEWS = [
 
 # One statement after the other; what the table `decisions` held is what the view gives.
 SIDE_BY_SIDE = [
-    # The full-text index is filled by one statement a batch (store/premises.py, store/drafts.py): a trigger wrote a segment
-    # of the index for every row, which took more time than all else of an import.
+    # The full-text index is filled by one statement a batch (store/rows/premises.py, store/rows/drafts.py): a trigger wrote a
+    # segment of the index for every row, which took more time than all else of an import.
     "DROP TRIGGER premises_ai",
     "DROP TRIGGER drafts_ai",
     "CREATE INDEX drafts_with_problem ON drafts(run, premise, role, problem) WHERE problem IS NOT NULL",

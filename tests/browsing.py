@@ -14,9 +14,9 @@ from textual.pilot import Pilot
 from multicsr_cli.browse.app import Browser
 from multicsr_cli.browse.numbers import Chosen
 from stages import curate
-from store import scores
 from store.database import Store
 from store.records import Run, ScoreRow
+from store.rows import scores
 
 MADE = [
     Made("A dog runs along the beach.", "A dog is at the beach.", "The dog is asleep.", a=4.5, b=0.5),

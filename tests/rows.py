@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from stages.config import CurateConfig, GenConfig, ScoreConfig
-from store import drafts, premises, scores
 from store.database import Store
 from store.records import DraftRow, Premise, Role, Run, ScoreRow
+from store.rows import drafts, premises, scores
 
 GEN = GenConfig(
     premises="made",

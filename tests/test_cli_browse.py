@@ -20,9 +20,9 @@ from textual import events
 
 from multicsr_cli.browse.numbers import Chosen
 from stages import curate
-from store import reviews, scores, training
 from store.database import Store
 from store.records import Run, ScoreRow
+from store.rows import reviews, scores, training
 
 GOLDEN = Path(__file__).parent / "golden"
 TEXTS = [one.x for one in MADE]

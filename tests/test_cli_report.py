@@ -20,10 +20,12 @@ from multicsr_cli.sections import BINS, EXAMPLES, Story, shown
 from multicsr_cli.terms import TERMS
 from stages import config, published
 from stages.config import EvalConfig
-from store import browse, decisions, reports, training
 from store.database import Store
+from store.read import figures as reports
+from store.read import triplets
 from store.records import Run
-from store.training import MetricRow
+from store.rows import decisions, training
+from store.rows.training import MetricRow
 
 VOID = {"meta", "br", "img", "hr", "link", "input"}
 HOSTILE = "<script>alert(1)</script> \"'& | `x` ](javascript:1) *b* $m$ \x00\u202e{premise}\n# no"
@@ -102,7 +104,7 @@ def test_the_page_of_the_whole_road_says_what_the_rows_say(piped: Piped, tmp_pat
                 for name, value in run.config.items()
                 if not name.endswith(("_digest", "_fingerprint"))
             }
-        funnel = browse.funnel(store, browse.view(store, store.run(piped.run("curate"))))
+        funnel = triplets.funnel(store, triplets.view(store, store.run(piped.run("curate"))))
         counts = {row[0]: int(row[1].replace(",", "")) for row in page.tables["Funnel"][1:]}
         assert counts == {name: count for name, count in funnel.items() if name != "reasons"}
         dev = reports.dev(store, store.run(piped.run("train")))
@@ -159,7 +161,7 @@ def test_hostile_text_is_shown_as_text(file_store: Store, tmp_path: Path) -> Non
 
 def test_examples_are_spread_bounded_and_the_same_each_time(store: Store) -> None:
     _, _, curate = made(store)
-    view = browse.view(store, curate)
+    view = triplets.view(store, curate)
     for reason, place in ((None, 0), ("a<alpha", 1), ("b>beta", 2), ("a<b+gamma", 3), ("runaway", 4)):
         found = reports.examples(store, view, reason, EXAMPLES)
         assert found == reports.examples(store, view, reason, EXAMPLES)

@@ -14,9 +14,10 @@ from rows import CURATE, Made, content, scored
 
 from stages import curate
 from stages.config import CurateConfig
-from store import browse, decisions
 from store.database import Store
+from store.read import triplets
 from store.records import Problem, Run
+from store.rows import decisions
 
 PROBLEMS = st.none() | st.sampled_from(["empty", "refusal", "runaway"])
 WORDS = st.lists(st.sampled_from(["A dog", "a  dog.", "the cat", "No", "no!"]), max_size=2).map(" ".join)
@@ -118,7 +119,7 @@ def test_every_premise_gets_the_verdict_and_first_reason_of_eq_4(made: list[Made
     funnel = counts["funnel"]
     assert funnel["premises"] >= funnel["generated"] >= funnel["scored"] >= funnel["kept"] == counts["kept"]
     assert funnel["generated"] == sum(one.e_problem is None and one.c_problem is None for one in made)
-    assert browse.reasons(store, run) == sorted(reasons)
+    assert triplets.reasons(store, run) == sorted(reasons)
     store.close()
 
 

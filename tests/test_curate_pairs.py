@@ -13,10 +13,10 @@ from rows import GEN, SCORE, Made, add_premises, scored
 
 from stages import pairing
 from stages.config import PairConfig
-from store import drafts, partners, scores
 from store.database import Store
-from store.partners import Rewrite
 from store.records import DraftRow, Problem, Run, ScoreRow
+from store.rows import drafts, partners, scores
+from store.rows.partners import Rewrite
 
 CONFIG = PairConfig(seed=0)
 REWRITES = [

@@ -25,9 +25,9 @@ from stages.demonstrations import Demonstrations
 from stages.models.language import LanguageModel
 from stages.prompts import with_demonstrations
 from stages.vectors import Vectors
-from store import drafts
 from store.database import Store
 from store.records import Run, Triplet, as_config, run_id
+from store.rows import drafts
 
 SHOTS, LOWEST = 3, 0.7
 CORPUS = [

@@ -18,9 +18,9 @@ from stages.config import EvalConfig
 from stages.models.encoder import Encoder
 from stages.tasks import sts
 from stages.tasks.sts import Subset, Task
-from store import training
 from store.database import Store
 from store.records import Problem, Run
+from store.rows import training
 
 GOLD = [0.5, 1.0, 4.0, 3.5, 2.0, 5.0, 0.0, 1.5]
 TASKS = [

@@ -22,9 +22,9 @@ from stages.models.encoder import Encoder
 from stages.tasks import sts
 from stages.tasks.analysis import FIGURES, Analysed, figures
 from stages.tasks.whitening import Whitening
-from store import training
 from store.database import Store
 from store.records import Problem, Run
+from store.rows import training
 
 __all__ = ["encoder"]  # the fixture
 

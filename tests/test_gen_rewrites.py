@@ -19,9 +19,9 @@ from rows import GEN, add_premises, content, drafted
 from stages import gen, rewriting
 from stages.models.language import LanguageModel
 from stages.prompts import PromptSet
-from store import drafts
 from store.database import Store
 from store.records import REWRITES, Problem, Run
+from store.rows import drafts
 
 CONFIG = replace(
     GEN, method="claif", omega=0.0, omega_contradiction=0.0, sample=True, temperature=0.7, top_p=0.9, max_tokens=12

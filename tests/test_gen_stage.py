@@ -19,9 +19,9 @@ from stages import gen
 from stages.config import GenConfig
 from stages.models.language import LanguageModel
 from stages.prompts import NO_PREMISE, PromptSet, Template
-from store import drafts
 from store.database import Store
 from store.records import ROLES, Premise, Problem, Run
+from store.rows import drafts
 
 CONFIG = replace(GEN, max_tokens=12)
 

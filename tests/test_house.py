@@ -155,10 +155,10 @@ def sql_law(name: str, source: str) -> list[str]:
 Law = Callable[[str, str], list[str]]
 OFFENDERS: list[tuple[Law, str, str]] = [
     (screen_law, "stages.gen", "from rich.console import Console"),
-    (screen_law, "store.browse", "def f():\n    import typer"),
+    (screen_law, "store.read.triplets", "def f():\n    import typer"),
     (screen_law, "multicsr_cli.main", "from click import UsageError"),
     (heavy_law, "stages.gen", "import torch"),
-    (heavy_law, "store.vectors", "def f():\n    from torch import Tensor"),
+    (heavy_law, "store.rows.vectors", "def f():\n    from torch import Tensor"),
     (heavy_law, "multicsr_cli.gen", "import transformers.utils"),
     (ray_law, "stages.gen", "def f():\n    import ray"),
     (ray_law, "multicsr_cli.engine", "from ray.exceptions import RayError"),
@@ -168,10 +168,10 @@ OFFENDERS: list[tuple[Law, str, str]] = [
     (tasks_law, "stages.tasks.sts", "from stages.config import EvalConfig"),
     (tasks_law, "stages.tasks.sts", "from store.records import Problem"),
     (tasks_law, "stages.tasks.sts", "import sklearn.linear_model"),
-    (store_law, "store.drafts", "import numpy as np"),
-    (store_law, "store.drafts", "from stages.stage import Tick"),
+    (store_law, "store.rows.drafts", "import numpy as np"),
+    (store_law, "store.rows.drafts", "from stages.stage import Tick"),
     (arrows_law, "stages.gen", "from multicsr_cli import screen"),
-    (arrows_law, "store.browse", "import multicsr_cli.runs"),
+    (arrows_law, "store.read.triplets", "import multicsr_cli.runs"),
     (stages_law, "stages.score", "from stages import gen"),
     (stages_law, "stages.judge", "from stages.score import score"),
     (stages_law, "stages.train", "def f():\n    from stages.curate import sweep"),
@@ -217,7 +217,7 @@ def test_innocent_sources_break_no_law() -> None:
             "stages.tasks.sts",
             "import numpy as np\nfrom scipy import stats\nimport faiss\nfrom stages.tasks import files",
         ),
-        ("store.drafts", 'import json\nfrom store.database import Store\nX = "SELECT 1 FROM runs"'),
+        ("store.rows.drafts", 'import json\nfrom store.database import Store\nX = "SELECT 1 FROM runs"'),
         ("stages.gen", '"""Select one from the drafts, update the runs."""\nX = "select another one"'),
     ]
     assert [law(name, source) for law in LAWS for name, source in innocent if law(name, source)] == []

@@ -20,8 +20,9 @@ from shell import multicsr
 
 from stages import curate, exporting, imports
 from stages.stage import COMPLETE, Tick
-from store import browse, exports
 from store.database import Store
+from store.read import exports
+from store.read import triplets as browse
 from store.records import Problem, Triplet
 
 SIMCSE = """sent0,sent1,hard_neg

@@ -19,9 +19,9 @@ from stages import judge, prompts, similarity
 from stages.config import JudgeConfig
 from stages.models.language import LanguageModel
 from stages.tasks.sts import Subset, Task
-from store import judgements, training
 from store.database import Store
 from store.records import Problem, Run
+from store.rows import judgements, training
 
 GOLD = [0.5, 1.0, 4.0, 3.5, 2.0, 5.0, 0.0, 1.5]
 TASKS = [

@@ -16,8 +16,8 @@ from conftest import PREMISES
 from rows import drafted, score_rows
 from shell import multicsr, start
 
-from store import training
 from store.database import Store
+from store.rows import training
 
 COUNT = 40  # premises
 PATIENCE = 120  # seconds until a process that writes nothing is called broken

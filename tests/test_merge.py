@@ -16,9 +16,10 @@ from conftest import PREMISES
 from rows import GEN, Made, add_drafts, add_premises, drafted, dump, score_rows, scored
 from shell import Ended, assert_problem, multicsr, refused, start
 
-from store import drafts, merging, premises, schema
+from store import schema
 from store.database import Store
 from store.records import DraftRow, Run, Shard
+from store.rows import drafts, merging, premises
 
 COUNT = 40  # premises
 SHARDS = 8

@@ -19,9 +19,9 @@ from stages import train
 from stages.config import TrainConfig
 from stages.models import catalog, loading
 from stages.tasks.sts import Subset, Task
-from store import drafts, premises
 from store.database import Store
 from store.records import Run
+from store.rows import drafts, premises
 
 TESTS = Path(__file__).resolve().parent
 

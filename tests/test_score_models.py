@@ -24,9 +24,9 @@ from stages.models import catalog, labels, loading
 from stages.models.classifier import Classifier
 from stages.models.encoder import Encoder
 from stages.models.problem import Unusable
-from store import drafts, scores
 from store.database import Store
 from store.records import REWRITES, DraftRow, Problem, Run
+from store.rows import drafts, scores
 
 ENCODER = ModelScoresConfig("encoder:bert", "e" * 12, "float32")
 NLI = ModelScoresConfig("nli:bert", "c" * 12, "float32")

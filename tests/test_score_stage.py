@@ -20,9 +20,9 @@ from stages import prompts, score, similarity
 from stages.config import ScoreConfig
 from stages.models.language import LanguageModel
 from stages.models.request import Prompt
-from store import scores
 from store.database import Store
 from store.records import Problem, Run
+from store.rows import scores
 
 PROMPT = SCORE
 ONE = replace(SCORE, by="likelihood")

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from rows import CURATE, GEN, SCORE, Made, add_drafts, add_premises, content, scored
 
 from stages import curate
-from store import browse, drafts, premises, scores, training
 from store.database import Store
-from store.decisions import plain
+from store.read import triplets as browse
 from store.records import DraftRow, Premise, Problem, ScoreRow, canonical, run_id
-from store.training import MetricRow
+from store.rows import drafts, premises, scores, training
+from store.rows.decisions import plain
+from store.rows.training import MetricRow
 
 MADE = [
     Made("A dog runs.", "A dog moves.", "No dog runs.", a=4.0, b=1.0),

@@ -11,8 +11,8 @@ from conftest import Piped
 from datasette.app import Datasette
 from shell import multicsr
 
-from store import describe
 from store.database import Store
+from store.read import describe
 
 ROOT = Path(__file__).resolve().parents[1]
 

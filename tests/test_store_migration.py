@@ -12,10 +12,12 @@ from sqlite_utils import Database
 
 from stages import curate
 from stages.config import CurateConfig
-from store import browse, judgements, migrations, schema, training
+from store import migrations, schema
 from store.database import Store
-from store.judgements import JudgementRow
+from store.read import triplets as browse
 from store.records import as_config, canonical
+from store.rows import judgements, training
+from store.rows.judgements import JudgementRow
 
 MADE = [
     Made("A dog runs.", "A dog moves.", "No dog runs.", a=4.0, b=1.0),

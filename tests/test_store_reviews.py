@@ -12,10 +12,11 @@ from rows import CURATE, GEN, Made, add_drafts, add_premises, content, scored
 
 from stages import curate
 from stages.config import CurateConfig, TrainConfig
-from store import browse, reviews, training
 from store.database import Store
+from store.read import triplets as browse
 from store.records import Problem, Run, as_config
-from store.reviews import Verdict
+from store.rows import reviews, training
+from store.rows.reviews import Verdict
 
 MADE = [
     Made("one", a=4.0, b=1.0),

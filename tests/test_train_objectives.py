@@ -21,9 +21,9 @@ from stages.config import OBJECTIVES, SCORED, CurateConfig, TrainConfig, refuse_
 from stages.models import catalog, loading
 from stages.models.encoder import Encoder
 from stages.tasks import sts
-from store import reviews, training
 from store.database import Store
 from store.records import Problem, Run, as_config, run_id
+from store.rows import reviews, training
 
 RELEASED = replace(CONFIG, objective="multicsr-released", sigma=0.95)
 CONFIGS = {

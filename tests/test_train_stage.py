@@ -20,9 +20,9 @@ from stages.config import CurateConfig, TrainConfig
 from stages.models import catalog, loading
 from stages.tasks import sts
 from stages.tasks.sts import Subset, Task
-from store import reviews, training
 from store.database import Store
 from store.records import Problem, Run
+from store.rows import reviews, training
 
 CPU = torch.device("cpu")
 DEV = Task("dev", [Subset("", PREMISES[:8], PREMISES[1:9], [0.5, 1.0, 4.0, 3.5, 2.0, 5.0, 0.0, 1.5])])

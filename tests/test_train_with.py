@@ -17,9 +17,9 @@ from test_train_stage import CONFIG, DEV, MADE, UNMASKED, Loaded, generated, loa
 
 from stages import imports, train
 from stages.config import ImportConfig, TrainConfig
-from store import reviews, training
 from store.database import Store
 from store.records import Problem, Run, Triplet
+from store.rows import reviews, training
 
 __all__ = ["loaders"]  # a fixture
 

@@ -31,11 +31,13 @@ from multicsr_cli.browse.drawing import cut
 from multicsr_cli.browse.numbers import SORTS, VERDICTS, Chosen, Numbers, Places, Thresholds
 from multicsr_cli.browse.rows import Line, Rows
 from multicsr_cli.browse.state import State
-from store import browse, reviews, shown
-from store.browse import View
 from store.database import Store
+from store.read import numbers as shown
+from store.read import triplets
+from store.read.triplets import View
 from store.records import Problem, Run
-from store.reviews import Verdict
+from store.rows import reviews
+from store.rows.reviews import Verdict
 
 # Seconds between two looks at whether somebody has written, and how much longer than reading everything anew took there is
 # no second time, so that following a large run leaves the processor to it.
@@ -168,7 +170,7 @@ class Browser(App[None]):
         self.rows.focus()
         self.set_interval(LOOK_EVERY, self.follow)
         self.show_tabs()
-        self.open_view(browse.view(self.store, self.first) if self.first else self.newest())
+        self.open_view(triplets.view(self.store, self.first) if self.first else self.newest())
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.show_everything)
@@ -183,7 +185,7 @@ class Browser(App[None]):
 
     def newest(self) -> View | None:
         run = shown.newest(self.store)
-        return browse.view(self.store, run) if run else None
+        return triplets.view(self.store, run) if run else None
 
     def put(self, id: str, content: Any) -> None:
         self.query_one(f"#{id}", Static).update(content)
@@ -269,7 +271,7 @@ class Browser(App[None]):
                 self.open_view(self.newest())
             elif any(part is not None and not part.finished for part in (view.gen, view.score, view.curate)):
                 self.state.found = None
-                self.open_view(browse.view(self.store, self.store.run(run.id)))
+                self.open_view(triplets.view(self.store, self.store.run(run.id)))
             else:
                 self.hear()
         except Problem as problem:
@@ -491,7 +493,7 @@ class Browser(App[None]):
         if run.stage in ("gen", "score", "curate"):
             self.state.leave()
             self.action_tab("triplets")
-            self.open_view(browse.view(self.store, run))
+            self.open_view(triplets.view(self.store, run))
         elif run.stage == "train":
             self.training = [one.id for one in tabs.trainings(self.store)].index(run.id)
             self.action_tab("training")
@@ -682,7 +684,7 @@ class Browser(App[None]):
                 self.refused(problem)
                 return
         assert isinstance(run, Run)
-        self.open_view(browse.view(self.store, run))
+        self.open_view(triplets.view(self.store, run))
         self.tell(f"curate {run.id}: {run.counts['kept']:,} kept, {run.counts['dropped']:,} dropped by the rule")
 
     @work(thread=True, group="export")

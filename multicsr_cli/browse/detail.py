@@ -11,9 +11,9 @@ from rich.text import Text
 
 from multicsr_cli.browse.drawing import DROP_STYLE, KEEP_STYLE, differences
 from multicsr_cli.browse.numbers import Thresholds
+from store.read.numbers import Elsewhere, Side, Texts
 from store.records import Run
-from store.reviews import Word
-from store.shown import Elsewhere, Side, Texts
+from store.rows.reviews import Word
 
 # Cells that a column needs for a sentence to be read with ease.
 COLUMN = 34

@@ -11,9 +11,10 @@ from multicsr_cli.browse.drawing import DROP_STYLE, KEEP_STYLE, cut
 from multicsr_cli.browse.numbers import KEPT, Numbers, Places
 from multicsr_cli.browse.rows import Line
 from multicsr_cli.browse.state import State
-from store import reviews, shown
 from store.database import Store
+from store.read import numbers as shown
 from store.records import Problem
+from store.rows import reviews
 
 # The left side in cells, and from which width of the screen on it is the wider one.
 NARROW_LEFT, WIDE_LEFT, WIDE = 25, 38, 100

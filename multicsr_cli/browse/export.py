@@ -14,8 +14,8 @@ import numpy as np
 from multicsr_cli.browse import detail
 from multicsr_cli.browse.numbers import Places
 from multicsr_cli.browse.state import State
-from store import shown
 from store.database import Store
+from store.read import numbers as shown
 from store.records import Problem
 
 # Rows whose texts are read at once.

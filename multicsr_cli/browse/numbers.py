@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from store import reviews, shown
-from store.browse import View
 from store.database import Store
+from store.read import numbers as shown
+from store.read.triplets import View
+from store.rows import reviews
 
 Places = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

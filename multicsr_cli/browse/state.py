@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from multicsr_cli.browse.numbers import Chosen, Judged, Mask, Numbers, Places, Thresholds
 from multicsr_cli.curate import usual
-from store.browse import View
+from store.read.triplets import View
 from store.records import Run
 
 # How far one key moves a threshold.

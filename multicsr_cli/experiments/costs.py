@@ -18,7 +18,7 @@ from multicsr_cli.experiments.read import Read
 from multicsr_cli.experiments.scales import OMEGA
 from stages.tasks.metrics import paired
 from store.records import Problem, Run
-from store.training import MetricRow
+from store.rows.training import MetricRow
 
 if TYPE_CHECKING:
     from multicsr_cli.experiments.lab import Lab
@@ -76,7 +76,8 @@ class Cost(NamedTuple):
 
 def _cost(lab: Lab, wanted: Node) -> Cost:
     """The cost of a training, measured once, in a process of its own, and kept with its run."""
-    from store import reports, training
+    from store.read import figures
+    from store.rows import training
 
     assert wanted.parent is not None
     parent = lab.make(wanted.parent)
@@ -88,7 +89,7 @@ def _cost(lab: Lab, wanted: Node) -> Cost:
     kept = [row.value for row in training.metrics(lab.store, run) if (row.task, row.name) == (COST, "megabytes")]
     if not kept:
         raise Problem(f"training {run.id} was made before t13 could measure it", "measure into another --db")
-    return Cost(reports.seconds(lab.store, run), kept[0])
+    return Cost(figures.seconds(lab.store, run), kept[0])
 
 
 def _spent(lab: Lab, wanted: Node, parent: Run) -> tuple[Run, int]:

@@ -270,7 +270,7 @@ class Lab:
 
     def _copies(self, parent: Run, copies: int, alone: bool = False) -> Path:
         """A file of the triplets of `parent` with the first one `copies` times more, or nothing but it."""
-        from store import training
+        from store.rows import training
 
         triplets = [tuple(triplet) for triplet in training.triplets(self.store, parent)]
         rows = [*([] if alone else triplets), *triplets[:1] * copies]
@@ -320,7 +320,7 @@ class Lab:
         return self._texts(self.made[wanted.parent])
 
     def _texts(self, parent: Run) -> str:
-        from store import training
+        from store.rows import training
 
         digest = blake2b(digest_size=8)
         for triplet in training.triplets(self.store, parent):
@@ -353,6 +353,6 @@ class Lab:
 
     @cached_property
     def _complete(self) -> list[Run]:
-        from store import browse
+        from store.read import triplets as browse
 
         return [listed.run for listed in browse.runs(self.store) if listed.run.finished]

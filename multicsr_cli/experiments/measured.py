@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from multicsr_cli.experiments.lab import Lab
-    from store.browse import Written
+    from store.read.triplets import Written
     from store.records import Run
 
 AVERAGE = "average"
@@ -112,7 +112,7 @@ class Trained:
 
     def measure(self, lab: Lab, row: Row) -> Measured:
         """Make what is missing of a row. Where curation left nothing to train on, that is the result: no figures."""
-        from store import reports
+        from store.read import figures as reports
 
         tasks = lab.there(self.tasks(lab))
         found = Measured(row, None, None, {task: [] for task in tasks}, [], {})
@@ -226,7 +226,7 @@ def _key(varied: Mapping[str, Any]) -> Varied:
 
 
 def _add_figures(found: Measured, lab: Lab, run: Run, tasks: Sequence[str]) -> None:
-    from store import training
+    from store.rows import training
 
     names = {name.partition(" ")[0]: name for name in tasks}
     for row in training.metrics(lab.store, run):
@@ -261,7 +261,7 @@ def _corpora(lab: Lab, measured: Sequence[Measured]) -> list[Table]:
 
 
 def _corpus(lab: Lab, corpus: Node) -> tuple[Written, float, int]:
-    from store import browse
+    from store.read import triplets as browse
 
     score, gen = corpus.ancestor("score"), corpus.ancestor("gen")
     assert score is not None

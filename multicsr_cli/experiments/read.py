@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from multicsr_cli.experiments.outcome import Outcome
 from multicsr_cli.experiments.plan import Node, in_order
-from store import browse
+from store.read import triplets
 
 if TYPE_CHECKING:
     from multicsr_cli.experiments.lab import Lab
-    from store.browse import Row
+    from store.read.triplets import Row
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Read:
 
 def rows_of(lab: Lab, node: Node, limit: int = 10**9) -> list[Row]:
     """The premises of a gen, score or curate node with what became of them."""
-    return browse.rows(lab.store, browse.view(lab.store, lab.make(node)), limit=limit)
+    return triplets.rows(lab.store, triplets.view(lab.store, lab.make(node)), limit=limit)
 
 
 def changed(rows: Sequence[Row], others: Sequence[Row]) -> tuple[int, int]:

@@ -79,7 +79,7 @@ def _read(lab: Lab) -> Outcome:
 
 def _figures(lab: Lab, run: Run) -> dict[str, float]:
     """The headline of each task."""
-    from store import training
+    from store.rows import training
 
     rows = training.metrics(lab.store, run)
     return {row.task: row.value for row in rows if row.name == "spearman" and not row.subset}
@@ -111,7 +111,7 @@ def _compared(lab: Lab, trained: str, model: Node | str, name: str, run: Run, ta
 
 def _scores(lab: Lab, run: Run, task: Task) -> np.ndarray:
     """The LLM's score of every pair, (n,); NaN where its reply could not be read."""
-    from store import judgements
+    from store.rows import judgements
 
     values = judgements.values(lab.store, run, task.name)
     places = [(part.name, place) for part in task.subsets for place in range(1, len(part.gold) + 1)]

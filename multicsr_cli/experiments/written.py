@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from multicsr_cli.experiments.lab import Lab
-    from store.browse import Row
+    from store.read.triplets import Row
 
 
 def _copies(row: Row) -> tuple[bool, bool]:
     """Whether each hypothesis copies its premise, case and punctuation aside."""
-    from store.decisions import plain
+    from store.rows.decisions import plain
 
     return plain(row.entailment) == plain(row.premise), plain(row.contradiction) == plain(row.premise)
 
@@ -127,7 +127,7 @@ def _judged(lab: Lab, rows: Sequence[Row]) -> np.ndarray:
 
 
 def _f5(lab: Lab) -> Outcome:
-    from store.decisions import plain
+    from store.rows.decisions import plain
 
     scale, judge = lab.scale, lab.scale.backbone.mask_model
     wrote = {omega: rows_of(lab, _omega_gen(lab, omega), scale.judged) for omega in scale.omegas}

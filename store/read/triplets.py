@@ -7,10 +7,10 @@ import re
 from collections import Counter
 from typing import Any, NamedTuple
 
-from store import reviews
 from store.database import Store
-from store.drafts import FIRST
 from store.records import Run
+from store.rows import reviews
+from store.rows.drafts import FIRST
 
 # Of a funnel, in their order; a run of pairs counts rewrites where others count premises.
 LEVELS = ("premises", "rewrites", "generated", "scored", "kept")
@@ -214,7 +214,7 @@ class Written(NamedTuple):
 
 def written(store: Store, gen: Run) -> Written:
     """How often hypotheses copy their premise (case, punctuation and spacing aside), and how varied contradictions are."""
-    from store.decisions import plain
+    from store.rows.decisions import plain
 
     store.connection.create_function("plain", 1, plain, deterministic=True)
     count, *found = store.one(

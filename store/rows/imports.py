@@ -9,9 +9,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from store import drafts
 from store.database import Store, now
 from store.records import DraftRow, Run, Triplet
+from store.rows import drafts
 
 # (position in the file, premise, rewrite, its problem)
 PairRow = tuple[int, str, str, str | None]

@@ -14,9 +14,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from store import drafts, premises, scores
 from store.database import Store, explain
 from store.records import Problem, Run
+from store.rows import drafts, premises, scores
 
 # Every table is in one of the two; tests/test_merge.py compares them with the schema.
 MERGED = ("runs", "sources", "premises", "prompt_sets", "prompts", "drafts", "scores")

@@ -9,11 +9,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from store.browse import View
 from store.database import Store
+from store.read.triplets import View
 from store.records import Problem, Run
+from store.rows.training import MetricRow
 from store.schema import PAIRED
-from store.training import MetricRow
 
 # The stages of a run, the furthest first.
 STAGES = ("eval", "train", "curate", "score", "gen")

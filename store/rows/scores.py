@@ -7,8 +7,8 @@ from itertools import groupby
 from typing import NamedTuple
 
 from store.database import Store, spend
-from store.drafts import FIRST
 from store.records import Run, ScoreRow
+from store.rows.drafts import FIRST
 
 
 class Unscored(NamedTuple):

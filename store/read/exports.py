@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from store.browse import View
 from store.database import Store
+from store.read.triplets import View
 
 # Premises read at once; no cursor is open between two windows.
 PREMISES_AT_ONCE = 4096

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from store import browse
-from store.browse import View, _words
 from store.database import Store
-from store.drafts import FIRST
+from store.read import triplets
+from store.read.triplets import View, _words
 from store.records import REWRITES, Run
+from store.rows.drafts import FIRST
 
 PREMISES_AT_ONCE = 4096  # whose pairs are read for training; no cursor is open between two windows
 
@@ -198,7 +198,7 @@ def _rate(role: str) -> float | None:
 def funnel(store: Store, view: View) -> dict[str, Any]:
     """How many rewrites reached each level, as far as the run goes, and the reasons of those dropped."""
     if view.curate is not None and view.curate.finished:
-        return {"random": view.curate.counts["random"], **browse.funnel(store, view)}
+        return {"random": view.curate.counts["random"], **triplets.funnel(store, view)}
     levels = dict(
         zip(
             ("rewrites", "generated"),

@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from store.browse import View, _words
 from store.database import Store
+from store.read.triplets import View, _words
 from store.records import ROLES, Role, Run
 from store.schema import PAIRED
 
