@@ -15,9 +15,9 @@ from benchmarks import arithmetic, generation, harness, writing
 from benchmarks.harness import Limit, Record, Settings
 from benchmarks.writing import Work
 from stages import gen
-from stages import prompts as prompt_sets
 from stages.models import catalog, loading
 from stages.models.language import LanguageModel
+from stages.texts import prompts as prompt_sets
 from store.records import ROLES
 
 LLM = "smollm2"

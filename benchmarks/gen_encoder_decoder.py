@@ -18,8 +18,8 @@ from benchmarks import generation, gpu, harness, writing
 from benchmarks.gpu_gen_encoder_decoder import shape
 from benchmarks.harness import Limit, Record, Settings
 from benchmarks.writing import Work
-from stages import prompts as prompt_sets
 from stages.models.language import LanguageModel
+from stages.texts import prompts as prompt_sets
 
 PREMISES, PREMISES_QUICK = 128, 4
 PREMISES_EXACT = 8

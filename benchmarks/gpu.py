@@ -27,13 +27,15 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrained
 
 from benchmarks import harness
 from benchmarks.harness import Record, Settings
-from stages import gen, prompts, reading
-from stages.batches import Batches
+from stages import gen
 from stages.config import GenConfig
+from stages.files import sources as reading
 from stages.models import device as devices
 from stages.models.language import LanguageModel
 from stages.models.problem import Unusable
-from stages.prompts import PromptSet
+from stages.pace.batches import Batches
+from stages.texts import prompts
+from stages.texts.prompts import PromptSet
 from store.records import ROLES, DraftRow, Premise
 
 OMEGA = 0.3

@@ -26,8 +26,9 @@ from typing import Any, NamedTuple
 
 from multicsr_cli import gen as gen_command
 from multicsr_cli import score as score_command
-from stages import gen, reading, score
-from stages.prompts import PromptSet
+from stages import gen, score
+from stages.files import sources
+from stages.texts.prompts import PromptSet
 from store.database import Store
 from store.records import ROLES, DraftRow, Run, ScoreRow, canonical
 from store.rows import drafts, premises, scores
@@ -163,7 +164,7 @@ def build(path: Path, text: Path, count: int) -> dict[str, Written]:
     """Write `count` premises into the file `text`, and the store at `path` from it."""
     made = list(sentences(count))
     text.write_text("".join(f"{one.text}\n" for one in made), encoding="utf-8")
-    source = reading.source(text)
+    source = sources.source(text)
     asked: dict[str, Any] = {"llm": "smollm2", "prompts": None, "device": "cpu", "dtype": "auto"}
     plan = gen_command.plan(source, omega=0.3, omega_contradiction=None, limit=None, seed=0, **asked)
     store = Store.open(path)
@@ -253,7 +254,7 @@ def _scores(premise: int, one: Made) -> list[ScoreRow]:
     return found
 
 
-def _import(store: Store, source: reading.Source) -> Written:
+def _import(store: Store, source: sources.Source) -> Written:
     """Import the premises as `gen` does."""
     before, started = _bytes(store), time.perf_counter()
     for _ in premises.add(store, source.name, str(source.path), source.digest, source.rows, source.texts()):

@@ -1,6 +1,6 @@
 """Claim: `score --by likelihood` handles six times the pairs a second of full forward passes over the same texts.
 
-Both sides are the same stage function, `stages.similarity.by_likelihood` in both directions, over a reader: ours is a
+Both sides are the same stage function, `stages.texts.similarity.by_likelihood` in both directions, over a reader: ours is a
 `LanguageModel`, the reference is `PlainReader`, which reads each text whole (instruction, shots, sentences) in padded
 batches of 32 sorted by length, takes the log-softmax at every position and gathers those of the hypothesis. So both get
 the same distinct texts, and what is measured is the reading alone. Our shared prefixes are computed in the round that
@@ -22,12 +22,12 @@ import torch
 
 from benchmarks import arithmetic, harness, pairs
 from benchmarks.harness import Limit, Record, Settings
-from stages import prompts as prompt_sets
-from stages import similarity
 from stages.models import catalog, loading
 from stages.models.language import LanguageModel
 from stages.models.request import Prompt
 from stages.tasks.metrics import spearman
+from stages.texts import prompts as prompt_sets
+from stages.texts import similarity
 
 LLM = "smollm2"
 PAIRS, PAIRS_QUICK = 64, 8

@@ -1,9 +1,9 @@
 """Claim: `score --by prompt` asks five times the pairs a second of `generate` on two prompts at a time.
 
-Both sides are the same stage function, `stages.similarity.by_prompt`, over a writer: ours is a `LanguageModel`, which reads
-the question's rules once and the two sentences of all pairs together; the reference is `PlainWriter`, the released code's
-way: transformers' greedy `generate` on two whole prompts at a time, with the same number of new tokens, ending at a line's
-end.
+Both sides are the same stage function, `stages.texts.similarity.by_prompt`, over a writer: ours is a `LanguageModel`, which
+reads the question's rules once and the two sentences of all pairs together; the reference is `PlainWriter`, the released
+code's way: transformers' greedy `generate` on two whole prompts at a time, with the same number of new tokens, ending at a
+line's end.
 
 The limit counts what our way cannot leave out (`arithmetic`): each token behind the shared rules goes once through the
 layers, each written token but the last too; each written token was chosen by the output layer; all weights are moved once
@@ -20,11 +20,11 @@ import torch
 
 from benchmarks import arithmetic, harness, pairs
 from benchmarks.harness import Limit, Record, Settings
-from stages import prompts as prompt_sets
-from stages import similarity
 from stages.models import catalog, loading
 from stages.models.language import LanguageModel
 from stages.models.request import Draft, Line, Prompt, Sampling
+from stages.texts import prompts as prompt_sets
+from stages.texts import similarity
 
 LLM = "smollm2"
 PAIRS, PAIRS_QUICK = 128, 8  # 64 premises with two hypotheses: what `score` hands over at a time on a CPU

@@ -13,11 +13,12 @@ from typing import Any
 
 from benchmarks import harness
 from benchmarks.harness import Race, Settings
-from stages import gen, reading
+from stages import gen
 from stages.config import GenConfig
+from stages.files import sources
 from stages.models.language import LanguageModel
-from stages.prompts import PromptSet, Template
 from stages.tasks import files
+from stages.texts.prompts import PromptSet, Template
 from store.records import ROLES, Premise
 
 OMEGA = 0.3
@@ -32,7 +33,7 @@ def premises(settings: Settings, count: int) -> list[Premise]:
     if settings.data:
         texts = [line.strip() for line in files.lines(settings.data / "snli" / "s1.dev")]
     else:
-        texts = [text for _, text in reading.bundled().texts()]
+        texts = [text for _, text in sources.bundled().texts()]
     distinct = list(dict.fromkeys(texts))
     if len(distinct) < count:
         raise ValueError(f"{count} premises are asked for, the data has {len(distinct)}")

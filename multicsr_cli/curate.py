@@ -151,12 +151,12 @@ def _curate_pairs(store: Store, parent: Run, seed: int, json: bool) -> None:
 
 def make_pairs(store: Store, parent: Run, seed: int = 0, title: str | None = None) -> Run:
     """Decide on what is missing of the pairs of a score run of rewrites."""
-    from stages import pairing
+    from stages.claif import pairs
     from stages.config import PairConfig
 
     config = PairConfig(seed)
-    screen.drive(pairing.run(store, config, parent), title or "curate", "premises", announce=title is None)
-    return store.begin("curate", pairing.VERSION, config, parent.id)
+    screen.drive(pairs.run(store, config, parent), title or "curate", "premises", announce=title is None)
+    return store.begin("curate", pairs.VERSION, config, parent.id)
 
 
 def plan(

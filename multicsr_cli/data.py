@@ -33,7 +33,7 @@ app = typer.Typer(
 @app.command("list")
 def list_(data: Folder = HERE, sets: Sets = None, db: Db = DEFAULT_DB, json: Json = False) -> None:
     """List the sets that can be fetched, their terms, and what lies complete under DIR. Touches no network."""
-    from stages import datasets
+    from stages.public import sets as datasets
 
     rows = [_row(dataset, data) for dataset in datasets.known(sets).values()]
     if json:
@@ -63,8 +63,8 @@ def fetch(
     json: Json = False,
 ) -> None:
     """Fetch sets from the hub into DIR. Stopped anywhere, the same command goes on; what is complete is only checked."""
-    from stages import datasets
-    from stages import fetch as stage
+    from stages.public import fetch as stage
+    from stages.public import sets as datasets
 
     if not endpoint.startswith(("https://", "http://")):
         raise Problem(f"the hub's address {endpoint!r} is no URL", f"give --endpoint {HUB}, or unset HF_ENDPOINT")
@@ -95,7 +95,7 @@ def verify(
     json: Json = False,
 ) -> None:
     """Hold every file of the sets under DIR to its sum, pinned or recorded. Exit 1 where one differs. No network."""
-    from stages import datasets
+    from stages.public import sets as datasets
 
     known = datasets.known(sets)
     asked = datasets.chosen(names or [name for name in datasets.record(data) if name in known], known)
@@ -122,7 +122,7 @@ def verify(
 
 def _row(dataset: Any, folder: Path) -> dict[str, Any]:
     """A set as `--json` shows it; `bytes` is None where no size is known yet."""
-    from stages import datasets
+    from stages.public import sets as datasets
 
     there, sums = datasets.state(dataset, folder)
     fetched = datasets.record(folder).get(dataset.name)

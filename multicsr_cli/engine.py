@@ -13,7 +13,7 @@ from store.records import Problem
 
 if TYPE_CHECKING:
     from multicsr_cli.resolving import Plan
-    from stages.engine import Engine
+    from stages.pace.workers import Engine
 
 EngineName = Annotated[
     str, typer.Option("--engine", metavar="local|ray", help="The model in this process, or in many by Ray.")
@@ -80,10 +80,10 @@ class Workplace:
     def opened(self, device: str) -> AbstractContextManager[Engine]:
         """The engine; no process of it outlives the context."""
         if self.engine == "local":
-            from stages.engine import Here
+            from stages.pace.workers import Here
 
             return nullcontext(Here())
-        from stages.on_ray import OnRay
+        from stages.pace.ray_workers import OnRay
 
         return OnRay(self.workers, self.address, device)
 

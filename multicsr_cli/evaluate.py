@@ -15,7 +15,7 @@ from multicsr_cli.resolving import notes_of, read_source, resolve
 from store.records import Problem
 
 if TYPE_CHECKING:
-    from stages.reading import Source
+    from stages.files.sources import Source
     from stages.tasks.task import Task
 
 

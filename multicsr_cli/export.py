@@ -37,13 +37,13 @@ def command(
     json: Json = False,
 ) -> None:
     """Write the triplets of a run to a file, in the shape that other trainers read."""
-    from stages import exporting
-    from stages.imports import SHAPES
+    from stages.files import export
+    from stages.files.corpora import SHAPES
     from store.database import Store
     from store.read import exports, triplets
 
     for flag, value, known in (
-        ("--format", format, exporting.FORMATS),
+        ("--format", format, export.FORMATS),
         ("--shape", shape, tuple(SHAPES)),
         ("--rows", rows, tuple(exports.CHOICES)),
     ):
@@ -53,19 +53,19 @@ def command(
     found = store.find(run, ("curate", "score", "gen"))
     shown = triplets.view(store, found)
     _refuse(shown, found, rows, scores)
-    names = exporting.columns(shape, scores, rows != "kept")
+    names = export.columns(shape, scores, rows != "kept")
     stream = exports.rows(store, shown, rows)
     if out == STDOUT:
         if format not in ("csv", "jsonl") or json:
             raise Problem("--out - writes CSV or JSONL and nothing else", "leave --json out, or give --out PATH")
-        (exporting.csv_rows if format == "csv" else exporting.jsonl_rows)(stream, names, sys.stdout)
+        (export.csv_rows if format == "csv" else export.jsonl_rows)(stream, names, sys.stdout)
         return
     path = out or Path(f"{found.id}.{format}")
     if not path.resolve().parent.is_dir():
         raise Problem(f"the folder {path.resolve().parent} does not exist", "create it, or give another --out PATH")
     if path.is_dir() or (format == "hf" and path.exists()):
         raise Problem(f"{path} is there already", "remove it, or give another --out PATH")
-    written = exporting.write(stream, names, format, path, _card(store, found, names) if format == "hf" else "")
+    written = export.write(stream, names, format, path, _card(store, found, names) if format == "hf" else "")
     if json:
         screen.document(
             {"run": found.id, "rows": written, "format": format, "columns": list(names.values()), "out": str(path)}
@@ -88,7 +88,7 @@ def _refuse(shown: View, run: Run, rows: str, scores: bool) -> None:
 
 
 def _card(store: Store, run: Run, names: dict[str, str]) -> str:
-    from stages.card import data_card
+    from stages.files.cards import data_card
     from store.rows import training
 
     return data_card(run, training.recipe(store, run), names)

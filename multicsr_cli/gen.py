@@ -17,7 +17,7 @@ from multicsr_cli.showing import MASK_MODEL, MIN_SIMILARITY, SHOTS
 from store.records import WHOLE, Problem, Run, Shard
 
 if TYPE_CHECKING:
-    from stages.reading import Source
+    from stages.files.sources import Source
     from store.database import Store
 
 OMEGA = 0.3  # the paper's
@@ -191,9 +191,9 @@ def plan(
 ) -> Plan:
     """Resolve names and settings into a config. Raises Problem or Unusable before anything is written."""
     from stages import config as configs
-    from stages import prompts as prompt_sets
-    from stages import rewriting
+    from stages.claif import rewrites as rewriting
     from stages.models import catalog
+    from stages.texts import prompts as prompt_sets
 
     shown, lent = None, dict[str, Any]()
     if demonstrations is not None:

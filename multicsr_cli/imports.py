@@ -14,7 +14,7 @@ from multicsr_cli.resolving import notes_of
 from store.records import Run
 
 if TYPE_CHECKING:
-    from stages.imports import Corpus
+    from stages.files.corpora import Corpus
     from store.database import Store
 
 
@@ -36,18 +36,18 @@ def command(
     Pairs labelled entailment and contradiction are joined to triplets by their premise. Scores in the file (a and b from
     0 to 5, or CLAIF's label from 0 to 1) become a score run.
     """
-    from stages import imports
     from stages.config import ImportedScoresConfig
+    from stages.files import corpora
     from store.database import Store
 
     names = None if columns is None else [name.strip() for name in columns.split(",")]
-    source = imports.corpus(file, names)
+    source = corpora.corpus(file, names)
     store = Store.open(db)
     notes = notes_of(file=file, columns=columns)
     run, work = make(store, source, notes)
     result, next_run = {**summary(run, work), **source.left_out}, run
     if source.scored:
-        screen.drive(imports.run_scores(store, source, run, notes), "import of scores", "triplets")
+        screen.drive(corpora.run_scores(store, source, run, notes), "import of scores", "triplets")
         next_run = store.begin("score", source.version, ImportedScoresConfig(source.name), run.id)
         result |= {"score": next_run.id, **next_run.counts}
     if json:
@@ -64,8 +64,8 @@ def command(
 
 def make(store: Store, source: Corpus, notes: dict[str, str]) -> tuple[Run, screen.Work]:
     """Import what is missing of a corpus: its gen run."""
-    from stages import imports
     from stages.config import ImportConfig
+    from stages.files import corpora
 
-    work = screen.drive(imports.run(store, source, notes), "import", "triplets")
+    work = screen.drive(corpora.run(store, source, notes), "import", "triplets")
     return store.begin("gen", source.version, ImportConfig(source.name), None), work

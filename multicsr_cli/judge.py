@@ -91,9 +91,9 @@ def plan(
 ) -> Plan:
     """Resolve names and settings into a config. Raises Problem or Unusable before anything is written."""
     from stages import config as configs
-    from stages import prompts as prompt_sets
-    from stages import similarity
     from stages.models import catalog
+    from stages.texts import prompts as prompt_sets
+    from stages.texts import similarity
 
     suits, usual = catalog.prompts_for(scorer)
     chosen, reading = prompt_sets.load(asked.prompts or suits), asked.by or usual

@@ -14,8 +14,8 @@ from store.records import Problem, Run
 
 if TYPE_CHECKING:
     from stages.config import EvalConfig
+    from stages.files.sources import Source
     from stages.models.catalog import Located
-    from stages.reading import Source
     from stages.tasks.task import Task
     from store.database import Store
     from store.rows.training import MetricRow

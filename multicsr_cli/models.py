@@ -8,8 +8,8 @@ from multicsr_cli.options import DEFAULT_DB, Db, Json
 
 def command(db: Db = DEFAULT_DB, json: Json = False) -> None:
     """List the model aliases: what is on this machine, and how to get what is not; and the prompt sets."""
-    from stages import prompts
     from stages.models import catalog
+    from stages.texts import prompts
 
     listed = catalog.listing()
     sets = [prompts.load(name) for name in prompts.names()]

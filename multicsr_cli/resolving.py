@@ -16,8 +16,8 @@ from store.records import Problem
 
 if TYPE_CHECKING:
     from multicsr_cli.showing import Shown
+    from stages.files.sources import Source
     from stages.models.catalog import Located
-    from stages.reading import Source
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Plan:
 
 def read_source(premises: str, column: str | None = None) -> Source:
     """Check the premises file (or the bundled premises)."""
-    from stages import reading
+    from stages.files import sources
 
     if premises == "bundled":
-        return reading.bundled()
-    return reading.standard_input(column) if premises == "-" else reading.source(Path(premises), column)
+        return sources.bundled()
+    return sources.standard_input(column) if premises == "-" else sources.source(Path(premises), column)
 
 
 def notes_of(**flags: str | Path | None) -> dict[str, str]:

@@ -131,9 +131,9 @@ def plan(
         if flag := next(iter(typed), server.given()):
             raise Problem(f"{flag} has no use with --by {by}, which asks no LLM", "leave it out")
         return _without_llm(store, by, device, dtype)
-    from stages import prompts as prompt_sets
-    from stages import similarity
     from stages.models import catalog
+    from stages.texts import prompts as prompt_sets
+    from stages.texts import similarity
     from store.rows import drafts
 
     writer = parent.config.get("llm")  # imported triplets have none

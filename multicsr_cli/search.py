@@ -43,10 +43,10 @@ def command(
     except Problem as problem:
         what = problem.what.replace("premises file", "file")
         raise Problem(what, problem.remedy.replace("--premises", "--in")) from None
-    from stages.batches import Batches
     from stages.evaluate import vectors_key
-    from stages.search import Search
-    from stages.vectors import Vectors
+    from stages.pace.batches import Batches
+    from stages.pace.lookup import Search
+    from stages.pace.vectors import Vectors
     from store.database import Store
 
     # Looking for something makes no store; where there is none, no vector is kept.

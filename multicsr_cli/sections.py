@@ -17,7 +17,7 @@ from multicsr_cli.measuring import is_headline
 from multicsr_cli.pages import Bar, Block, Cell, Code, Drawing, Heading, Page, Paragraph, Points, Table, Verbatim
 from multicsr_cli.runs import command_line
 from multicsr_cli.terms import TERMS
-from stages import published
+from stages.public import published
 from store.read import figures as reports
 from store.read import triplets
 from store.records import Run

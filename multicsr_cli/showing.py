@@ -12,8 +12,8 @@ from store.records import Problem
 
 if TYPE_CHECKING:
     from stages.config import GenConfig
-    from stages.demonstrations import Demonstrations
-    from stages.imports import Corpus
+    from stages.files.corpora import Corpus
+    from stages.texts.demonstrations import Demonstrations
     from store.database import Store
 
 # L and λ of the paper's better setting (table 10), and the mask model that `train` takes too.
@@ -33,11 +33,11 @@ def lent(
     path: Path, shots: int | None, min_similarity: float | None, mask_model: str, device: str
 ) -> tuple[Shown, dict[str, Any]]:
     """A corpus of demonstrations, and what the config says of it."""
-    from stages import imports
-    from stages.demonstrations import refuse_holes
+    from stages.files import corpora
     from stages.models import catalog, pooling
+    from stages.texts.demonstrations import refuse_holes
 
-    corpus = imports.corpus(path)
+    corpus = corpora.corpus(path)
     whole = 0
     for row in corpus.triplets():
         refuse_holes(row.line, row.triplet)
@@ -66,9 +66,9 @@ def lent(
 
 def opened(store: Store, config: GenConfig, shown: Shown) -> Demonstrations:
     """The corpus as generation reads it; its vectors are kept in the store."""
-    from stages.batches import Batches
-    from stages.demonstrations import Demonstrations
-    from stages.vectors import Vectors
+    from stages.pace.batches import Batches
+    from stages.pace.vectors import Vectors
+    from stages.texts.demonstrations import Demonstrations
 
     assert config.mask_model_fingerprint is not None
     assert config.shots is not None

@@ -90,7 +90,7 @@ class GenConfig:
     another model, so it changes the answer. A server gives no logits to subtract (MultiCSR, eq. 1): there omega and nu
     are 0. A `nu` of 0 is kept as None: the same run as before there was one. `demonstrations` names the content of a
     labelled corpus; L = `shots`, λ = `min_similarity` (appendix G). `method` is None for MultiCSR's own, `claif` for nine
-    rewrites a premise (stages/rewriting.py).
+    rewrites a premise (stages/claif/rewrites.py).
     """
 
     premises: str

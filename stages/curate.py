@@ -10,8 +10,8 @@ from __future__ import annotations
 from itertools import product
 
 from stages.config import CurateConfig
-from stages.similarity import SCALE
 from stages.stage import COMPLETE, Tick, Ticks
+from stages.texts.similarity import SCALE
 from store.database import Store
 from store.records import Problem, Run
 from store.rows import decisions

@@ -1,7 +1,7 @@
 """Evaluation. Arrow: checkpoint -> metric ± error.
 
 One row a figure, one transaction a task: an evaluation that was stopped goes on with the tasks it has no figures for, and
-with the texts it has no vectors of. Vectors are kept (`stages/vectors.py`), so another task on the same sentences costs
+with the texts it has no vectors of. Vectors are kept (`stages/pace/vectors.py`), so another task on the same sentences costs
 nothing, and a model is loaded only where one is missing. Where the config says so, vectors are whitened on their way to the
 tasks; what is kept is what the model computed.
 """
@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from stages.batches import Batches, SentenceEncoder
 from stages.config import EvalConfig
+from stages.pace.batches import Batches, SentenceEncoder
+from stages.pace.vectors import Vectors
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.tasks.compare import Outcome
 from stages.tasks.task import Encode, Figure, Foreseen, Task
 from stages.tasks.whitening import Whitening
-from stages.vectors import Vectors
 from store.database import Store
 from store.records import Problem
 from store.rows import training

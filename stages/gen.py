@@ -3,9 +3,9 @@
 For each premise one entailment and one contradiction instruction are drawn; the LLM writes both hypotheses by contrastive
 decoding, each with the other's instruction as its noise (MultiCSR, eq. 1-2; the loop is `stages/models/decoding.py`).
 With nu, which is not in the paper, what the same instruction brings forth without any premise is taken away too. Where a
-labelled corpus lends demonstrations (appendix G; `stages/demonstrations.py`), they stand before the instruction, each with
-its hypothesis of the role that is written: in the noise, that is the opposite one. CLAIF's nine rewrites take the place of
-all this with `--method claif` (`stages/rewriting.py`). Every draft is stored: one that is
+labelled corpus lends demonstrations (appendix G; `stages/texts/demonstrations.py`), they stand before the instruction, each
+with its hypothesis of the role that is written: in the noise, that is the opposite one. CLAIF's nine rewrites take the place
+of all this with `--method claif` (`stages/claif/rewrites.py`). Every draft is stored: one that is
 empty, a refusal or without end keeps its raw text and the name of its problem.
 """
 
@@ -15,19 +15,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from stages import rewriting, text
-from stages.batches import Batches
+from stages.claif import rewrites
 from stages.config import GenConfig
-from stages.engine import Engine, Here
 from stages.models.request import Draft, Line, Noise, Prompt, Sampling, Writer
-from stages.prompts import NO_PREMISE, PromptSet, with_demonstrations
+from stages.pace.batches import Batches
+from stages.pace.workers import Engine, Here
 from stages.stage import COMPLETE, Notes, Tick, Ticks
+from stages.texts import replies
+from stages.texts.prompts import NO_PREMISE, PromptSet, with_demonstrations
 from store.database import Store
 from store.records import REWRITES, ROLES, WHOLE, DraftRow, Premise, Shard, Triplet
 from store.rows import drafts, premises
 
 if TYPE_CHECKING:
-    from stages.demonstrations import Demonstrations
+    from stages.texts.demonstrations import Demonstrations
 
 VERSION = 1
 
@@ -122,7 +123,7 @@ def write(
     def ends(written: str) -> bool:
         body = written.lstrip()
         marked = any(mark in body for mark in prompts.stop)
-        return marked or (prompts.one_sentence and text.sentence_end(body) is not None)
+        return marked or (prompts.one_sentence and replies.sentence_end(body) is not None)
 
     templates, asked, lines = requests(part, config, prompts, writer, shown)
     sampling = None
@@ -136,7 +137,7 @@ def write(
             place, role = line // len(roles), roles[line % len(roles)]
             rows = begun.setdefault(place, {})
             gaps = (
-                rewriting.masked(part[place].text, role, config.seed, prompts.gap) if config.method == "claif" else None
+                rewrites.masked(part[place].text, role, config.seed, prompts.gap) if config.method == "claif" else None
             )
             rows[role] = read(draft, part[place], role, templates[line], prompts, gaps)
             if len(rows) == len(roles):
@@ -151,7 +152,7 @@ def requests(
 ) -> tuple[list[str], list[Prompt], list[Line]]:
     """What is asked for each of the roles that the run's method writes."""
     if config.method == "claif":
-        return rewriting.ask(part, config, prompts, writer)
+        return rewrites.ask(part, config, prompts, writer)
     return ask(part, config, prompts, writer, shown)
 
 
@@ -162,9 +163,9 @@ def read(
 
     `masked` is what it was shown in the premise's place, with masks of which none may be left.
     """
-    cleaned = text.clean(draft.text, prompts.stop, prompts.one_sentence)
-    problem = draft.problem or text.problem(cleaned, draft.ended, prompts.refusals)
-    if problem is None and masked is not None and rewriting.left_over(cleaned, prompts.gap):
+    cleaned = replies.clean(draft.text, prompts.stop, prompts.one_sentence)
+    problem = draft.problem or replies.problem(cleaned, draft.ended, prompts.refusals)
+    if problem is None and masked is not None and rewrites.left_over(cleaned, prompts.gap):
         problem = "mask"
     raw = draft.text if problem or draft.text.strip() != cleaned else None
     return DraftRow(premise.id, role, cleaned, raw, problem, template, draft.tokens, masked)

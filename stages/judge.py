@@ -1,8 +1,8 @@
 """Evaluation of the LLM itself as scorer. Arrow: sentence pairs -> metric ± error.
 
 No encoder: the LLM says how similar the two sentences of a pair are, in [0, 5] (MultiCSR, table 1), with in-context examples
-or without; how it is read stands in stages/similarity.py. One row a pair, one transaction a batch. A reply without a number
-is a row without a value; figures are over the other pairs, and `unparsable` tells their share.
+or without; how it is read stands in stages/texts/similarity.py. One row a pair, one transaction a batch. A reply without a
+number is a row without a value; figures are over the other pairs, and `unparsable` tells their share.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages import similarity
-from stages.batches import Batches
 from stages.config import JudgeConfig
 from stages.models.request import Reader
-from stages.prompts import PromptSet
+from stages.pace.batches import Batches
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.tasks import sts
 from stages.tasks.sts import Task
 from stages.tasks.task import Figure
+from stages.texts import similarity
+from stages.texts.prompts import PromptSet
 from store.database import Store
 from store.rows import drafts, judgements, training
 from store.rows.judgements import JudgementRow

@@ -1,7 +1,7 @@
 """Stage 2, the scores. Arrow: hypotheses -> scores.
 
 The LLM that wrote the hypotheses says how similar each is to its premise, in [0, 5]; how it is read, and what can score in
-its place, stands in stages/scorers.py. A reply without a number in range is stored with no value.
+its place, stands in stages/texts/scorers.py. A reply without a number in range is stored with no value.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from stages.batches import Batches
 from stages.config import ModelScoresConfig, ScoreConfig
-from stages.engine import Engine, Here
-from stages.prompts import PromptSet
-from stages.scorers import ByClassifier, ByEncoder, ByLLM, Scorer
+from stages.pace.batches import Batches
+from stages.pace.vectors import Vectors
+from stages.pace.workers import Engine, Here
 from stages.stage import COMPLETE, Notes, Tick, Ticks
-from stages.vectors import Vectors
+from stages.texts.prompts import PromptSet
+from stages.texts.scorers import ByClassifier, ByEncoder, ByLLM, Scorer
 from store.database import Store
 from store.records import Problem, Run, ScoreRow
 from store.rows import drafts, scores

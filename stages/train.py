@@ -28,15 +28,15 @@ from typing import Any
 
 import numpy as np
 
-from stages.batches import Batches
-from stages.card import EXAMPLES, model_card
 from stages.config import SCORED, TrainConfig
-from stages.similarity import SCALE
+from stages.files.cards import EXAMPLES, model_card
+from stages.pace.batches import Batches
+from stages.pace.vectors import WINDOW, Vectors
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.tasks import sts
 from stages.tasks.files import Unreadable
 from stages.tasks.whitening import Whitening
-from stages.vectors import WINDOW, Vectors
+from stages.texts.similarity import SCALE
 from store.database import Store
 from store.records import Problem, Run, Triplet
 from store.rows import partners, reviews, training
@@ -117,7 +117,7 @@ def run(
 
 
 def _of_pairs(parent: Run) -> bool:
-    """Whether a run keeps pairs with their labels (stages/pairing.py) instead of triplets."""
+    """Whether a run keeps pairs with their labels (stages/claif/pairs.py) instead of triplets."""
     return bool(parent.config.get("strategy") == "claif")
 
 

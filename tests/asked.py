@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from stages import prompts
-from stages.prompts import PromptSet
+from stages.texts import prompts
+from stages.texts.prompts import PromptSet
 
 TOML = """description = "Short prompts for tests"
 stop = ["e", "o"]

@@ -18,8 +18,9 @@ from shell import assert_problem, multicsr, refused
 from multicsr_cli import pages
 from multicsr_cli.sections import BINS, EXAMPLES, Story, shown
 from multicsr_cli.terms import TERMS
-from stages import config, published
+from stages import config
 from stages.config import EvalConfig
+from stages.public import published
 from store.database import Store
 from store.read import figures as reports
 from store.read import triplets

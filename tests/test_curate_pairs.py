@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rows import GEN, SCORE, Made, add_premises, scored
 
-from stages import pairing
+from stages.claif import pairs as pairing
 from stages.config import PairConfig
 from store.database import Store
 from store.records import DraftRow, Problem, Run, ScoreRow

@@ -19,12 +19,13 @@ from rows import add_premises, drafted
 from shell import Ended, multicsr, refused
 from test_gen_stage import CONFIG, by_text, never, slow
 
-from stages import gen, prompts
-from stages.batches import Batches
-from stages.demonstrations import Demonstrations
+from stages import gen
 from stages.models.language import LanguageModel
-from stages.prompts import with_demonstrations
-from stages.vectors import Vectors
+from stages.pace.batches import Batches
+from stages.pace.vectors import Vectors
+from stages.texts import prompts
+from stages.texts.demonstrations import Demonstrations
+from stages.texts.prompts import with_demonstrations
 from store.database import Store
 from store.records import Run, Triplet, as_config, run_id
 from store.rows import drafts

@@ -13,9 +13,10 @@ import pytest
 from conftest import PREMISES
 from rows import content
 
-from stages import evaluate, vectors
+from stages import evaluate
 from stages.config import EvalConfig
 from stages.models.encoder import Encoder
+from stages.pace import vectors
 from stages.tasks import sts
 from stages.tasks.sts import Subset, Task
 from store.database import Store

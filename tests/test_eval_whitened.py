@@ -178,7 +178,7 @@ def test_a_complete_evaluation_is_drawn_without_its_model(
     file_store: Store, tiny_encoder: Path, sentences_file: Path
 ) -> None:
     """From the kept vectors, whitened anew; the cosines are those whose correlation was stored."""
-    from stages import reading
+    from stages.files import sources
 
     found = command.find(
         file_store,
@@ -186,7 +186,7 @@ def test_a_complete_evaluation_is_drawn_without_its_model(
         [sts.mini("test")],
         pooler="mean",
         device="cpu",
-        sentences=reading.source(sentences_file, "words"),
+        sentences=sources.source(sentences_file, "words"),
     )
     measured = command.measure(file_store, found, batch=64)
     (drawn,) = plot.pairs_of(file_store, replace(found, load=never), measured, 64)

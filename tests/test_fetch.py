@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from stages import datasets, fetch
-from stages.datasets import Fetched
+from stages.public import fetch
+from stages.public import sets as datasets
+from stages.public.sets import Fetched
 from store.records import Problem
 
 SUM = hashlib.sha256(b"one\n").hexdigest()

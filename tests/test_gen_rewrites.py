@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from parrot import Parrot
 from rows import GEN, add_premises, content, drafted
 
-from stages import gen, rewriting
+from stages import gen
+from stages.claif import rewrites
 from stages.models.language import LanguageModel
-from stages.prompts import PromptSet
+from stages.texts.prompts import PromptSet
 from store.database import Store
 from store.records import REWRITES, Problem, Run
 from store.rows import drafts
@@ -49,8 +50,8 @@ def written(
 def test_a_tenth_of_the_words_rounded_up_is_masked_and_the_others_stay(premise: str, tenths: int, seed: int) -> None:
     words = premise.split()
     count = -(-len(words) * tenths // 10)
-    masked = rewriting.mask(premise, tenths, seed, GAP)
-    assert masked == rewriting.mask(premise, tenths, seed, GAP)
+    masked = rewrites.mask(premise, tenths, seed, GAP)
+    assert masked == rewrites.mask(premise, tenths, seed, GAP)
     pieces = masked.split()
     masks = pieces.count(GAP)
     assert len(pieces) - masks == len(words) - count
@@ -65,7 +66,7 @@ def test_masks_are_drawn_evenly_and_half_of_the_neighbours_are_merged() -> None:
     words = "a b c d e f g h i j"
     hidden, neighbours, merged = Counter[str](), 0, 0
     for seed in range(2000):
-        pieces = rewriting.mask(words, 6, seed, GAP).split()
+        pieces = rewrites.mask(words, 6, seed, GAP).split()
         chosen = sorted(set(words.split()) - set(pieces))
         hidden.update(chosen)
         neighbours += sum(ord(right) - ord(left) == 1 for left, right in itertools.pairwise(chosen))
@@ -75,11 +76,11 @@ def test_masks_are_drawn_evenly_and_half_of_the_neighbours_are_merged() -> None:
 
 
 def test_what_stands_between_words_stays() -> None:
-    masked = {rewriting.mask("Don't go, she said.", 3, seed, GAP) for seed in range(50)}
+    masked = {rewrites.mask("Don't go, she said.", 3, seed, GAP) for seed in range(50)}
     assert "[MASK] go, she [MASK]." in masked
     assert "Don't [MASK], [MASK] said." in masked
     assert "Don't [MASK] said." in masked  # merged
-    assert rewriting.mask("...", 8, 0, GAP) == "..."
+    assert rewrites.mask("...", 8, 0, GAP) == "..."
 
 
 @pytest.fixture(params=["llm", "t5"])
@@ -98,7 +99,7 @@ def test_every_premise_gets_nine_rewrites_each_with_the_prompt_it_answers(store:
     assert {row[:2] for row in found} == set(itertools.product(TEXTS, REWRITES))
     assert len(found) == run.counts["hypotheses"] == 9 * run.counts["premises"]
     for text, role, prompt in found:
-        masked = rewriting.masked(text, role, 0, GAP)
+        masked = rewrites.masked(text, role, 0, GAP)
         if masked is None:
             assert prompt == f"Means the same: {text} ="
         else:
@@ -165,7 +166,7 @@ def test_a_prompt_set_without_the_parts_is_refused(store: Store, llm: LanguageMo
 def test_parts_that_only_rewrites_read_change_no_other_runs_id() -> None:
     from asked import TOML
 
-    from stages import prompts
+    from stages.texts import prompts
 
     without = prompts.parse(re.sub(r"\[rewrite\].*(?=\[likelihood\])", "", TOML, flags=re.DOTALL), "short")
     assert without.rewrite is None

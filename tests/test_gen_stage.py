@@ -18,7 +18,7 @@ from rows import GEN, add_premises, content, drafted
 from stages import gen
 from stages.config import GenConfig
 from stages.models.language import LanguageModel
-from stages.prompts import NO_PREMISE, PromptSet, Template
+from stages.texts.prompts import NO_PREMISE, PromptSet, Template
 from store.database import Store
 from store.records import ROLES, Premise, Problem, Run
 from store.rows import drafts

@@ -18,7 +18,8 @@ from pyarrow.parquet import read_table
 from rows import Made, drafted, scored
 from shell import multicsr
 
-from stages import curate, exporting, imports
+from stages import curate
+from stages.files import corpora, export
 from stages.stage import COMPLETE, Tick
 from store.database import Store
 from store.read import exports
@@ -55,8 +56,8 @@ def write(path: Path, rows: list[Triplet], names: tuple[str, ...]) -> Path:
     return path
 
 
-def everything(store: Store, path: Path, at_once: int = imports.ROWS_AT_ONCE) -> list[Tick]:
-    return list(imports.run(store, imports.corpus(path), at_once=at_once))
+def everything(store: Store, path: Path, at_once: int = corpora.ROWS_AT_ONCE) -> list[Tick]:
+    return list(corpora.run(store, corpora.corpus(path), at_once=at_once))
 
 
 sentences = st.text(st.sampled_from("abc ,'\"é日|"), min_size=1).map(str.strip).filter(bool)
@@ -65,13 +66,13 @@ triplets = st.lists(
 )
 
 
-@given(triplets, st.sampled_from([".csv", ".tsv", ".jsonl"]), st.sampled_from(sorted(imports.SHAPES)))
+@given(triplets, st.sampled_from([".csv", ".tsv", ".jsonl"]), st.sampled_from(sorted(corpora.SHAPES)))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 def test_every_triplet_of_a_file_is_stored_once_also_of_a_premise_that_comes_again(
     tmp_path: Path, made: list[Triplet], suffix: str, shape: str
 ) -> None:
     store = Store.memory()
-    everything(store, write(tmp_path / f"t{suffix}", made, imports.SHAPES[shape]))
+    everything(store, write(tmp_path / f"t{suffix}", made, corpora.SHAPES[shape]))
     assert stored(store) == made
     (run,) = store.rows("SELECT id FROM runs")
     counts = store.run(run[0]).counts
@@ -86,8 +87,8 @@ def test_every_triplet_of_a_file_is_stored_once_also_of_a_premise_that_comes_aga
 
 def test_stopped_and_started_again_equals_uninterrupted(store: Store, tmp_path: Path) -> None:
     made = [Triplet(f"Sentence {n % 4}.", f"It is {n}.", f"It is not {n}.") for n in range(11)]
-    path = write(tmp_path / "t.csv", made, imports.SHAPES["simcse"])
-    stopped = imports.run(store, imports.corpus(path), at_once=3)
+    path = write(tmp_path / "t.csv", made, corpora.SHAPES["simcse"])
+    stopped = corpora.run(store, corpora.corpus(path), at_once=3)
     assert [tick.done for tick in islice(stopped, 3)] == [0, 3, 6]
     stopped.close()
     assert [tick.done for tick in everything(store, path, 3)] == [6, 9, 11]
@@ -104,7 +105,7 @@ def test_windows_line_ends_a_byte_order_mark_and_blank_lines_change_nothing(tmp_
     plain.write_text(SIMCSE, encoding="utf-8")
     lines = SIMCSE.splitlines()
     other.write_bytes(b"\xef\xbb\xbf" + "\r\n".join([lines[0], "", *lines[1:], ""]).encode())
-    assert imports.corpus(plain).name == imports.corpus(other).name
+    assert corpora.corpus(plain).name == corpora.corpus(other).name
     everything(store, other)
     assert stored(store)[0] == Triplet("A dog, brown, runs.", "A dog runs.", 'He said "no".')
 
@@ -140,7 +141,7 @@ def test_what_is_no_triplet_is_refused_with_its_line(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(Problem) as refused:
-        imports.corpus(tmp_path / name, columns)
+        corpora.corpus(tmp_path / name, columns)
     assert says in refused.value.what
 
 
@@ -176,7 +177,7 @@ def test_an_export_imported_again_is_the_same_corpus(copied: Piped, tmp_path: Pa
             "SELECT premise, entailment, contradiction FROM triplets WHERE run = ?", [copied.run("curate")]
         )
         assert said["rows"] == len(kept) > 0
-        assert [row.triplet for row in imports.corpus(out).triplets()] == kept
+        assert [row.triplet for row in corpora.corpus(out).triplets()] == kept
         other = tmp_path / f"{format}.db"
         run = multicsr("import", out, "--db", other, "--json").json["run"]
         assert Store.open(other).run(run).counts["premises"] == len(kept)
@@ -224,13 +225,13 @@ def test_pairs_with_a_score_keep_it_on_the_scale_of_all_scores(
     rows = [("It rains.", "Rain falls.", 0.9 * top), ("It rains.", "Cats sleep.", 0), ("A dog runs.", "A dog.", None)]
     rows.append(("It rains.", "It pours.", 0.5 * top))
     path.write_text("".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows))
-    source = imports.corpus(path)
+    source = corpora.corpus(path)
     everything(store, path)
     (gen,) = store.rows("SELECT id FROM runs")
-    stopped = imports.run_scores(store, source, store.run(gen[0]), at_once=2)
+    stopped = corpora.run_scores(store, source, store.run(gen[0]), at_once=2)
     assert [tick.done for tick in islice(stopped, 2)] == [0, 2]
     stopped.close()
-    assert [tick.done for tick in imports.run_scores(store, source, store.run(gen[0]), at_once=2)] == [2, 4]
+    assert [tick.done for tick in corpora.run_scores(store, source, store.run(gen[0]), at_once=2)] == [2, 4]
     found = store.rows(
         "SELECT premises.text, drafts.role, drafts.text, value FROM scores JOIN premises ON premises.id = scores.premise"
         " JOIN drafts ON drafts.premise = scores.premise AND drafts.role = scores.role"
@@ -243,7 +244,7 @@ def test_pairs_with_a_score_keep_it_on_the_scale_of_all_scores(
         ("It rains.", "rewrite-2", "It pours.", 2.5),
     ]
     assert store.run(gen[0]).counts == {"premises": 2, "hypotheses": 4}
-    assert [tick.note for tick in imports.run_scores(store, source, store.run(gen[0]))] == [COMPLETE]
+    assert [tick.note for tick in corpora.run_scores(store, source, store.run(gen[0]))] == [COMPLETE]
 
 
 LABELS = [("entailment", "0"), ("neutral", "1"), ("contradiction", "2"), ("-", "-1"), ("", "")]
@@ -270,9 +271,9 @@ def test_labelled_pairs_are_joined_by_their_premise_and_the_rest_is_counted(
     joined = [Triplet(x, e, c) for x in "xyz" for e, c in zip(halves[x, 0], halves[x, 2], strict=False)]
     if not joined:
         with pytest.raises(Problem, match="holds no triplet"):
-            imports.corpus(path)
+            corpora.corpus(path)
         return
-    source = imports.corpus(path)
+    source = corpora.corpus(path)
     assert sorted(row.triplet for row in source.triplets()) == sorted(joined)
     counted = Counter(label for _, label in made)
     left_out = {
@@ -282,7 +283,7 @@ def test_labelled_pairs_are_joined_by_their_premise_and_the_rest_is_counted(
     }
     assert source.left_out == {name: count for name, count in left_out.items() if count}
     store = Store.memory()
-    list(imports.run(store, source))
+    list(corpora.run(store, source))
     (run,) = store.rows("SELECT id FROM runs")
     counts = store.run(run[0]).counts
     assert counts == {"premises": len(joined), "hypotheses": 2 * len(joined), **source.left_out}
@@ -321,14 +322,14 @@ def test_an_export_that_fails_leaves_no_file(tmp_path: Path) -> None:
         raise OSError("no more")
 
     with pytest.raises(OSError, match="no more"):
-        exporting.write(rows(), exporting.columns("simcse", False, False), "csv", tmp_path / "t.csv")
+        export.write(rows(), export.columns("simcse", False, False), "csv", tmp_path / "t.csv")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_figure_is_an_empty_field(store: Store) -> None:
     file = io.StringIO()
     row = exports.Exported("x", "y", "z", None, 0.0, None, None)
-    assert exporting.csv_rows([row], exporting.columns("multicsr", True, False), file) == 1
+    assert export.csv_rows([row], export.columns("multicsr", True, False), file) == 1
     assert file.getvalue() == "premise,entailment,contradiction,a,b\nx,y,z,,0.0\n"
 
 

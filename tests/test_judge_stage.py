@@ -15,10 +15,11 @@ from parrot import Parrot
 from rows import content
 from scipy import stats
 
-from stages import judge, prompts, similarity
+from stages import judge
 from stages.config import JudgeConfig
 from stages.models.language import LanguageModel
 from stages.tasks.sts import Subset, Task
+from stages.texts import prompts, similarity
 from store.database import Store
 from store.records import Problem, Run
 from store.rows import judgements, training

@@ -26,10 +26,10 @@ from rows import GEN, SCORE, add_premises, content, drafted, score_rows
 from shell import Ended, assert_problem, multicsr, refused, start
 
 from stages import gen, score
-from stages.batches import Batches
-from stages.engine import Here
 from stages.models.language import LanguageModel
-from stages.on_ray import AHEAD, DEATHS, OnRay
+from stages.pace.batches import Batches
+from stages.pace.ray_workers import AHEAD, DEATHS, OnRay
+from stages.pace.workers import Here
 from stages.stage import Tick
 from store.database import Store
 from store.records import Problem

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from parrot import Parrot
 from rows import GEN, SCORE, Made, add_drafts, add_premises, content, score_rows
 
-from stages import prompts, score, similarity
+from stages import score
 from stages.config import ScoreConfig
 from stages.models.language import LanguageModel
 from stages.models.request import Prompt
+from stages.texts import prompts, similarity
 from store.database import Store
 from store.records import Problem, Run
 from store.rows import scores

@@ -8,10 +8,10 @@ import numpy as np
 from conftest import PREMISES, Piped
 from shell import multicsr, refused
 
-from stages.batches import Batches
-from stages.search import Hit, Search
+from stages.pace.batches import Batches
+from stages.pace.lookup import Hit, Search
+from stages.pace.vectors import WINDOW, Vectors
 from stages.tasks.metrics import cosine
-from stages.vectors import WINDOW, Vectors
 from store.database import Store
 
 

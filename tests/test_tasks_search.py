@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.tasks import search
+from stages.tasks import neighbours
 
 Found = tuple[np.ndarray, np.ndarray]
 
 
-def windows(labels: np.ndarray, vectors: np.ndarray, cuts: list[int]) -> Iterator[search.Window]:
+def windows(labels: np.ndarray, vectors: np.ndarray, cuts: list[int]) -> Iterator[neighbours.Window]:
     """The documents in parts that end at `cuts`."""
     edges = sorted({0, len(vectors), *(cut % (len(vectors) + 1) for cut in cuts)})
     for start, stop in itertools.pairwise(edges):
@@ -56,7 +56,7 @@ def test_neighbours_and_ties_are_those_of_brute_force(
     generator = np.random.default_rng(seed)
     asked, vectors = corners(queries, generator), corners(documents, generator)
     labels = generator.permutation(documents)
-    scores, found = search.nearest(asked, windows(labels, vectors, cuts), k)
+    scores, found = neighbours.nearest(asked, windows(labels, vectors, cuts), k)
     wanted_scores, wanted = brute_force(asked, labels, vectors, k)
     assert found.tolist() == wanted.tolist()
     assert scores.tolist() == wanted_scores.tolist()
@@ -67,7 +67,7 @@ def test_real_vectors_are_found_in_the_order_of_their_cosines(k: int) -> None:
     """Any lengths, float64 given; one hundred and more neighbours take another path through faiss."""
     generator = np.random.default_rng(k)
     asked, vectors = generator.normal(size=(30, 48)), generator.normal(size=(400, 48)) * generator.random((400, 1))
-    scores, found = search.nearest(asked, windows(np.arange(400), vectors, [60, 250]), k)
+    scores, found = neighbours.nearest(asked, windows(np.arange(400), vectors, [60, 250]), k)
     wanted_scores, wanted = brute_force(asked, np.arange(400), vectors, k)
     assert np.allclose(scores, wanted_scores, atol=1e-6)
     assert (found == wanted).mean() > 0.999  # two of the cosines may be equal in float32
@@ -84,7 +84,7 @@ def test_equal_documents_tie_wherever_they_stand(size: int) -> None:
     parts = [(np.arange(300)[start : start + size], vectors[start : start + size]) for start in range(0, 300, size)]
     for k in (300, len(copies) - 4):
         asked = np.concatenate([vectors[:1] * 3, vectors[1:2], generator.normal(size=(40, 100))])
-        scores, found = search.nearest(asked, parts, k)
+        scores, found = neighbours.nearest(asked, parts, k)
         assert found[1].tolist()[: len(copies)] == copies.tolist()[:k]
         for row, labels in zip(scores, found, strict=True):
             among = np.isin(labels, copies)
@@ -96,20 +96,20 @@ def test_a_window_is_asked_for_when_the_one_before_is_done() -> None:
     """Documents are never held: when the third window is made, the first is gone."""
     made: list[Any] = []
 
-    def parts() -> Iterator[search.Window]:
+    def parts() -> Iterator[neighbours.Window]:
         for start in range(0, 60, 10):
             vectors = np.random.default_rng(start).normal(size=(10, 8))
             assert sum(one() is not None for one in made) <= 1
             made.append(weakref.ref(vectors))
             yield np.arange(start, start + 10), vectors
 
-    _, found = search.nearest(np.eye(8), parts(), 60)
+    _, found = neighbours.nearest(np.eye(8), parts(), 60)
     assert sorted(found[0]) == list(range(60))
     assert len(made) == 6
 
 
 def test_no_documents_no_neighbours() -> None:
-    scores, found = search.nearest(np.eye(3), [], 5)
+    scores, found = neighbours.nearest(np.eye(3), [], 5)
     assert scores.shape == found.shape == (3, 0)
 
 
@@ -120,10 +120,10 @@ def test_what_is_no_number_is_refused(value: float) -> None:
     bad[1, 2] = value
     for asked, vectors in [(good, bad), (bad, good)]:
         with pytest.raises(ValueError, match="not finite"):
-            search.nearest(asked, [(np.arange(3), vectors)], 1)
+            neighbours.nearest(asked, [(np.arange(3), vectors)], 1)
 
 
 def test_the_setting_of_faiss_is_left_as_it_was() -> None:
     before = faiss.cvar.distance_compute_blas_threshold
-    search.nearest(np.eye(3), [(np.arange(3), np.eye(3))], 1)
+    neighbours.nearest(np.eye(3), [(np.arange(3), np.eye(3))], 1)
     assert faiss.cvar.distance_compute_blas_threshold == before

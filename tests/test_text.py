@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stages.text import clean, first_number, problem, sentence_end
+from stages.texts.replies import clean, first_number, problem, sentence_end
 
 # Text as LLMs write it: words, and every sign the rules look at.
 WORDS = ["A", "b", "dog", "Mr", "e.g", "p.m", "no", "3", "3.5", "é", "ß", "日本", "Sorry,", "I cannot", "...", "\r\n"]

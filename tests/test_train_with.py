@@ -15,8 +15,9 @@ from rows import GEN, add_drafts, add_premises
 from shell import Ended, multicsr
 from test_train_stage import CONFIG, DEV, MADE, UNMASKED, Loaded, generated, loaders, never, result
 
-from stages import imports, train
+from stages import train
 from stages.config import ImportConfig, TrainConfig
+from stages.files import corpora
 from store.database import Store
 from store.records import Problem, Run, Triplet
 from store.rows import reviews, training
@@ -38,8 +39,8 @@ def write(path: Path, rows: list[tuple[str, str, str]]) -> Path:
 
 
 def imported(store: Store, path: Path) -> Run:
-    source = imports.corpus(path)
-    list(imports.run(store, source, at_once=1))  # premises in the order of the file, also those that come again
+    source = corpora.corpus(path)
+    list(corpora.run(store, source, at_once=1))  # premises in the order of the file, also those that come again
     return store.begin("gen", source.version, ImportConfig(source.name), None)
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from multicsr_cli.browse.numbers import Thresholds
 from multicsr_cli.screen import one_line
-from stages.text import UNSPACED
+from stages.texts.replies import UNSPACED
 
 KEEP_STYLE, DROP_STYLE, NEW_STYLE = "green", "red", "bold underline cyan"
 

@@ -12,7 +12,7 @@ from multicsr_cli.experiments.measured import Claim, Row, Trained, always
 from multicsr_cli.experiments.plan import Node, node
 from multicsr_cli.experiments.read import changed, rows_of
 from multicsr_cli.experiments.scales import OMEGA, Backbone, Thresholds
-from stages import published
+from stages.public import published
 
 if TYPE_CHECKING:
     from multicsr_cli.experiments.lab import Lab

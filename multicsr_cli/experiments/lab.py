@@ -27,7 +27,7 @@ from store.records import Run
 
 if TYPE_CHECKING:
     from multicsr_cli.experiments.scales import Scale
-    from stages.reading import Source
+    from stages.files.sources import Source
     from store.database import Store
 
 # Fewer triplets make no batch with a negative of another premise.
@@ -217,7 +217,7 @@ class Lab:
         return int(counts.get("kept", counts.get("premises", 0))) >= LEAST_TRIPLETS
 
     def _make(self, wanted: Node, title: str) -> Run:
-        from stages.imports import corpus
+        from stages.files.corpora import corpus
 
         told, parent = dict(wanted.settings), self.made[wanted.parent] if wanted.parent else None
         where: dict[str, Any] = {"device": self.device, "dtype": self.dtype}
@@ -280,9 +280,9 @@ class Lab:
 
     def encode(self, model: str, texts: Sequence[str]) -> np.ndarray:
         """The unit vectors (len(texts), d) that an encoder gives, kept in the store."""
-        from stages.batches import Batches
         from stages.models import catalog
-        from stages.vectors import Vectors
+        from stages.pace.batches import Batches
+        from stages.pace.vectors import Vectors
 
         found = catalog.locate(model, "encoder")
 

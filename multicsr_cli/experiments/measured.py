@@ -300,7 +300,7 @@ def _averages(one: Measured, names: Sequence[str]) -> list[float]:
 
 
 def _odd_sizes(measured: Sequence[Measured]) -> str:
-    from stages.published import PAIRS
+    from stages.public.published import PAIRS
 
     sizes = {task: count for one in measured for task, count in one.counts.items() if PAIRS.get(task, count) != count}
     return "".join(

@@ -28,8 +28,8 @@ def _shown(lab: Lab) -> tuple[str, ...]:
 
 def _readings(lab: Lab) -> dict[str, Node]:
     """Each LLM asked for a number, and by likelihood; without and with in-context examples, where its prompt set has some."""
-    from stages import prompts
     from stages.models import catalog
+    from stages.texts import prompts
 
     found = {}
     for llm in lab.scale.scorers:

@@ -107,8 +107,8 @@ def similarity_loss(premise: Tensor, hypotheses: Tensor, labels: Tensor) -> Tens
 
         loss = 1/M sum_j (cos(h_j, h'_j) - y_j)^2
 
-    hypotheses (M, d), labels (M,) in [0, 1]: M is N for CLAIF's own pairs (stages/pairing.py), premise i with row i; and 2N
-    for those of triplets, (x_i, x_i+) then (x_i, x_i-), with the AI's scores as they are.
+    hypotheses (M, d), labels (M,) in [0, 1]: M is N for CLAIF's own pairs (stages/claif/pairs.py), premise i with row i; and
+    2N for those of triplets, (x_i, x_i+) then (x_i, x_i-), with the AI's scores as they are.
     """
     times = len(hypotheses) // len(premise)
     cosine = functional.cosine_similarity(premise.float().repeat(times, 1), hypotheses.float())

@@ -1,6 +1,6 @@
 """Memory of a device: how much is free, how much a piece of work takes, and whether an error says that it ran out.
 
-Arrow: none of its own; it sizes the batches of every stage (`stages/batches.py`). The weights are loaded when this is
+Arrow: none of its own; it sizes the batches of every stage (`stages/pace/batches.py`). The weights are loaded when this is
 asked, so what is free is free for the work. An estimate counts what lives at once when the work needs the most: caches to
 the byte, activations by their largest tensors. Where it is wrong all the same, the batch is halved.
 """

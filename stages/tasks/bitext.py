@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.tasks import search
+from stages.tasks import neighbours
 from stages.tasks.compare import Mean
 from stages.tasks.files import Absent, Unreadable, lines
 from stages.tasks.task import Encode, Figure
@@ -154,6 +154,6 @@ def _split(path: Path) -> tuple[str, str] | None:
 def _right(vectors: np.ndarray, asked: list[int], answers: list[int]) -> np.ndarray:
     """Whether the nearest of `answers` to each of `asked` is its own; both name rows of `vectors`, one for each text."""
     rows = np.array(answers)
-    _, nearest = search.nearest(vectors[asked], [(np.arange(len(rows)), vectors[rows])], 1)
+    _, nearest = neighbours.nearest(vectors[asked], [(np.arange(len(rows)), vectors[rows])], 1)
     right: np.ndarray = rows[nearest[:, 0]] == rows
     return right.astype(float)

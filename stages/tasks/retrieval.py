@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.tasks import ranking, search
+from stages.tasks import neighbours, ranking
 from stages.tasks.compare import Mean
 from stages.tasks.files import Absent, Unreadable, stream
 from stages.tasks.task import Encode, Figure
@@ -73,12 +73,12 @@ class Collection:
         ranks = np.empty(len(order), np.int64)  # a document's place among the ids in descending order
         ranks[order] = np.arange(len(order))
         # One more than is judged: the query's own id may be among them.
-        _, nearest = search.nearest(encode(list(self.queries.values())), self._windows(encode, ranks), DEPTH + 1)
+        _, nearest = neighbours.nearest(encode(list(self.queries.values())), self._windows(encode, ranks), DEPTH + 1)
         for query, row in zip(self.queries, nearest, strict=True):
             found = [identity for rank in row if (identity := self.ids[order[rank]]) != query]
             yield query, found[:DEPTH]
 
-    def _windows(self, encode: Encode, ranks: np.ndarray) -> Iterator[search.Window]:
+    def _windows(self, encode: Encode, ranks: np.ndarray) -> Iterator[neighbours.Window]:
         """The corpus's vectors, each with the rank of its id. Raises Unreadable where it is no longer what it was."""
         read = documents(self.corpus)
         for start in range(0, len(ranks), WINDOW):

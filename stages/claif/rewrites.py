@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from stages.config import GenConfig
 from stages.models.request import Line, Prompt, Writer
-from stages.prompts import PromptSet
+from stages.texts.prompts import PromptSet
 from store.records import REWRITES, Premise, Problem
 
 MERGED = 0.5  # the probability that two neighbouring masks are one

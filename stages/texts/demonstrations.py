@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from stages.tasks.search import nearest
-from stages.vectors import Vectors
+from stages.pace.vectors import Vectors
+from stages.tasks.neighbours import nearest
 from store.records import Problem, Triplet
 
 

@@ -20,7 +20,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from stages.datasets import ASIDE, HASHED_AT_ONCE, Dataset, Fetched, Wanted, faults, record, sha256, state, write_record
+from stages.public.sets import (
+    ASIDE,
+    HASHED_AT_ONCE,
+    Dataset,
+    Fetched,
+    Wanted,
+    faults,
+    record,
+    sha256,
+    state,
+    write_record,
+)
 from stages.stage import COMPLETE, Tick, Ticks
 from store.records import Problem
 

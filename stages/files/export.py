@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from stages.imports import SHAPES
+from stages.files.corpora import SHAPES
 from store.read.exports import Exported
 from store.records import Problem
 

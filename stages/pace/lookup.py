@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stages.pace.vectors import WINDOW, Vectors
 from stages.stage import Tick, Ticks
-from stages.tasks.search import nearest
-from stages.vectors import WINDOW, Vectors
+from stages.tasks.neighbours import nearest
 
 
 class Hit(NamedTuple):

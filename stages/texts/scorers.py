@@ -1,8 +1,8 @@
 """Who says how similar a hypothesis is to its premise, in [0, 5]. Arrow: hypotheses -> scores.
 
-MultiCSR asks the LLM that wrote them (`stages/similarity.py`), so that stage 2 needs no other model. These are the other
-ways: an LLM, however it is read; a sentence encoder, 5 * max(0, cos(premise, hypothesis)), which presumes the very thing
-that is to be made; and an NLI classifier, 5 * P(entailment | premise, hypothesis), which presumes labelled pairs. The
+MultiCSR asks the LLM that wrote them (`stages/texts/similarity.py`), so that stage 2 needs no other model. These are the
+other ways: an LLM, however it is read; a sentence encoder, 5 * max(0, cos(premise, hypothesis)), which presumes the very
+thing that is to be made; and an NLI classifier, 5 * P(entailment | premise, hypothesis), which presumes labelled pairs. The
 `reply` of a score holds what it was made from: the cosine, or the probabilities of all three labels.
 """
 
@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from stages import similarity
 from stages.models.request import Reader
-from stages.prompts import PromptSet
-from stages.similarity import SCALE, Answer, Pair, Reading
+from stages.pace.vectors import WINDOW, Vectors
 from stages.tasks.metrics import cosine
-from stages.vectors import WINDOW, Vectors
+from stages.texts import similarity
+from stages.texts.prompts import PromptSet
+from stages.texts.similarity import SCALE, Answer, Pair, Reading
 from store.records import canonical
 
 # How near (in thousandths) a cosine must lie to a rounding border to be computed again from vectors of its own: 40 times the

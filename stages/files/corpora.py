@@ -1,9 +1,9 @@
 """Triplets made elsewhere, as a gen run of their own. Arrow: a file of triplets -> premise and hypotheses (and scores).
 
-Labelled pairs of an NLI corpus are joined to triplets first (`stages/labelled.py`). From there on they are scored, curated,
-trained on and inspected like our own. A file is read twice: once to check every line and to name its content, then to store
-it, so that a bad line leaves the store as it was. Both passes stream; of labelled pairs those that wait for their other half
-are held.
+Labelled pairs of an NLI corpus are joined to triplets first (`stages/files/labelled.py`). From there on they are scored,
+curated, trained on and inspected like our own. A file is read twice: once to check every line and to name its content, then
+to store it, so that a bad line leaves the store as it was. Both passes stream; of labelled pairs those that wait for their
+other half are held.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from stages import reading, text
 from stages.config import ImportConfig, ImportedScoresConfig
-from stages.labelled import LABELS, Pairs
+from stages.files import sources
+from stages.files.labelled import LABELS, Pairs
 from stages.stage import COMPLETE, Notes, Tick, Ticks
+from stages.texts import replies as text
 from store.database import Store
 from store.records import ROLES, Problem, Run, ScoreRow, Triplet
 from store.rows import drafts, imports, scores
@@ -109,8 +110,8 @@ def corpus(path: Path, columns: Sequence[str] | None = None) -> Corpus:
     chosen = None if columns is None else (columns[0], columns[1], columns[2])
     if not path.is_file():
         raise Problem(f"there is no file {path}", "give a CSV, TSV or JSONL file of triplets")
-    if path.suffix.lower() not in reading.TABLES:
-        raise Problem(f"{path.name} is neither {' nor '.join(reading.TABLES)}", "give a file with one of these endings")
+    if path.suffix.lower() not in sources.TABLES:
+        raise Problem(f"{path.name} is neither {' nor '.join(sources.TABLES)}", "give a file with one of these endings")
     content, rows, scored, scored_pairs = hashlib.blake2b(digest_size=6), 0, False, False
     pairs = Pairs()
     for row in _rows(path, chosen, pairs):
@@ -137,7 +138,7 @@ def _rows(path: Path, columns: tuple[str, str, str] | None, pairs: Pairs) -> Ite
         return (*layout.texts, *layout.scores, *layout.label)
 
     numbers = (*SCORES, *(name for known in (*PAIRS, *LABELLED) for name in (*known.scores, *known.label)))
-    for number, fields in reading.records(path, choose, numbers):
+    for number, fields in sources.records(path, choose, numbers):
         if not any(fields):
             continue
         texts, scores = fields[: len(layout.texts)], fields[len(layout.texts) :]

@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from stages.config import PairConfig
-from stages.similarity import SCALE
 from stages.stage import COMPLETE, Tick, Ticks
+from stages.texts.similarity import SCALE
 from store.database import Store
 from store.records import Problem, Run
 from store.rows import drafts, partners

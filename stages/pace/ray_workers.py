@@ -28,9 +28,9 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import ray
 from ray.exceptions import RayActorError, RayTaskError
 
-from stages.batches import Batches
-from stages.engine import Item, Middle, Result
 from stages.models.problem import Unusable
+from stages.pace.batches import Batches
+from stages.pace.workers import Item, Middle, Result
 from store.records import Problem
 
 # Items in a part: a quarter of a worker's share of what is left, so that all end together (guided self-scheduling,

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from stages import text
 from stages.models.request import Draft, Line, Prompt, Reader
-from stages.prompts import PromptSet
+from stages.texts import replies as text
+from stages.texts.prompts import PromptSet
 from store.records import Problem, canonical
 
 SCALE = 5.0  # the top of the similarity scale (SemEval's 0 to 5)

@@ -11,7 +11,7 @@ from itertools import islice
 
 import numpy as np
 
-from stages.batches import Batches, SentenceEncoder
+from stages.pace.batches import Batches, SentenceEncoder
 from store.database import Store
 from store.rows import vectors
 

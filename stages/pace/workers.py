@@ -1,7 +1,7 @@
 """Where the model of a stage works. Arrow: missing rows -> finished rows, in whatever order they are done.
 
 A stage hands its pure middle over with a window of items at a time and stores what comes back. Whether the model is in this
-process (`Here`) or in many (`stages/on_ray.py`) it does not know: the rows are the same.
+process (`Here`) or in many (`stages/pace/ray_workers.py`) it does not know: the rows are the same.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from stages.batches import Batches
+from stages.pace.batches import Batches
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
