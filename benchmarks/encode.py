@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks import harness, training
 from benchmarks.harness import Record, Settings
-from stages.models.encoder import normalised
+from stages.models.encoder.model import normalised
 from stages.tasks import sts
 
 BATCH = 64

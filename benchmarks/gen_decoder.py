@@ -16,7 +16,7 @@ from benchmarks.harness import Limit, Record, Settings
 from benchmarks.writing import Work
 from stages import gen
 from stages.models import catalog, loading
-from stages.models.language import LanguageModel
+from stages.models.llm.model import LanguageModel
 from stages.texts import prompts as prompt_sets
 from store.records import ROLES
 

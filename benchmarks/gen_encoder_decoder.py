@@ -18,7 +18,7 @@ from benchmarks import generation, gpu, harness, writing
 from benchmarks.gpu_gen_encoder_decoder import shape
 from benchmarks.harness import Limit, Record, Settings
 from benchmarks.writing import Work
-from stages.models.language import LanguageModel
+from stages.models.llm.model import LanguageModel
 from stages.texts import prompts as prompt_sets
 
 PREMISES, PREMISES_QUICK = 128, 4

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from transformers import BatchEncoding
 
-from stages.models.language import LanguageModel
+from stages.models.llm.model import LanguageModel
 
 
 def guided(

@@ -31,7 +31,7 @@ from stages import gen
 from stages.config import GenConfig
 from stages.files import sources as reading
 from stages.models import device as devices
-from stages.models.language import LanguageModel
+from stages.models.llm.model import LanguageModel
 from stages.models.problem import Unusable
 from stages.pace.batches import Batches
 from stages.texts import prompts

@@ -23,8 +23,8 @@ import torch
 from benchmarks import arithmetic, harness, pairs
 from benchmarks.harness import Limit, Record, Settings
 from stages.models import catalog, loading
-from stages.models.language import LanguageModel
-from stages.models.request import Prompt
+from stages.models.llm.model import LanguageModel
+from stages.models.llm.request import Prompt
 from stages.tasks.metrics import spearman
 from stages.texts import prompts as prompt_sets
 from stages.texts import similarity

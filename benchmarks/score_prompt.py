@@ -21,8 +21,8 @@ import torch
 from benchmarks import arithmetic, harness, pairs
 from benchmarks.harness import Limit, Record, Settings
 from stages.models import catalog, loading
-from stages.models.language import LanguageModel
-from stages.models.request import Draft, Line, Prompt, Sampling
+from stages.models.llm.model import LanguageModel
+from stages.models.llm.request import Draft, Line, Prompt, Sampling
 from stages.texts import prompts as prompt_sets
 from stages.texts import similarity
 

@@ -15,8 +15,8 @@ import torch
 from benchmarks import training
 from benchmarks.harness import Record, Settings
 from benchmarks.training import Course
-from stages.models.encoder import autocast
-from stages.models.fit import MaskVectors, Training
+from stages.models.encoder.model import autocast
+from stages.models.training.fit import MaskVectors, Training
 from stages.tasks import sts
 
 SEEDS = 5

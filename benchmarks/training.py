@@ -32,8 +32,8 @@ from torch import nn
 from benchmarks import harness
 from benchmarks.harness import Limit, Record, Settings
 from stages.models import catalog, checkpoint, loading
-from stages.models.encoder import Encoder, normalised
-from stages.models.fit import MaskVectors, Recipe, Training
+from stages.models.encoder.model import Encoder, normalised
+from stages.models.training.fit import MaskVectors, Recipe, Training
 from stages.tasks.files import lines
 
 Triplet = tuple[str, str, str]

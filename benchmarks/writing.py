@@ -16,7 +16,7 @@ from benchmarks.harness import Race, Settings
 from stages import gen
 from stages.config import GenConfig
 from stages.files import sources
-from stages.models.language import LanguageModel
+from stages.models.llm.model import LanguageModel
 from stages.tasks import files
 from stages.texts.prompts import PromptSet, Template
 from store.records import ROLES, Premise

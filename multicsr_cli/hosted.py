@@ -121,7 +121,8 @@ class Reached:
 
 def reach(name: str, server: Server, device: str, dtype: str, stop: Sequence[str]) -> Reached:
     """The hosted LLM called `name`, which may stop writing at the texts `stop`. Raises Problem or Unusable."""
-    from stages.models import catalog, hosted
+    from stages.models import catalog
+    from stages.models.llm import hosted
 
     for flag, value in (("--device", device), ("--dtype", dtype)):
         if value != "auto":

@@ -117,7 +117,7 @@ def find(
 ) -> Subject:
     """The model called `model`, and what its evaluation is. Raises Problem or Unusable where it cannot be measured."""
     from stages.config import POOLERS, EvalConfig
-    from stages.models import pooling
+    from stages.models.encoder import pooling
 
     trained, found = locate(store, model)
     if pooler is not None and pooler not in POOLERS:

@@ -19,7 +19,7 @@ from store.records import Problem, Run
 if TYPE_CHECKING:
     from stages.config import TrainConfig
     from stages.models.catalog import Located
-    from stages.models.ranks import Ranks
+    from stages.models.training.ranks import Ranks
     from stages.tasks.sts import Task
     from store.database import Store
 
@@ -180,7 +180,8 @@ def _completed(told: Settings, corpora: Sequence[Run]) -> Settings:
 
 
 def _located(full: Settings) -> _Models:
-    from stages.models import catalog, pooling
+    from stages.models import catalog
+    from stages.models.encoder import pooling
 
     base = catalog.locate(full.base, "encoder")
     guide = None if full.mask_model in (None, "none", "self") else catalog.locate(full.mask_model, "encoder")
@@ -240,7 +241,7 @@ def _config(
 
 
 def _pooler(full: Settings, base: Located) -> str:
-    from stages.models import pooling
+    from stages.models.encoder import pooling
 
     chosen = full.pooler or pooling.pooling_of(base)
     if full.objective == "simcse-unsup" and full.pooler is None and chosen == "cls":
@@ -272,7 +273,8 @@ def _loaders(config: TrainConfig, models: _Models, means: Means) -> Any:
     with_mlp = config.objective == "simcse-unsup"
 
     def load_base() -> Any:
-        from stages.models import loading, parts
+        from stages.models import loading
+        from stages.models.training import parts
 
         if means.ranks is not None:
             means.ranks.say(parts.Load(models.base, config.pooler, config.seed, with_mlp))

@@ -170,7 +170,8 @@ def plan(
 def _without_llm(store: Store, by: str, device: str, dtype: str) -> Plan:
     """The same for encoder:NAME and nli:NAME."""
     from stages.config import ModelScoresConfig
-    from stages.models import catalog, labels, pooling
+    from stages.models import catalog
+    from stages.models.encoder import labels, pooling
 
     kind, _, name = by.partition(":")
     if not name:

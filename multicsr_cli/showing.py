@@ -34,7 +34,8 @@ def lent(
 ) -> tuple[Shown, dict[str, Any]]:
     """A corpus of demonstrations, and what the config says of it."""
     from stages.files import corpora
-    from stages.models import catalog, pooling
+    from stages.models import catalog
+    from stages.models.encoder import pooling
     from stages.texts.demonstrations import refuse_holes
 
     corpus = corpora.corpus(path)

@@ -18,7 +18,7 @@ from multicsr_cli.resolving import notes_of, resolve
 from store.records import Problem, Run
 
 if TYPE_CHECKING:
-    from stages.models.ranks import Ranks
+    from stages.models.training.ranks import Ranks
     from store.database import Store
 
 
@@ -198,7 +198,7 @@ def _met(device: str, dtype: str) -> Iterator[Ranks | None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield None
         return
-    from stages.models import ranks
+    from stages.models.training import ranks
 
     with ranks.joined(resolve(device, dtype)[0]) as met:
         yield met
@@ -206,7 +206,7 @@ def _met(device: str, dtype: str) -> Iterator[Ranks | None]:
 
 def _follow(device: str, dtype: str) -> None:
     """Encode what the leader says; a follower opens no store and shows nothing."""
-    from stages.models import parts
+    from stages.models.training import parts
 
     with _met(device, dtype) as ranks:
         assert ranks is not None

@@ -22,7 +22,7 @@ HOSTED_DTYPES = ("auto",)  # of a hosted LLM only its server knows the number fo
 # How `gen` goes about a premise: its two hypotheses, or CLAIF's nine rewrites.
 METHODS = ("multicsr", "claif")
 
-# What `train` minimises (stages/models/loss.py): those with a mask, those that learn from the AI's scores, and all.
+# What `train` minimises (stages/models/training/loss.py): those with a mask, those that learn from the AI's scores, and all.
 MASKED = ("multicsr", "multicsr-released")
 SCORED = ("clhaif", "claif")
 OBJECTIVES = (*MASKED, "simcse", "simcse-unsup", *SCORED)

@@ -1,7 +1,7 @@
 """Stage 1, generation. Arrow: premise -> hypotheses.
 
 For each premise one entailment and one contradiction instruction are drawn; the LLM writes both hypotheses by contrastive
-decoding, each with the other's instruction as its noise (MultiCSR, eq. 1-2; the loop is `stages/models/decoding.py`).
+decoding, each with the other's instruction as its noise (MultiCSR, eq. 1-2; the loop is `stages/models/llm/decoding.py`).
 With nu, which is not in the paper, what the same instruction brings forth without any premise is taken away too. Where a
 labelled corpus lends demonstrations (appendix G; `stages/texts/demonstrations.py`), they stand before the instruction, each
 with its hypothesis of the role that is written: in the noise, that is the opposite one. CLAIF's nine rewrites take the place
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from stages.claif import rewrites
 from stages.config import GenConfig
-from stages.models.request import Draft, Line, Noise, Prompt, Sampling, Writer
+from stages.models.llm.request import Draft, Line, Noise, Prompt, Sampling, Writer
 from stages.pace.batches import Batches
 from stages.pace.workers import Engine, Here
 from stages.stage import COMPLETE, Notes, Tick, Ticks

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.config import JudgeConfig
-from stages.models.request import Reader
+from stages.models.llm.request import Reader
 from stages.pace.batches import Batches
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.tasks import sts

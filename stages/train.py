@@ -1,15 +1,15 @@
 """Stage 3, training. Arrow: triplet -> checkpoint.
 
 The encoder learns from the triplets of a curate run (or a gen run, uncurated) with the masked contrastive loss (MultiCSR,
-eq. 5-7) or another objective of `stages/models/loss.py`: SimCSE without labels from their premises alone, CLHAIF and CLAIF
-from their scores too. Other runs may join them, such as a labelled corpus (`config.with_runs`; appendix G): nothing that
-comes twice is taken out, since the mask protects equal premises (M is 1 where x_k = x_i). Every so many steps the encoder is
-measured on the dev task, and the best measured weights are what is written in the end. The mask model's vectors are
-computed once a text, before the first step. Whitening is learned last, from the sentences of the training itself; the dev
+eq. 5-7) or another objective of `stages/models/training/loss.py`: SimCSE without labels from their premises alone, CLHAIF and
+CLAIF from their scores too. Other runs may join them, such as a labelled corpus (`config.with_runs`; appendix G): nothing
+that comes twice is taken out, since the mask protects equal premises (M is 1 where x_k = x_i). Every so many steps the
+encoder is measured on the dev task, and the best measured weights are what is written in the end. The mask model's vectors
+are computed once a text, before the first step. Whitening is learned last, from the sentences of the training itself; the dev
 task is measured again behind it and chooses nothing any more.
 
 Resume points are taken by the clock, which changes nothing: a training restored from any of them does the same steps
-again (see `stages/models/fit.py`).
+again (see `stages/models/training/fit.py`).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def run(
 ) -> Ticks:
     """Train on the triplets of `parent`; `batch` is the number of texts encoded at a time outside training steps, None
     for as many as fit; `chunk` is the number within one, None for all of its batch, and `ranks` are the
-    processes that share it (`stages/models/ranks.py`), None for this one alone."""
+    processes that share it (`stages/models/training/ranks.py`), None for this one alone."""
     corpora = _corpora(store, parent, config)
     for one in corpora:
         if not one.finished:
@@ -196,8 +196,9 @@ def _train(
     chunk: int | None,
     ranks: Any,
 ) -> Ticks:
-    from stages.models import checkpoint, fit
-    from stages.models.encoder import autocast
+    from stages.models import checkpoint
+    from stages.models.encoder.model import autocast
+    from stages.models.training import fit
 
     mask, count = None, counted.total()
     if loaders.mask is not None:
@@ -354,7 +355,7 @@ def _vectors(
     They are too many for memory, so they lie in a file that batches read their rows from. It has no name and goes with
     the process, however that ends; a training that is resumed writes it again from the cache.
     """
-    from stages.models.encoder import normalised
+    from stages.models.encoder.model import normalised
 
     assert frozen.fingerprint is not None
     done, total = 0, width * count

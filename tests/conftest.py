@@ -27,7 +27,7 @@ from store.database import Store
 if TYPE_CHECKING:
     from shell import Ended
 
-    from stages.models.language import LanguageModel
+    from stages.models.llm.model import LanguageModel
 
 # A shell starts what it puts into the background with interrupts ignored, and processes hand that on to those they start:
 # the tests of Ctrl-C would then interrupt nobody.

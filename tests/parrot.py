@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from stages.models.request import Draft, Line, Prompt, Sampling
+from stages.models.llm.request import Draft, Line, Prompt, Sampling
 
 
 class Parrot:

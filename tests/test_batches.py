@@ -19,7 +19,7 @@ from narrow import memory_for
 from rows import GEN, SCORE, Made, add_drafts, add_premises, content, drafted, score_rows
 
 from stages import gen, score
-from stages.models.language import LanguageModel
+from stages.models.llm.model import LanguageModel
 from stages.pace.batches import Batches
 from stages.stage import Tick
 from store.database import Store

@@ -8,8 +8,8 @@ import pytest
 import tiny
 
 from benchmarks import generation
-from stages.models.language import LanguageModel
-from stages.models.request import Line, Noise, Prompt
+from stages.models.llm.model import LanguageModel
+from stages.models.llm.request import Line, Noise, Prompt
 
 TOKENS = 10
 OMEGA = 0.3

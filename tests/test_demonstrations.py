@@ -20,7 +20,7 @@ from shell import Ended, multicsr, refused
 from test_gen_stage import CONFIG, by_text, never, slow
 
 from stages import gen
-from stages.models.language import LanguageModel
+from stages.models.llm.model import LanguageModel
 from stages.pace.batches import Batches
 from stages.pace.vectors import Vectors
 from stages.texts import prompts

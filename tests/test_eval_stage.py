@@ -15,7 +15,7 @@ from rows import content
 
 from stages import evaluate
 from stages.config import EvalConfig
-from stages.models.encoder import Encoder
+from stages.models.encoder.model import Encoder
 from stages.pace import vectors
 from stages.tasks import sts
 from stages.tasks.sts import Subset, Task

@@ -18,7 +18,7 @@ from multicsr_cli import evaluate as command
 from multicsr_cli import leaderboard, plot
 from stages import evaluate
 from stages.config import EvalConfig
-from stages.models.encoder import Encoder
+from stages.models.encoder.model import Encoder
 from stages.tasks import sts
 from stages.tasks.analysis import FIGURES, Analysed, figures
 from stages.tasks.whitening import Whitening

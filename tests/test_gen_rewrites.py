@@ -18,7 +18,7 @@ from rows import GEN, add_premises, content, drafted
 
 from stages import gen
 from stages.claif import rewrites
-from stages.models.language import LanguageModel
+from stages.models.llm.model import LanguageModel
 from stages.texts.prompts import PromptSet
 from store.database import Store
 from store.records import REWRITES, Problem, Run

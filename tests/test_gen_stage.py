@@ -17,7 +17,7 @@ from rows import GEN, add_premises, content, drafted
 
 from stages import gen
 from stages.config import GenConfig
-from stages.models.language import LanguageModel
+from stages.models.llm.model import LanguageModel
 from stages.texts.prompts import NO_PREMISE, PromptSet, Template
 from store.database import Store
 from store.records import ROLES, Premise, Problem, Run
@@ -175,7 +175,7 @@ def test_another_seed_draws_other_instructions(store: Store, llm: LanguageModel)
 
 def slow(llm: LanguageModel, run: Run, prompts: dict[str, str], premise: str) -> dict[str, str]:
     """Eq. 1-2 read literally: one token at a time, no batch, no cache."""
-    from stages.models.request import Prompt
+    from stages.models.llm.request import Prompt
 
     raw = {}
     for role, noise in (("entailment", "contradiction"), ("contradiction", "entailment")):

@@ -17,7 +17,7 @@ from scipy import stats
 
 from stages import judge
 from stages.config import JudgeConfig
-from stages.models.language import LanguageModel
+from stages.models.llm.model import LanguageModel
 from stages.tasks.sts import Subset, Task
 from stages.texts import prompts, similarity
 from store.database import Store

@@ -16,8 +16,9 @@ from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertForSequenceClassification
 
 from stages.config import POOLERS
-from stages.models import catalog, checkpoint, loading, pooling
-from stages.models.encoder import Encoder
+from stages.models import catalog, checkpoint, loading
+from stages.models.encoder import pooling
+from stages.models.encoder.model import Encoder
 from stages.models.problem import Unusable
 from stages.tasks.whitening import Whitening
 

@@ -10,8 +10,8 @@ import tiny
 import torch
 
 from stages.models import catalog, loading
-from stages.models.language import LanguageModel
-from stages.models.request import Draft, Line, Noise, Prompt, Sampling
+from stages.models.llm.model import LanguageModel
+from stages.models.llm.request import Draft, Line, Noise, Prompt, Sampling
 
 WRITE = "Write a sentence that {} be true if the sentence above is true.\nSentence: "
 OWN, OPPOSITE = WRITE.format("must"), WRITE.format("cannot")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from stages.config import POOLERS
 from stages.models import catalog, loading
-from stages.models.encoder import Encoder, normalised
+from stages.models.encoder.model import Encoder, normalised
 
 CPU = torch.device("cpu")
 

@@ -15,10 +15,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.models import catalog, checkpoint, fit, loading
-from stages.models.encoder import Encoder, normalised
-from stages.models.fit import MaskVectors, Recipe, Training, steps_in
-from stages.models.loss import masked_contrastive_loss
+from stages.models import catalog, checkpoint, loading
+from stages.models.encoder.model import Encoder, normalised
+from stages.models.training import fit
+from stages.models.training.fit import MaskVectors, Recipe, Training, steps_in
+from stages.models.training.loss import masked_contrastive_loss
 
 CPU = torch.device("cpu")
 TEXTS = tiny.CORPUS

@@ -12,9 +12,9 @@ import pytest
 from chat import Chat, Mishap, completion, echo, failure
 
 from stages.models import catalog
-from stages.models.hosted import RETRIES, HostedModel, api_key
+from stages.models.llm.hosted import RETRIES, HostedModel, api_key
+from stages.models.llm.request import Draft, Line, Prompt, Sampling
 from stages.models.problem import Unusable
-from stages.models.request import Draft, Line, Prompt, Sampling
 
 KEY = "sk-0123456789-secret"
 COUNT = 24

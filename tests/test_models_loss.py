@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from stages.models.loss import false_negatives, masked_contrastive_loss
+from stages.models.training.loss import false_negatives, masked_contrastive_loss
 
 WIDTH = 6
 TAUS = st.sampled_from([0.05, 0.1, 0.5, 1.0])

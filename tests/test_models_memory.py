@@ -12,9 +12,9 @@ import torch
 from live import Live
 
 from stages.models import catalog, loading, memory
-from stages.models.language import LanguageModel
+from stages.models.llm.model import LanguageModel
+from stages.models.llm.request import Line, Noise, Prompt
 from stages.models.problem import Unusable
-from stages.models.request import Line, Noise, Prompt
 
 CPU = torch.device("cpu")
 WORDS = "The same meaning in other words, and nobody is waiting for it on the old wooden bench. " * 8

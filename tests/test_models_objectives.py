@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from stages.models import catalog, checkpoint, loading, loss
-from stages.models.encoder import Encoder, normalised
-from stages.models.fit import MaskVectors, Recipe, Training
-from stages.models.ranks import Ranks
+from stages.models import catalog, checkpoint, loading
+from stages.models.encoder.model import Encoder, normalised
+from stages.models.training import loss
+from stages.models.training.fit import MaskVectors, Recipe, Training
+from stages.models.training.ranks import Ranks
 
 CPU = torch.device("cpu")
 WIDTH = 5

@@ -15,9 +15,9 @@ from transformers import RobertaConfig, RobertaModel
 
 from stages.config import POOLERS
 from stages.models import catalog, loading
-from stages.models.dropout import LEVELS, dropped
-from stages.models.encoder import Encoder
-from stages.models.packed import Packed
+from stages.models.encoder.dropout import LEVELS, dropped
+from stages.models.encoder.model import Encoder
+from stages.models.encoder.packed import Packed
 
 CPU = torch.device("cpu")
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from test_models_objectives import OBJECTIVES, training
 
 from stages.models import catalog, loading
-from stages.models.encoder import Encoder
-from stages.models.fit import Training
+from stages.models.encoder.model import Encoder
 from stages.models.problem import Unusable
+from stages.models.training.fit import Training
 
 CPU = torch.device("cpu")
 

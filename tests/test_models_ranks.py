@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from test_models_objectives import OBJECTIVES, training
 from test_models_parts import assert_same_road
 
-from stages.models import catalog, loading, parts, ranks
-from stages.models.fit import Training
+from stages.models import catalog, loading
+from stages.models.training import parts, ranks
+from stages.models.training.fit import Training
 
 CPU = torch.device("cpu")
 Work = Callable[[Path, ranks.Ranks], None]

@@ -13,9 +13,9 @@ from torch.nn import functional
 from transformers import AutoTokenizer, RobertaConfig, RobertaModel
 
 from stages.models import catalog, checkpoint, loading
-from stages.models.encoder import Encoder
-from stages.models.fit import Training
+from stages.models.encoder.model import Encoder
 from stages.models.problem import Unusable
+from stages.models.training.fit import Training
 
 CPU = torch.device("cpu")
 SENTENCES = [x for triplet in TRIPLETS for x in triplet]

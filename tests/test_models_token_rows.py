@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.models.token_rows import AT_ONCE, TokenRows
+from stages.models.training.token_rows import AT_ONCE, TokenRows
 
 VOCABULARY = 40
 ROWS = st.lists(st.lists(st.integers(0, VOCABULARY - 1), max_size=6), max_size=12)

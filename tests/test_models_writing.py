@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from stages.models import catalog, loading
-from stages.models.cache import GrowingLayer
-from stages.models.decoding import best
-from stages.models.language import LanguageModel
-from stages.models.request import Draft, Line, Noise, Prompt, Sampling
+from stages.models.llm.cache import GrowingLayer
+from stages.models.llm.decoding import best
+from stages.models.llm.model import LanguageModel
+from stages.models.llm.request import Draft, Line, Noise, Prompt, Sampling
 
 TOKENS = 9
 START = "Write a sentence.\nSentence: "

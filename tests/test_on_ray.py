@@ -26,7 +26,7 @@ from rows import GEN, SCORE, add_premises, content, drafted, score_rows
 from shell import Ended, assert_problem, multicsr, refused, start
 
 from stages import gen, score
-from stages.models.language import LanguageModel
+from stages.models.llm.model import LanguageModel
 from stages.pace.batches import Batches
 from stages.pace.ray_workers import AHEAD, DEATHS, OnRay
 from stages.pace.workers import Here

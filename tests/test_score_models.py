@@ -20,9 +20,10 @@ from shell import Ended, multicsr
 
 from stages import score
 from stages.config import ModelScoresConfig
-from stages.models import catalog, labels, loading
-from stages.models.classifier import Classifier
-from stages.models.encoder import Encoder
+from stages.models import catalog, loading
+from stages.models.encoder import labels
+from stages.models.encoder.classifier import Classifier
+from stages.models.encoder.model import Encoder
 from stages.models.problem import Unusable
 from store.database import Store
 from store.records import REWRITES, DraftRow, Problem, Run

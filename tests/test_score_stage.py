@@ -18,8 +18,8 @@ from rows import GEN, SCORE, Made, add_drafts, add_premises, content, score_rows
 
 from stages import score
 from stages.config import ScoreConfig
-from stages.models.language import LanguageModel
-from stages.models.request import Prompt
+from stages.models.llm.model import LanguageModel
+from stages.models.llm.request import Prompt
 from stages.texts import prompts, similarity
 from store.database import Store
 from store.records import Problem, Run

@@ -19,7 +19,7 @@ from test_train_stage import CONFIG, CPU, DEV, UNMASKED, never, result
 from stages import curate, train
 from stages.config import OBJECTIVES, SCORED, CurateConfig, TrainConfig, refuse_unread
 from stages.models import catalog, loading
-from stages.models.encoder import Encoder
+from stages.models.encoder.model import Encoder
 from stages.tasks import sts
 from store.database import Store
 from store.records import Problem, Run, as_config, run_id

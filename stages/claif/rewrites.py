@@ -16,7 +16,7 @@ import re
 from collections.abc import Sequence
 
 from stages.config import GenConfig
-from stages.models.request import Line, Prompt, Writer
+from stages.models.llm.request import Line, Prompt, Writer
 from stages.texts.prompts import PromptSet
 from store.records import REWRITES, Premise, Problem
 

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from stages.models.encoder import Encoder
+from stages.models.encoder.model import Encoder
 
 MODULE = "sentence_transformers.models"
 

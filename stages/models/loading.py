@@ -24,14 +24,15 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from stages.models import catalog, checkpoint, labels, memory, pooling
+from stages.models import catalog, checkpoint, memory
 from stages.models.catalog import Located
-from stages.models.classifier import Classifier
-from stages.models.encoder import Encoder
-from stages.models.language import LanguageModel
-from stages.models.packed import PACKABLE
+from stages.models.encoder import labels, pooling
+from stages.models.encoder.classifier import Classifier
+from stages.models.encoder.model import Encoder
+from stages.models.encoder.packed import PACKABLE
+from stages.models.encoder.template import put_into
+from stages.models.llm.model import LanguageModel
 from stages.models.problem import Unusable
-from stages.models.template import put_into
 
 # Loading bars and advice of the library would land between our own lines; real errors still raise.
 logging.set_verbosity_error()

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import torch
 
-from stages.models.request import Line, Prompt
+from stages.models.llm.request import Line, Prompt
 
 if TYPE_CHECKING:
-    from stages.models.encoder import Encoder
-    from stages.models.language import LanguageModel
+    from stages.models.encoder.model import Encoder
+    from stages.models.llm.model import LanguageModel
 
 # Premises written at once. On a processor 64 was the fastest of those measured. A step on a GPU costs about the same up to
 # a few thousand rows (its kernels are launched one by one, the weights are read once); a premise has four.

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from stages.models.request import Reader
+from stages.models.llm.request import Reader
 from stages.pace.vectors import WINDOW, Vectors
 from stages.tasks.metrics import cosine
 from stages.texts import similarity

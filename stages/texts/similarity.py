@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from stages.models.request import Draft, Line, Prompt, Reader
+from stages.models.llm.request import Draft, Line, Prompt, Reader
 from stages.texts import replies as text
 from stages.texts.prompts import PromptSet
 from store.records import Problem, canonical

@@ -9,8 +9,8 @@ draws of dropout, and sent its share of that gradient:
 This is the gradient of the batch encoded at once, up to rounding, for twice the forward passes. A batch of one part keeps
 its graph, and is encoded once.
 
-Parts may be encoded by several processes (`stages/models/ranks.py`), each taking a share of a batch's texts. The leader
-alone has examples, loss and optimiser: whatever a loss compares stands side by side there, so masks and positives know
+Parts may be encoded by several processes (`stages/models/training/ranks.py`), each taking a share of a batch's texts. The
+leader alone has examples, loss and optimiser: whatever a loss compares stands side by side there, so masks and positives know
 nothing of ranks. The others get rows of token ids and the weights, give vectors, get their gradient, and give that of the
 weights. The sum over ranks is the sum over parts above. DistributedDataParallel would not do: it averages the gradients
 of losses that each rank takes of its own vectors, in one backward pass.
@@ -26,10 +26,10 @@ from torch import Tensor
 
 from stages.models import loading
 from stages.models.catalog import Located
-from stages.models.encoder import Encoder, autocast
-from stages.models.packed import in_order
+from stages.models.encoder.model import Encoder, autocast
+from stages.models.encoder.packed import in_order
 from stages.models.problem import Unusable
-from stages.models.ranks import Alone, Ranks
+from stages.models.training.ranks import Alone, Ranks
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The processes ("ranks") of one training, on one machine or several: what they say to one another.
 
 `torchrun` starts them and takes all down when one dies; torch.distributed carries tensors, over NCCL between GPUs and over
-Gloo otherwise. Rank 0 leads: it says what is to be done, and the others do it with it (`stages/models/parts.py`).
+Gloo otherwise. Rank 0 leads: it says what is to be done, and the others do it with it (`stages/models/training/parts.py`).
 """
 
 from __future__ import annotations

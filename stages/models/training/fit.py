@@ -1,7 +1,7 @@
 """Training, without store or clock: triplets in, steps out. Arrow: triplet -> checkpoint; this is the inside of `train`.
 
-The objectives differ in their loss (`stages/models/loss.py`) and in what a loss reads beside the vectors: a mask, labels,
-or nothing. Unsupervised SimCSE reads sentences instead of triplets, and each twice; in a template, in two of them.
+The objectives differ in their loss (`stages/models/training/loss.py`) and in what a loss reads beside the vectors: a mask,
+labels, or nothing. Unsupervised SimCSE reads sentences instead of triplets, and each twice; in a template, in two of them.
 
 Nothing depends on when it happens: the order of triplets comes from (seed, epoch), dropout from (seed, step), the
 learning rate from the step. So weights, optimiser and step number are all there is to save, and a training that was
@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.models.encoder import Encoder, autocast
-from stages.models.loss import (
+from stages.models.encoder.model import Encoder, autocast
+from stages.models.training.loss import (
     false_negatives,
     masked_contrastive_loss,
     ranking_loss,
@@ -32,9 +32,9 @@ from stages.models.loss import (
     scored_contrastive_loss,
     similarity_loss,
 )
-from stages.models.parts import Parts, trained
-from stages.models.ranks import Ranks
-from stages.models.token_rows import TokenRows
+from stages.models.training.parts import Parts, trained
+from stages.models.training.ranks import Ranks
+from stages.models.training.token_rows import TokenRows
 
 # Gradients longer than this are scaled down; the value of the field's trainers.
 GRADIENT_NORM = 1.0

@@ -23,12 +23,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stages.models import attention, decoding, likelihood, memory
-from stages.models.attention import SharedPrefix
-from stages.models.cache import GrowingCache
+from stages.models import memory
+from stages.models.llm import attention, decoding, likelihood
+from stages.models.llm.attention import SharedPrefix
+from stages.models.llm.cache import GrowingCache
+from stages.models.llm.request import Draft, Line, Prompt, Sampling
+from stages.models.llm.streams import DecoderStreams, EncoderDecoderStreams, Streams, common
 from stages.models.problem import Unusable
-from stages.models.request import Draft, Line, Prompt, Sampling
-from stages.models.streams import DecoderStreams, EncoderDecoderStreams, Streams, common
 
 # Prefixes kept computed, and sets of them put together. A run has as many as instructions, and the sets change as rows come
 # and go; with retrieved demonstrations every batch brings its own, and the bounds keep memory flat.
@@ -93,7 +94,7 @@ class LanguageModel:
         sampling: Sampling | None = None,
         at_once: int | None = None,
     ) -> Iterator[list[tuple[int, Draft]]]:
-        """Contrastive decoding of `lines` over `prompts`, `at_once` side by side; see `stages/models/decoding.py`."""
+        """Contrastive decoding of `lines` over `prompts`, `at_once` side by side; see `stages/models/llm/decoding.py`."""
         return decoding.writing(self, prompts, lines, max_tokens, ends, sampling, at_once)
 
     def write(
@@ -143,12 +144,12 @@ class LanguageModel:
 
     @torch.inference_mode()
     def log_likelihoods(self, pairs: Sequence[tuple[Prompt, str]]) -> list[float]:
-        """log p(continuation | prompt) in nats, one figure a pair; see `stages/models/likelihood.py`."""
+        """log p(continuation | prompt) in nats, one figure a pair; see `stages/models/llm/likelihood.py`."""
         return likelihood.log_likelihoods(self, pairs)
 
     @torch.inference_mode()
     def expectations(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[float] | None:
-        """The mean of the numbers `choices` under the next-token probabilities; see `stages/models/likelihood.py`."""
+        """The mean of the numbers `choices` under the next-token probabilities; see `stages/models/llm/likelihood.py`."""
         return likelihood.expectations(self, prompts, choices)
 
     def split(self, prompt: Prompt) -> tuple[tuple[int, ...], list[int]]:

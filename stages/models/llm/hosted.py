@@ -26,8 +26,8 @@ from typing import Any
 import httpx
 
 from stages.models.catalog import Hosted
+from stages.models.llm.request import Draft, Line, Prompt, Sampling
 from stages.models.problem import Unusable
-from stages.models.request import Draft, Line, Prompt, Sampling
 
 KEYS = ("MULTICSR_API_KEY", "OPENAI_API_KEY")  # in the environment; the first that is set counts
 

@@ -9,7 +9,7 @@ Poolers (h: hidden states of one text, T tokens):
     cls_before_pooler    h_[CLS] of the last layer as it is
     first_last_mean      mean over tokens of (first layer + last layer) / 2; the first layer is the first transformer
                          block's output, not the embeddings (the reading that gives BERT-base its published 56.70)
-    prompt               h_[MASK] of the last layer, in a template around the text (`stages/models/template.py`)
+    prompt               h_[MASK] of the last layer, in a template around the text (`stages/models/encoder/template.py`)
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stages.models import dropout, memory
-from stages.models.packed import Draws, Packed, PartDraws, first_position
-from stages.models.template import Template
+from stages.models import memory
+from stages.models.encoder import dropout
+from stages.models.encoder.packed import Draws, Packed, PartDraws, first_position
+from stages.models.encoder.template import Template
 
 
 class Encoder(nn.Module):

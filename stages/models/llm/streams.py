@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import EncoderDecoderCache
 
-from stages.models.attention import SharedPrefix, hiding
-from stages.models.cache import BLOCK, GrowingCache, columns
-from stages.models.request import Prompt
+from stages.models.llm.attention import SharedPrefix, hiding
+from stages.models.llm.cache import BLOCK, GrowingCache, columns
+from stages.models.llm.request import Prompt
 
 if TYPE_CHECKING:
-    from stages.models.language import LanguageModel
+    from stages.models.llm.model import LanguageModel
 
 # Tokens read in one forward pass. More gains nothing on a processor: the matrix products are saturated, and activations
 # that leave its cache cost more than they save. A GPU wants some ten thousand.

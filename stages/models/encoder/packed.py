@@ -22,7 +22,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from stages.models.catalog import OFFSET_POSITIONS
-from stages.models.dropout import Drop, dropped, kept, levels, scaled
+from stages.models.encoder.dropout import Drop, dropped, kept, levels, scaled
 
 NAME = "within_texts"
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from stages.models import memory
-from stages.models.labels import LABELS
+from stages.models.encoder.labels import LABELS
 
 # How near (in thousandths) a float32 probability must lie to a rounding border to be computed again alone. Batched and
 # lone probabilities of a BERT-base with random weights were seen to differ by less than 7e-6; this is 4 times that.

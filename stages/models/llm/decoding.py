@@ -31,10 +31,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stages.models.request import Draft, Line, Prompt, Sampling
+from stages.models.llm.request import Draft, Line, Prompt, Sampling
 
 if TYPE_CHECKING:
-    from stages.models.language import LanguageModel
+    from stages.models.llm.model import LanguageModel
 
 # Scores closer than this (in logits) are settled alone. Float32 batches were seen to move a contrasted score by up to
 # 1e-4; at most one step in a thousand is this close.

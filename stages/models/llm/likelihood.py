@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stages.models.request import Prompt
-from stages.models.streams import TOKENS_AT_ONCE, common, only_asked, padded_right
+from stages.models.llm.request import Prompt
+from stages.models.llm.streams import TOKENS_AT_ONCE, common, only_asked, padded_right
 
 if TYPE_CHECKING:
-    from stages.models.language import LanguageModel
+    from stages.models.llm.model import LanguageModel
 
 # Rows of logits whose softmax is taken at once, in float32: as much memory as the allocator gives again and again
 # (32 MiB with a vocabulary of 50,000) without asking the system for fresh pages each time.
