@@ -32,10 +32,10 @@ from stages.config import GenConfig
 from stages.files import sources as reading
 from stages.models import device as devices
 from stages.models.llm.model import LanguageModel
-from stages.models.problem import Unusable
 from stages.pace.batches import Batches
 from stages.texts import prompts
 from stages.texts.prompts import PromptSet
+from store.problem import Problem
 from store.records import ROLES, DraftRow, Premise
 
 OMEGA = 0.3
@@ -117,7 +117,7 @@ def device(settings: Settings) -> torch.device:
     """The device asked for. Ends the program in one line where it is not there, or could only give empty figures."""
     try:
         where = torch.device(devices.device(settings.device))
-    except Unusable as problem:
+    except Problem as problem:
         raise SystemExit(
             f"error: {problem.what}; the GPU's benchmarks can be tried with --device cpu --quick"
         ) from None

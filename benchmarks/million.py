@@ -24,8 +24,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from multicsr_cli import gen as gen_command
-from multicsr_cli import score as score_command
+from multicsr_cli.commands import gen as gen_command
+from multicsr_cli.commands import score as score_command
 from stages import gen, score
 from stages.files import sources
 from stages.texts.prompts import PromptSet

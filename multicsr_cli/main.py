@@ -10,7 +10,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from multicsr_cli import (
+from multicsr_cli import screen
+from multicsr_cli.commands import (
     curate,
     data,
     describe,
@@ -25,13 +26,10 @@ from multicsr_cli import (
     reproduce,
     runs,
     score,
-    screen,
     search,
     train,
 )
-from stages.models.problem import Unusable
-from stages.tasks.files import Unreadable
-from store.records import Problem
+from store.problem import Problem
 
 # How long OpenMP threads spin before they sleep while waiting for one another. The default (milliseconds) loses whole time
 # slices to any other busy process: on two cores one such neighbour made scoring 15 times slower. Sleeping at once halves
@@ -47,7 +45,7 @@ class Boundary(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except (Problem, Unusable, Unreadable) as problem:
+        except Problem as problem:
             screen.complain(problem.what, problem.remedy)
         except sqlite3.Error as error:
             from store.database import explain

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from store.records import Problem, Shard
+from store.problem import Problem
+from store.records import Shard
 
 
 def number(text: str) -> float:

@@ -10,7 +10,8 @@ import math
 from dataclasses import dataclass, field
 
 from stages.tasks.files import SPLITS
-from store.records import LATER, Problem
+from store.problem import Problem
+from store.records import LATER
 
 POOLERS = ("cls", "cls_before_pooler", "mean", "first_last_mean", "prompt")
 SCALES = ("0-5", "0-1")  # that an LLM is asked on; a store has the first

@@ -13,7 +13,8 @@ from stages.config import CurateConfig
 from stages.stage import COMPLETE, Tick, Ticks
 from stages.texts.similarity import SCALE
 from store.database import Store
-from store.records import Problem, Run
+from store.problem import Problem
+from store.records import Run
 from store.rows import decisions
 
 VERSION = 1

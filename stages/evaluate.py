@@ -18,7 +18,7 @@ from stages.tasks.compare import Outcome
 from stages.tasks.task import Encode, Figure, Foreseen, Task
 from stages.tasks.whitening import Whitening
 from store.database import Store
-from store.records import Problem
+from store.problem import Problem
 from store.rows import training
 from store.rows.training import MetricRow
 

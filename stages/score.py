@@ -19,7 +19,8 @@ from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.texts.prompts import PromptSet
 from stages.texts.scorers import ByClassifier, ByEncoder, ByLLM, Scorer
 from store.database import Store
-from store.records import Problem, Run, ScoreRow
+from store.problem import Problem
+from store.records import Run, ScoreRow
 from store.rows import drafts, scores
 from store.rows.scores import Unscored
 

@@ -34,11 +34,11 @@ from stages.pace.batches import Batches
 from stages.pace.vectors import WINDOW, Vectors
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.tasks import sts
-from stages.tasks.files import Unreadable
 from stages.tasks.whitening import Whitening
 from stages.texts.similarity import SCALE
 from store.database import Store
-from store.records import Problem, Run, Triplet
+from store.problem import Problem
+from store.records import Run, Triplet
 from store.rows import partners, reviews, training
 from store.rows.training import MetricRow, StepRow
 
@@ -97,10 +97,7 @@ def run(
     for one in corpora[1:]:
         if next(training.triplets(store, one), None) is None:
             raise Problem(f"--with: {one.stage} run {one.id} holds no triplet", "give a file with both hypotheses")
-    try:
-        sts.judged(dev)
-    except Unreadable as problem:
-        raise Problem(problem.what, problem.remedy) from None
+    sts.judged(dev)
     run = store.begin("train", VERSION, config, parent=parent.id, environment={"device": device, **(notes or {})})
     if run.finished:
         steps = run.counts["steps"]

@@ -20,7 +20,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from store import schema
-from store.records import Problem, Run, as_config, canonical, run_id
+from store.problem import Problem
+from store.records import Run, as_config, canonical, run_id
 
 # Our own writes take milliseconds; waiting longer than this means somebody holds the store open in a transaction.
 BUSY_SECONDS = 5.0

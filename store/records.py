@@ -1,4 +1,4 @@
-"""The nouns that cross rooms, as frozen records, and `Problem`, the refusal a user can mend. Standard library only."""
+"""The nouns that cross rooms, as frozen records. Standard library only."""
 
 from __future__ import annotations
 
@@ -12,18 +12,6 @@ ROLES: tuple[Role, Role] = ("entailment", "contradiction")
 
 # CLAIF's roles: `rewrite-K` was written with K tenths of the premise's words masked. In imported pairs K counts.
 REWRITES = tuple(f"rewrite-{tenths}" for tenths in range(9))
-
-
-class Problem(Exception):
-    """Something the user can mend: `what` is wrong, with the value, and `remedy`, what to do about it. One line each."""
-
-    def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(what)
-        self.what = what
-        self.remedy = remedy
-
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        return type(self), (self.what, self.remedy)  # from another process it comes whole
 
 
 class Premise(NamedTuple):

@@ -23,7 +23,7 @@ from stages.models.llm.model import LanguageModel
 from stages.pace.batches import Batches
 from stages.stage import Tick
 from store.database import Store
-from store.records import Problem
+from store.problem import Problem
 
 CONFIG = replace(GEN, max_tokens=12)
 NARROW = 8  # rows of a forward pass: two premises of four streams
@@ -193,8 +193,8 @@ def test_the_command_makes_the_same_run_in_halves_and_says_so(
     """`multicsr gen`, and the same with `--batch 10` and a model that takes eight rows: one line more on stderr."""
     from shell import multicsr
 
-    from multicsr_cli import gen as command
-    from multicsr_cli.resolving import read_source
+    from multicsr.names import read_source
+    from multicsr_cli.commands import gen as command
     from stages.models import catalog, loading
 
     model = loading.language_model(catalog.locate(str(tiny_llm), "llm"), torch.device("cpu"), "float32")

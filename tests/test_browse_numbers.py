@@ -16,9 +16,10 @@ from multicsr_cli.browse import asked, drawing, funnel, numbers
 from multicsr_cli.browse.numbers import SORTS, Chosen, Numbers, Thresholds
 from stages.config import CurateConfig
 from store.database import Store
+from store.problem import Problem
 from store.read import numbers as shown
 from store.read import triplets
-from store.records import Problem, Run
+from store.records import Run
 from store.rows import reviews
 
 

@@ -13,11 +13,11 @@ from conftest import PREMISES
 from rows import dump
 from shell import Ended, assert_problem, multicsr
 
-from multicsr_cli import judge
+from multicsr import judge
 from stages.tasks import sts
 from stages.tasks.task import Encode, Figure
 from store.database import Store
-from store.records import Problem
+from store.problem import Problem
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multicsr_cli import plot
-from multicsr_cli.plot import Pairs
-from store.records import Problem
+from multicsr.report import pairs as plot
+from multicsr.report.pairs import Pairs
+from store.problem import Problem
 
 
 def drawn(n: int = 60, seed: int = 0, low: float = -0.4, high: float = 1.0) -> Pairs:

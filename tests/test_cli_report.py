@@ -15,9 +15,9 @@ from conftest import PREMISES, Piped
 from rows import CURATE, Made, scored
 from shell import assert_problem, multicsr, refused
 
-from multicsr_cli import pages
-from multicsr_cli.sections import BINS, EXAMPLES, Story, shown
-from multicsr_cli.terms import TERMS
+from multicsr.report import page as pages
+from multicsr.report.run import BINS, EXAMPLES, Story, shown
+from multicsr.terms import TERMS
 from stages import config
 from stages.config import EvalConfig
 from stages.public import published

@@ -15,8 +15,9 @@ from rows import CURATE, Made, content, scored
 from stages import curate
 from stages.config import CurateConfig
 from store.database import Store
+from store.problem import Problem
 from store.read import triplets
-from store.records import Problem, Run
+from store.records import Run
 from store.rows import decisions
 
 PROBLEMS = st.none() | st.sampled_from(["empty", "refusal", "runaway"])

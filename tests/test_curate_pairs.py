@@ -14,7 +14,8 @@ from rows import GEN, SCORE, Made, add_premises, scored
 from stages.claif import pairs as pairing
 from stages.config import PairConfig
 from store.database import Store
-from store.records import DraftRow, Problem, Run, ScoreRow
+from store.problem import Problem
+from store.records import DraftRow, Run, ScoreRow
 from store.rows import drafts, partners, scores
 from store.rows.partners import Rewrite
 

@@ -20,7 +20,8 @@ from stages.pace import vectors
 from stages.tasks import sts
 from stages.tasks.sts import Subset, Task
 from store.database import Store
-from store.records import Problem, Run
+from store.problem import Problem
+from store.records import Run
 from store.rows import training
 
 GOLD = [0.5, 1.0, 4.0, 3.5, 2.0, 5.0, 0.0, 1.5]

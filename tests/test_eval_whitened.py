@@ -14,8 +14,8 @@ from shell import assert_problem, multicsr
 from test_eval_stage import TASKS, config, encoder, never
 from tiny import CORPUS
 
-from multicsr_cli import evaluate as command
-from multicsr_cli import leaderboard, plot
+from multicsr.report import leaderboard, pairs
+from multicsr_cli.commands import evaluate as command
 from stages import evaluate
 from stages.config import EvalConfig
 from stages.models.encoder.model import Encoder
@@ -23,7 +23,8 @@ from stages.tasks import sts
 from stages.tasks.analysis import FIGURES, Analysed, figures
 from stages.tasks.whitening import Whitening
 from store.database import Store
-from store.records import Problem, Run
+from store.problem import Problem
+from store.records import Run
 from store.rows import training
 
 __all__ = ["encoder"]  # the fixture
@@ -189,7 +190,7 @@ def test_a_complete_evaluation_is_drawn_without_its_model(
         sentences=sources.source(sentences_file, "words"),
     )
     measured = command.measure(file_store, found, batch=64)
-    (drawn,) = plot.pairs_of(file_store, replace(found, load=never), measured, 64)
+    (drawn,) = pairs.pairs_of(file_store, replace(found, load=never), measured, 64)
     assert (drawn.task, drawn.spearman, drawn.error) == ("mini", measured.rows[0].value, measured.rows[0].error)
     assert sts.spearman(drawn.cosines, drawn.gold)[0] == pytest.approx(drawn.spearman, abs=1e-9)
 

@@ -14,7 +14,7 @@ import pytest
 from stages.public import fetch
 from stages.public import sets as datasets
 from stages.public.sets import Fetched
-from store.records import Problem
+from store.problem import Problem
 
 SUM = hashlib.sha256(b"one\n").hexdigest()
 

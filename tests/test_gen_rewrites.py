@@ -21,7 +21,8 @@ from stages.claif import rewrites
 from stages.models.llm.model import LanguageModel
 from stages.texts.prompts import PromptSet
 from store.database import Store
-from store.records import REWRITES, Problem, Run
+from store.problem import Problem
+from store.records import REWRITES, Run
 from store.rows import drafts
 
 CONFIG = replace(

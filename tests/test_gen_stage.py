@@ -20,7 +20,8 @@ from stages.config import GenConfig
 from stages.models.llm.model import LanguageModel
 from stages.texts.prompts import NO_PREMISE, PromptSet, Template
 from store.database import Store
-from store.records import ROLES, Premise, Problem, Run
+from store.problem import Problem
+from store.records import ROLES, Premise, Run
 from store.rows import drafts
 
 CONFIG = replace(GEN, max_tokens=12)

@@ -22,9 +22,10 @@ from stages import curate
 from stages.files import corpora, export
 from stages.stage import COMPLETE, Tick
 from store.database import Store
+from store.problem import Problem
 from store.read import exports
 from store.read import triplets as browse
-from store.records import Problem, Triplet
+from store.records import Triplet
 
 SIMCSE = """sent0,sent1,hard_neg
 "A dog, brown, runs.",A dog runs.,"He said ""no""."

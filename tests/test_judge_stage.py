@@ -21,7 +21,8 @@ from stages.models.llm.model import LanguageModel
 from stages.tasks.sts import Subset, Task
 from stages.texts import prompts, similarity
 from store.database import Store
-from store.records import Problem, Run
+from store.problem import Problem
+from store.records import Run
 from store.rows import judgements, training
 
 GOLD = [0.5, 1.0, 4.0, 3.5, 2.0, 5.0, 0.0, 1.5]

@@ -19,8 +19,8 @@ from stages.config import POOLERS
 from stages.models import catalog, checkpoint, loading
 from stages.models.encoder import pooling
 from stages.models.encoder.model import Encoder
-from stages.models.problem import Unusable
 from stages.tasks.whitening import Whitening
+from store.problem import Problem
 
 CPU = torch.device("cpu")
 LONGEST = 40  # tokens; some of the premises are longer, with a template around them most
@@ -201,7 +201,7 @@ def without_pooler_weights(bert: Path, folder: Path) -> Path:
 def test_cls_without_a_trained_pooler_is_refused(bert: Path, tmp_path: Path) -> None:
     """transformers would draw it at random; the other poolers of the same folder work."""
     found = catalog.locate(str(without_pooler_weights(bert, tmp_path / "bare")), "encoder")
-    with pytest.raises(Unusable, match="no trained pooler"):
+    with pytest.raises(Problem, match="no trained pooler"):
         loading.encoder(found, CPU, "cls")
     for pooler in ("mean", "cls_before_pooler", "first_last_mean"):
         assert np.isfinite(loading.encoder(found, CPU, pooler).encode(["Rain."])).all()
@@ -210,7 +210,7 @@ def test_cls_without_a_trained_pooler_is_refused(bert: Path, tmp_path: Path) -> 
 
 def test_an_encoder_that_records_no_pooling_asks_for_it(bert: Path) -> None:
     """A plain transformers folder is not guessed at."""
-    with pytest.raises(Unusable, match="how its tokens are pooled") as refused:
+    with pytest.raises(Problem, match="how its tokens are pooled") as refused:
         loading.encoder(catalog.locate(str(bert), "encoder"), CPU)
     assert "--pooler" in refused.value.remedy
 
@@ -221,7 +221,7 @@ def test_a_pooling_we_do_not_have_is_refused(bert: Path, tmp_path: Path, change:
     checkpoint.save(trained(bert, "mean"), tmp_path / "m", "")
     config = tmp_path / "m" / "1_Pooling" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | change))
-    with pytest.raises(Unusable, match="not supported"):
+    with pytest.raises(Problem, match="not supported"):
         loading.encoder(catalog.locate(str(tmp_path / "m"), "encoder"), CPU)
 
 
@@ -238,7 +238,7 @@ def test_the_wrong_kind_is_refused(bert: Path, llama: Path, tmp_path: Path) -> N
         ("minilm", "llm"),
         ("bert-base", "llm"),
     ]:
-        with pytest.raises(Unusable, match=r"not an?\b") as refused:
+        with pytest.raises(Problem, match=r"not an?\b") as refused:
             catalog.locate(name, kind)
         assert name in refused.value.what
         assert refused.value.remedy
@@ -263,7 +263,7 @@ def test_what_is_no_model_is_refused(bert: Path, tmp_path: Path) -> None:
         (str(tmp_path / "nowhere"), "unknown model"),
         ("../nowhere", "unknown model"),
     ]:
-        with pytest.raises(Unusable, match=words) as refused:
+        with pytest.raises(Problem, match=words) as refused:
             catalog.locate(name, "encoder")
         assert name in refused.value.what
 
@@ -274,5 +274,5 @@ def test_a_damaged_file_is_refused_not_a_traceback(bert: Path, tmp_path: Path, b
     shutil.copytree(bert, tmp_path / "m")
     whole = (bert / broken).read_bytes()
     (tmp_path / "m" / broken).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(Unusable, match="cannot be loaded"):
+    with pytest.raises(Problem, match="cannot be loaded"):
         loading.encoder(catalog.locate(str(tmp_path / "m"), "encoder"), CPU, "mean")

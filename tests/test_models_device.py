@@ -13,7 +13,7 @@ from conftest import Piped
 
 from stages.models import device
 from stages.models.device import FAST_BFLOAT16, may_have_gpu, processor_flags
-from stages.models.problem import Unusable
+from store.problem import Problem
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere torch itself is asked")
@@ -44,7 +44,7 @@ def test_auto_is_what_torch_says() -> None:
 
 @pytest.mark.parametrize("name", ["tpu", "cuda:99", "mps"])
 def test_a_device_that_is_not_there_is_refused(name: str) -> None:
-    with pytest.raises(Unusable, match=name):
+    with pytest.raises(Problem, match=name):
         device.device(name)
 
 

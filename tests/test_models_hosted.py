@@ -14,7 +14,7 @@ from chat import Chat, Mishap, completion, echo, failure
 from stages.models import catalog
 from stages.models.llm.hosted import RETRIES, HostedModel, api_key
 from stages.models.llm.request import Draft, Line, Prompt, Sampling
-from stages.models.problem import Unusable
+from store.problem import Problem
 
 KEY = "sk-0123456789-secret"
 COUNT = 24
@@ -119,7 +119,7 @@ def test_retry_after_is_heeded(chat: Chat) -> None:
 @pytest.mark.parametrize("name", [name for name in MISHAPS if name != "silent"])
 def test_what_does_not_pass_ends_it_after_so_many_times(chat: Chat, name: str) -> None:
     chat.forever = MISHAPS[name]
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(Problem) as caught:
         one(chat)
     assert len(chat.asked) == RETRIES + 1
     assert f"asked {RETRIES + 1} times" in caught.value.what
@@ -128,7 +128,7 @@ def test_what_does_not_pass_ends_it_after_so_many_times(chat: Chat, name: str) -
 
 def test_a_server_that_stays_silent(chat: Chat) -> None:
     chat.forever = Mishap(silence=0.5)
-    with pytest.raises(Unusable, match=r"no answer within 0\.1 seconds"):
+    with pytest.raises(Problem, match=r"no answer within 0\.1 seconds"):
         write(model(chat, timeout=0.1), 1)
 
 
@@ -152,7 +152,7 @@ def test_what_will_not_pass_ends_it_at_once_with_the_others_answered(chat: Chat,
         for part in llm.writing(*asked(), 16, never):
             seen.update(part)
 
-    with pytest.raises(Unusable, match=says):
+    with pytest.raises(Problem, match=says):
         read()
     assert len(seen) == sum(chat.answered.values()) == llm.spent()["requests"]
     assert 5 <= len(seen) < COUNT
@@ -162,7 +162,7 @@ def test_what_will_not_pass_ends_it_at_once_with_the_others_answered(chat: Chat,
 def test_no_server_at_all() -> None:
     chat = Chat()
     chat.close()
-    with pytest.raises(Unusable, match=f"no server answers at {chat.url}/v1"):
+    with pytest.raises(Problem, match=f"no server answers at {chat.url}/v1"):
         one(chat)
 
 
@@ -232,7 +232,7 @@ def test_the_key_is_sent_in_its_header_alone(monkeypatch: pytest.MonkeyPatch) ->
     assert KEY not in str(chat.asked)
     monkeypatch.setenv("MULTICSR_API_KEY", "another")
     assert api_key() == "another"
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(Problem) as caught:
         write(model(chat, key=api_key()), 1)
     assert "refuses the key in the environment (401)" in caught.value.what
     assert "another" not in caught.value.what + caught.value.remedy
@@ -242,7 +242,7 @@ def test_the_key_is_sent_in_its_header_alone(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("status", [400, 404, 409, 500])
 def test_a_key_that_the_server_repeats_is_not_shown(chat: Chat, status: int) -> None:
     chat.forever = failure(status, f"what is this: Bearer {KEY}?")
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(Problem) as caught:
         write(model(chat, key=KEY), 1)
     assert "what is this" in caught.value.what
     assert KEY not in caught.value.what + caught.value.remedy
@@ -257,7 +257,7 @@ def test_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("key", ["sk-täg", "sk 1", "sk-1\nsk-2", "sk-\x07"])
 def test_a_key_that_is_none(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(Problem) as caught:
         api_key()
     assert "OPENAI_API_KEY" in caught.value.what
     assert key not in caught.value.what + caught.value.remedy
@@ -299,7 +299,7 @@ def test_a_server_has_one_name(typed: str, meant: str) -> None:
     ],
 )
 def test_a_url_that_is_none_or_would_give_a_secret_away(url: str) -> None:
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(Problem) as caught:
         catalog.hosted("openai:m", url)
     assert "--base-url" in caught.value.what
     assert "secret" not in caught.value.what + caught.value.remedy
@@ -315,7 +315,7 @@ def test_what_else_is_refused(chat: Chat) -> None:
         lambda: model(chat).expectations([Prompt("a")], ["1"]),
     ]
     for refused in refusals:
-        with pytest.raises(Unusable):
+        with pytest.raises(Problem):
             refused()
     assert chat.asked == []
 

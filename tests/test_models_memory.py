@@ -14,7 +14,7 @@ from live import Live
 from stages.models import catalog, loading, memory
 from stages.models.llm.model import LanguageModel
 from stages.models.llm.request import Line, Noise, Prompt
-from stages.models.problem import Unusable
+from store.problem import Problem
 
 CPU = torch.device("cpu")
 WORDS = "The same meaning in other words, and nobody is waiting for it on the old wooden bench. " * 8
@@ -129,7 +129,7 @@ def test_weights_that_do_not_fit_are_refused_with_their_name_and_size() -> None:
         def _apply(self, *args: Any, **kwargs: Any) -> Any:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    with pytest.raises(Unusable, match=r"the weights of large-llm \(0.5 GiB\) do not fit into the memory of cpu"):
+    with pytest.raises(Problem, match=r"the weights of large-llm \(0.5 GiB\) do not fit into the memory of cpu"):
         loading.moved(Large(2**10, 2**17, bias=False, device="meta"), CPU, "large-llm")
 
 

@@ -17,8 +17,8 @@ from test_models_objectives import OBJECTIVES, training
 
 from stages.models import catalog, loading
 from stages.models.encoder.model import Encoder
-from stages.models.problem import Unusable
 from stages.models.training.fit import Training
+from store.problem import Problem
 
 CPU = torch.device("cpu")
 
@@ -115,6 +115,6 @@ def test_bfloat16_is_chunked_too(bert: Path) -> None:
 def test_an_encoder_whose_texts_are_padded_is_refused(bert: Path) -> None:
     encoder = base(bert, "mean")
     encoder.first_position = None
-    with pytest.raises(Unusable, match="--chunk") as refused:
+    with pytest.raises(Problem, match="--chunk") as refused:
         training(bert, "simcse", encoder, chunk=2)
     assert "train without them" in refused.value.remedy

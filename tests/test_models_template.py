@@ -14,8 +14,8 @@ from transformers import AutoTokenizer, RobertaConfig, RobertaModel
 
 from stages.models import catalog, checkpoint, loading
 from stages.models.encoder.model import Encoder
-from stages.models.problem import Unusable
 from stages.models.training.fit import Training
+from store.problem import Problem
 
 CPU = torch.device("cpu")
 SENTENCES = [x for triplet in TRIPLETS for x in triplet]
@@ -161,7 +161,7 @@ def test_a_model_without_a_mask_or_with_positions_of_its_own_is_refused(tmp_path
     maskless = tiny.save_tiny_bert(tmp_path / "maskless")
     words = tiny.tokenizer("[CLS] $A [SEP]", cls_token="[CLS]", sep_token="[SEP]", model_max_length=64)
     words.save_pretrained(maskless)
-    with pytest.raises(Unusable, match="no mask token"):
+    with pytest.raises(Problem, match="no mask token"):
         loading.trainable(catalog.locate(str(maskless), "encoder"), CPU, "prompt", 0)
     distil = tmp_path / "distil"
     from transformers import DistilBertConfig, DistilBertModel
@@ -171,5 +171,5 @@ def test_a_model_without_a_mask_or_with_positions_of_its_own_is_refused(tmp_path
         DistilBertConfig(vocab_size=len(words), dim=32, n_layers=1, n_heads=2, hidden_dim=64)
     ).save_pretrained(distil)
     words.save_pretrained(distil)
-    with pytest.raises(Unusable, match="distilbert"):
+    with pytest.raises(Problem, match="distilbert"):
         loading.trainable(catalog.locate(str(distil), "encoder"), CPU, "prompt", 0)

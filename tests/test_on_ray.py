@@ -32,7 +32,7 @@ from stages.pace.ray_workers import AHEAD, DEATHS, OnRay
 from stages.pace.workers import Here
 from stages.stage import Tick
 from store.database import Store
-from store.records import Problem
+from store.problem import Problem
 
 COUNT = 60  # premises
 PATIENCE = 240  # seconds until what does not come is called broken
@@ -159,7 +159,7 @@ def test_more_workers_than_processors_are_refused(cluster: str) -> None:
 
 
 def loading(folder: Path) -> Callable[[], Any]:
-    from multicsr_cli.resolving import language_model
+    from multicsr.names import language_model
     from stages.models import catalog
 
     return language_model(catalog.locate(str(folder), "llm"), "cpu", "float32")

@@ -13,17 +13,18 @@ import torch
 from shell import multicsr
 from test_tasks_retrieval import write as write_beir
 
-from multicsr_cli import reproduce
-from multicsr_cli.experiments import claims, declared, estimate, outcome, results
-from multicsr_cli.experiments.lab import Lab
-from multicsr_cli.experiments.material import BUNDLED_RETRIEVAL
-from multicsr_cli.experiments.measured import Claim, Measured, Row, sentence
-from multicsr_cli.experiments.plan import in_order, node
-from multicsr_cli.experiments.scales import SCALES, Backbone, Scale
+from multicsr.paper import claims, declared, estimate, outcome
+from multicsr.paper import page as results
+from multicsr.paper.lab import Lab
+from multicsr.paper.material import BUNDLED_RETRIEVAL
+from multicsr.paper.measured import Claim, Measured, Row, sentence
+from multicsr.paper.plan import in_order, node
+from multicsr.paper.scales import SCALES, Backbone, Scale
+from multicsr_cli.commands import reproduce
 from stages.models import catalog, checkpoint, loading
 from stages.tasks import retrieval, sts
 from store.database import Store
-from store.records import Problem
+from store.problem import Problem
 
 
 @pytest.fixture(scope="module")

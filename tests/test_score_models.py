@@ -24,9 +24,9 @@ from stages.models import catalog, loading
 from stages.models.encoder import labels
 from stages.models.encoder.classifier import Classifier
 from stages.models.encoder.model import Encoder
-from stages.models.problem import Unusable
 from store.database import Store
-from store.records import REWRITES, DraftRow, Problem, Run
+from store.problem import Problem
+from store.records import REWRITES, DraftRow, Run
 from store.rows import drafts, scores
 
 ENCODER = ModelScoresConfig("encoder:bert", "e" * 12, "float32")
@@ -234,7 +234,7 @@ def test_each_rewrite_of_a_premise_gets_a_score(
 )
 def test_labels_that_are_not_to_be_known_are_refused(tmp_path: Path, said: tuple[str, ...]) -> None:
     found = catalog.locate(str(tiny.save_tiny_nli(tmp_path / "nli", said)), "classifier")
-    with pytest.raises(Unusable, match="does not say which of its outputs"):
+    with pytest.raises(Problem, match="does not say which of its outputs"):
         labels.columns(found)
 
 

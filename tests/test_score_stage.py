@@ -22,7 +22,8 @@ from stages.models.llm.model import LanguageModel
 from stages.models.llm.request import Prompt
 from stages.texts import prompts, similarity
 from store.database import Store
-from store.records import Problem, Run
+from store.problem import Problem
+from store.records import Run
 from store.rows import scores
 
 PROMPT = SCORE

@@ -16,8 +16,9 @@ from rows import CURATE, GEN, SCORE, Made, add_drafts, add_premises, content, sc
 
 from stages import curate
 from store.database import Store
+from store.problem import Problem
 from store.read import triplets as browse
-from store.records import DraftRow, Premise, Problem, ScoreRow, canonical, run_id
+from store.records import DraftRow, Premise, ScoreRow, canonical, run_id
 from store.rows import drafts, premises, scores, training
 from store.rows.decisions import plain
 from store.rows.training import MetricRow

@@ -15,7 +15,7 @@ from sqlite_utils import Database
 
 from store import database, migrations, schema
 from store.database import Store
-from store.records import Problem
+from store.problem import Problem
 from store.rows import premises, vectors
 
 MADE = [Made("A dog runs.", a=4.0, b=1.0), Made("Rain falls.", a=2.0, b=0.5)]

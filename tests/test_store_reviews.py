@@ -13,8 +13,9 @@ from rows import CURATE, GEN, Made, add_drafts, add_premises, content, scored
 from stages import curate
 from stages.config import CurateConfig, TrainConfig
 from store.database import Store
+from store.problem import Problem
 from store.read import triplets as browse
-from store.records import Problem, Run, as_config
+from store.records import Run, as_config
 from store.rows import reviews, training
 from store.rows.reviews import Verdict
 

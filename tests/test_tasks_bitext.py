@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.tasks import bitext
-from stages.tasks.files import Unreadable
+from store.problem import Problem
 
 TATOEBA = Path(__file__).resolve().parents[2] / "shared" / "data" / "tatoeba"
 
@@ -105,7 +105,7 @@ def test_aligned_files_are_found_by_their_names(tmp_path: Path) -> None:
     assert found == plain
     assert found.digest == plain.digest
     write(tmp_path / "data", ["1,0"], ["1,1"])
-    with pytest.raises(Unreadable, match="have the same name"):
+    with pytest.raises(Problem, match="have the same name"):
         bitext.found(tmp_path / "data")
 
 
@@ -157,13 +157,13 @@ def test_files_that_are_not_aligned_are_refused_with_file_and_line(tmp_path: Pat
     ]:
         second.write_bytes(content)
         for load in (lambda: bitext.pair(*files), lambda: bitext.load("tatoeba.aaa-bbb", tmp_path)):
-            with pytest.raises(Unreadable, match=words):
+            with pytest.raises(Problem, match=words):
                 load()
     for missing in (second, first):
         missing.unlink()
         if first.exists():
             assert bitext.found(tmp_path) == ("tatoeba.aaa-bbb",)
-            with pytest.raises(Unreadable, match=f"there is no .*{missing.name}"):
+            with pytest.raises(Problem, match=f"there is no .*{missing.name}"):
                 bitext.load("tatoeba.aaa-bbb", tmp_path)
     assert bitext.found(tmp_path) == ()
     for name, data, split, words in [
@@ -172,7 +172,7 @@ def test_files_that_are_not_aligned_are_refused_with_file_and_line(tmp_path: Pat
         ("tatoeba.aaa-bbb", tmp_path / "nowhere", "test", "nowhere does not exist"),
         ("tatoeba.aaa-bbb", None, "test", "needs data"),
     ]:
-        with pytest.raises(Unreadable, match=words):
+        with pytest.raises(Problem, match=words):
             bitext.load(name, data, split)
 
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.tasks import own
-from stages.tasks.files import Unreadable
 from stages.tasks.sts import Task
+from store.problem import Problem
 
 Pair = tuple[str, str, float]
 
@@ -132,7 +132,7 @@ GOOD = as_tsv(PAIRS)
 def test_what_is_wrong_names_file_and_line(tmp_path: Path, name: str, content: bytes, says: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(Unreadable) as refused:
+    with pytest.raises(Problem) as refused:
         own.load(path)
     assert name in refused.value.what
     assert says in refused.value.what
@@ -141,5 +141,5 @@ def test_what_is_wrong_names_file_and_line(tmp_path: Path, name: str, content: b
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     for name in ("nowhere.csv", "nowhere.tsv", "nowhere.jsonl"):
-        with pytest.raises(Unreadable, match=name):
+        with pytest.raises(Problem, match=name):
             own.load(tmp_path / name)

@@ -9,7 +9,8 @@ from test_tasks_retrieval import write
 from test_tasks_sts import pairs, sick, stsb, write_year, year
 
 from stages.tasks import registry, sts
-from stages.tasks.files import Absent, Unreadable
+from stages.tasks.files import Absent
+from store.problem import Problem
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_a_list_names_tasks_and_groups_each_once(data: Path) -> None:
     with pytest.raises(Absent, match="STS12"):
         registry.chosen("sts13,sts", data)
     for wrong in ("", "nonsense", "sts13,", "STSB"):
-        with pytest.raises(Unreadable, match="unknown task"):
+        with pytest.raises(Problem, match="unknown task"):
             registry.chosen(wrong, data)
 
 
@@ -77,7 +78,7 @@ def test_tasks_called_what_their_files_are_called_are_found_and_chosen(named: Pa
     assert {"nfcorpus", "pairs.aa-bb"} <= set(absent)
     assert registry.notes(there) == ["scifact: the corpus lacks 1 of the relevant documents; they count as not found"]
     assert registry.averages({"nfcorpus": 1.0, "scifact": 2.0}) == {}
-    with pytest.raises(Unreadable, match="unknown task 'arguana'") as refused:
+    with pytest.raises(Problem, match="unknown task 'arguana'") as refused:
         registry.chosen("arguana", named)
     assert {"retrieval", "bitext", "scifact", "pairs.aa-bb"} <= set(refused.value.remedy.replace(",", "").split())
 
@@ -85,7 +86,7 @@ def test_tasks_called_what_their_files_are_called_are_found_and_chosen(named: Pa
 @pytest.mark.parametrize("group", ["retrieval", "bitext"])
 def test_a_group_of_which_nothing_is_there_is_refused(data: Path, group: str) -> None:
     for folder, words in [(None, "need data"), (data, f"no task of {group}"), (data / "nowhere", "does not exist")]:
-        with pytest.raises(Unreadable, match=words):
+        with pytest.raises(Problem, match=words):
             registry.chosen(group, folder)
 
 
@@ -94,26 +95,26 @@ def test_a_folder_with_the_name_of_another_task_is_refused(named: Path, name: st
     """It would be measured as something else, or never."""
     (named / "NFCorpus").rename(named / name)
     for choose in (lambda: registry.found(named), lambda: registry.chosen("retrieval", named)):
-        with pytest.raises(Unreadable, match=f"have the name {name.lower()}, which is taken"):
+        with pytest.raises(Problem, match=f"have the name {name.lower()}, which is taken"):
             choose()
 
 
 def test_a_damaged_file_is_never_taken_for_an_absent_task(data: Path) -> None:
     (data / "STS" / "STSBenchmark" / "sts-test.csv").write_text("main\tcaptions\n")
-    with pytest.raises(Unreadable, match=r"sts-test\.csv, line 1"):
+    with pytest.raises(Problem, match=r"sts-test\.csv, line 1"):
         registry.found(data)
 
 
 @pytest.mark.parametrize("lost", ["NFCorpus/corpus.jsonl", "beir/scifact/queries.jsonl", "pairs.aa-bb.aa"])
 def test_a_task_of_which_a_file_is_lost_is_never_taken_for_an_absent_one(named: Path, lost: str) -> None:
     (named / lost).unlink()
-    with pytest.raises(Unreadable, match=f"there is no .*{lost}"):
+    with pytest.raises(Problem, match=f"there is no .*{lost}"):
         registry.found(named)
 
 
 @pytest.mark.parametrize("name", ["mini", "stsb"])
 def test_a_split_that_no_task_has_is_refused(data: Path, name: str) -> None:
-    with pytest.raises(Unreadable, match="--split 'train' is not known"):
+    with pytest.raises(Problem, match="--split 'train' is not known"):
         registry.load(name, data, "train")
 
 

@@ -15,7 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from stages.tasks import retrieval
-from stages.tasks.files import Unreadable
+from store.problem import Problem
 
 Rows = list[tuple[str, str, str]]  # (id, title, text)
 Judged = dict[str, dict[str, int]]
@@ -228,7 +228,7 @@ def test_cqadupstack_is_the_mean_over_its_forums(tmp_path: Path) -> None:
     assert (outcome.metric, outcome.n) == (figures[0].name, figures[0].n)
     assert outcome.resampled(np.ones((1, outcome.n), dtype=int))[0] == pytest.approx(figures[0].value)
     (tmp_path / "cqadupstack" / "unix").rename(tmp_path / "cqadupstack" / "linux")
-    with pytest.raises(Unreadable, match="lacks the forums unix"):
+    with pytest.raises(Problem, match="lacks the forums unix"):
         retrieval.load("cqadupstack", tmp_path)
 
 
@@ -241,13 +241,13 @@ def test_what_lies_in_a_folder_is_found_by_its_name(tmp_path: Path) -> None:
     assert retrieval.found(tmp_path) == ("nfcorpus", "scifact")
     assert retrieval.found(tmp_path / "SciFact") == ("scifact",)
     assert retrieval.load("scifact", tmp_path).digest == retrieval.load("nfcorpus", tmp_path).digest
-    with pytest.raises(Unreadable, match="there is no BEIR folder arguana"):
+    with pytest.raises(Problem, match="there is no BEIR folder arguana"):
         retrieval.load("arguana", tmp_path)
     write(tmp_path / "beir" / "scifact", *content)
-    with pytest.raises(Unreadable, match="both called scifact"):
+    with pytest.raises(Problem, match="both called scifact"):
         retrieval.found(tmp_path)
     assert retrieval.found(tmp_path / "STS") == ()
-    with pytest.raises(Unreadable, match="nowhere does not exist"):
+    with pytest.raises(Problem, match="nowhere does not exist"):
         retrieval.found(tmp_path / "nowhere")
-    with pytest.raises(Unreadable, match="needs data"):
+    with pytest.raises(Problem, match="needs data"):
         retrieval.load("scifact", None)

@@ -8,7 +8,8 @@ import pytest
 from test_tasks_retrieval import drawn, encode, write
 
 from stages.tasks import retrieval
-from stages.tasks.files import Absent, Unreadable
+from stages.tasks.files import Absent
+from store.problem import Problem
 
 HEADER = "query-id\tcorpus-id\tscore\n"
 
@@ -25,7 +26,7 @@ def test_a_file_that_is_not_there_is_named(folder: Path, name: str) -> None:
     """The folder is still found: it is damaged, not absent."""
     (folder / name).unlink()
     assert retrieval.found(folder.parent) == ("toy",)
-    with pytest.raises(Unreadable, match=f"there is no .*{name}") as refused:
+    with pytest.raises(Problem, match=f"there is no .*{name}") as refused:
         retrieval.load("toy", folder.parent)
     assert not isinstance(refused.value, Absent)
 
@@ -55,7 +56,7 @@ def test_a_split_that_is_not_there_is_absent(folder: Path, split: str) -> None:
 def test_a_line_that_is_no_document_or_query_is_named(folder: Path, name: str, line: str, words: str) -> None:
     with (folder / name).open("a") as file:
         file.write(f"{line}\n")
-    with pytest.raises(Unreadable, match=words) as refused:
+    with pytest.raises(Problem, match=words) as refused:
         retrieval.load("toy", folder)
     assert f"{name}, line 3:" in refused.value.what
 
@@ -64,13 +65,13 @@ def test_a_line_that_is_no_document_or_query_is_named(folder: Path, name: str, l
 def test_an_id_that_stands_twice_is_named_with_both_lines(folder: Path, name: str, identity: str) -> None:
     with (folder / name).open("a") as file:
         file.write(f'{{"_id": "{identity}", "text": "other"}}\n')
-    with pytest.raises(Unreadable, match=f"line 3: the _id '{identity}' stands on line 1 already"):
+    with pytest.raises(Problem, match=f"line 3: the _id '{identity}' stands on line 1 already"):
         retrieval.load("toy", folder)
 
 
 def test_a_title_that_is_no_text_is_named(folder: Path) -> None:
     (folder / "corpus.jsonl").write_text('{"_id": "a", "title": ["T"], "text": "z"}\n')
-    with pytest.raises(Unreadable, match=r"corpus\.jsonl, line 1: title is \['T'\], not a string"):
+    with pytest.raises(Problem, match=r"corpus\.jsonl, line 1: title is \['T'\], not a string"):
         retrieval.load("toy", folder)
 
 
@@ -95,7 +96,7 @@ def test_a_title_that_is_no_text_is_named(folder: Path) -> None:
 )
 def test_judgements_that_are_none_are_named(folder: Path, content: str, words: str) -> None:
     (folder / "qrels" / "test.tsv").write_text(content)
-    with pytest.raises(Unreadable, match=rf"test\.tsv.*{words}"):
+    with pytest.raises(Problem, match=rf"test\.tsv.*{words}"):
         retrieval.load("toy", folder)
 
 
@@ -105,7 +106,7 @@ def test_an_empty_corpus_and_another_encoding_are_refused(folder: Path) -> None:
         ('{"_id": "a", "text": "z"}\n{"_id": "b", "text": "Fluß"}\n'.encode("latin-1"), "line 2 is not UTF-8"),
     ]:
         (folder / "corpus.jsonl").write_bytes(content)
-        with pytest.raises(Unreadable, match=rf"corpus\.jsonl,? {words}"):
+        with pytest.raises(Problem, match=rf"corpus\.jsonl,? {words}"):
             retrieval.load("toy", folder)
 
 
@@ -117,5 +118,5 @@ def test_a_corpus_that_changes_between_its_two_readings_is_refused(tmp_path: Pat
     lines = (folder / "corpus.jsonl").read_text().splitlines(keepends=True)
     changed = lines[:-1] if change == "shorter" else [*lines[:-1], '{"_id": "new", "text": "z"}\n']
     (folder / "corpus.jsonl").write_text("".join(changed))
-    with pytest.raises(Unreadable, match=r"corpus\.jsonl has changed"):
+    with pytest.raises(Problem, match=r"corpus\.jsonl has changed"):
         task.evaluate(encode)

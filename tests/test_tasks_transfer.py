@@ -12,8 +12,9 @@ from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.probe import one_by_one
 from stages.tasks import probe, transfer
-from stages.tasks.files import Absent, Unreadable
+from stages.tasks.files import Absent
 from stages.tasks.probe import DECAYS, SEED, Split
+from store.problem import Problem
 
 # A word or two of each class, and words of all.
 WORDS = ("ant", "boat", "cedar", "dune", "east", "iron")
@@ -233,7 +234,7 @@ def test_a_damaged_line_is_named(tmp_path: Path, name: str, file: str, place: in
     rows = path.read_text(encoding="latin-1").splitlines()
     rows[place] = row
     put(path, rows, "latin-1")
-    with pytest.raises(Unreadable) as refused:
+    with pytest.raises(Problem) as refused:
         transfer.load(name, tmp_path)
     assert not isinstance(refused.value, Absent)
     assert f"{file}, {says}" in refused.value.what
@@ -253,18 +254,18 @@ def test_what_is_missing_or_empty_is_named(tmp_path: Path) -> None:
     ]
     for name, file, spoil in refusals:
         spoil(tmp_path / file)
-        with pytest.raises(Unreadable, match=Path(file).name):
+        with pytest.raises(Problem, match=Path(file).name):
             transfer.load(name, tmp_path)
     for file in ("SST/binary/sentiment-dev", "SST/binary/sentiment-test"):
         write(tmp_path, "sst2")
         (tmp_path / file).write_text("")
-        with pytest.raises(Unreadable, match=f"{file} holds no items"):
+        with pytest.raises(Problem, match=f"{file} holds no items"):
             transfer.load("sst2", tmp_path)
-    with pytest.raises(Unreadable, match="needs data"):
+    with pytest.raises(Problem, match="needs data"):
         transfer.load("mr", None)
-    with pytest.raises(Unreadable, match="too few"):
+    with pytest.raises(Problem, match="too few"):
         transfer.load("cr", write(tmp_path, "cr", size=8))
-    with pytest.raises(Unreadable, match="'svm'"):
+    with pytest.raises(Problem, match="'svm'"):
         transfer.load("cr", tmp_path, probe="svm")
 
 
@@ -279,7 +280,7 @@ def test_the_fewest_items_that_are_read_can_be_judged(tmp_path: Path) -> None:
 def test_a_train_set_without_a_class_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "trec")
     put(tmp_path / "TREC/train_5500.label", [f"HUM:ind {text}" for text in texts(30, 0, 0)])
-    with pytest.raises(Unreadable, match="none of the class ABBR"):
+    with pytest.raises(Problem, match="none of the class ABBR"):
         transfer.load("trec", tmp_path)
 
 

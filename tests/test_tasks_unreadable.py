@@ -9,7 +9,7 @@ import pytest
 from test_tasks_sts import encode, pairs, sick, stsb, write_year, year
 
 from stages.tasks import own, sts
-from stages.tasks.files import Unreadable
+from store.problem import Problem
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
@@ -24,14 +24,14 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         ("sts13", tmp_path / "nowhere", "nowhere does not exist"),
         ("sts13", None, "needs data"),
     ]:
-        with pytest.raises(Unreadable, match=words) as refused:
+        with pytest.raises(Problem, match=words) as refused:
             sts.load(name, data)
         assert "--data" in refused.value.remedy
 
 
 def test_a_year_has_only_a_test_split(tmp_path: Path) -> None:
     """Its pairs are never a dev set by accident."""
-    with pytest.raises(Unreadable, match="no dev split"):
+    with pytest.raises(Problem, match="no dev split"):
         sts.load("sts13", write_year(tmp_path, "sts13", year()), "dev")
 
 
@@ -41,7 +41,7 @@ def test_files_of_unequal_length_are_refused(tmp_path: Path, drop: str) -> None:
     path = write_year(tmp_path, "sts13", year()) / "STS/STS13-en-test" / drop
     count = len(path.read_text().splitlines())
     path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
-    with pytest.raises(Unreadable, match="headlines") as refused:
+    with pytest.raises(Problem, match="headlines") as refused:
         sts.load("sts13", tmp_path)
     assert str(count) in refused.value.what
     assert str(count - 1) in refused.value.what
@@ -65,7 +65,7 @@ def test_what_is_no_number_names_file_and_line(tmp_path: Path, value: str) -> No
         ("own.tsv", 5, lambda: own.load(path)),
     ]
     for name, line, load in loads:
-        with pytest.raises(Unreadable) as refused:
+        with pytest.raises(Problem) as refused:
             load()
         assert f"{name}, line {line}:" in refused.value.what
         assert repr(value) in refused.value.what
@@ -75,7 +75,7 @@ def test_a_line_with_too_few_fields_is_named(tmp_path: Path) -> None:
     """File, line, and how many there are."""
     path = tmp_path / "own.tsv"
     path.write_text("a\tb\t1\na b\t2\n")
-    with pytest.raises(Unreadable, match=r"own\.tsv, line 2: 2 fields, not 3"):
+    with pytest.raises(Problem, match=r"own\.tsv, line 2: 2 fields, not 3"):
         own.load(path)
 
 
@@ -83,13 +83,13 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     """Latin-1 is not guessed at."""
     path = tmp_path / "own.tsv"
     path.write_bytes("Fluß\tCafé\t1\n".encode("latin-1"))
-    with pytest.raises(Unreadable, match=r"own\.tsv, line 1 is not UTF-8"):
+    with pytest.raises(Problem, match=r"own\.tsv, line 1 is not UTF-8"):
         own.load(path)
 
 
 def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
     """A path that is there but is no file."""
-    with pytest.raises(Unreadable, match=tmp_path.name):
+    with pytest.raises(Problem, match=tmp_path.name):
         own.load(tmp_path)
 
 
@@ -98,7 +98,7 @@ def test_pairs_that_have_no_correlation_are_refused(tmp_path: Path, rows: list[t
     """None, too few, or all with the same score: refused when the file is read, before anything is encoded."""
     path = tmp_path / "own.tsv"
     path.write_text("".join("\t".join(row) + "\n" for row in rows))
-    with pytest.raises(Unreadable, match=r"own\.tsv has \d pairs"):
+    with pytest.raises(Problem, match=r"own\.tsv has \d pairs"):
         own.load(path)
 
 

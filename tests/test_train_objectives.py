@@ -22,7 +22,8 @@ from stages.models import catalog, loading
 from stages.models.encoder.model import Encoder
 from stages.tasks import sts
 from store.database import Store
-from store.records import Problem, Run, as_config, run_id
+from store.problem import Problem
+from store.records import Run, as_config, run_id
 from store.rows import reviews, training
 
 RELEASED = replace(CONFIG, objective="multicsr-released", sigma=0.95)

@@ -21,7 +21,8 @@ from stages.models import catalog, loading
 from stages.tasks import sts
 from stages.tasks.sts import Subset, Task
 from store.database import Store
-from store.records import Problem, Run
+from store.problem import Problem
+from store.records import Run
 from store.rows import reviews, training
 
 CPU = torch.device("cpu")

@@ -19,7 +19,8 @@ from stages import train
 from stages.config import ImportConfig, TrainConfig
 from stages.files import corpora
 from store.database import Store
-from store.records import Problem, Run, Triplet
+from store.problem import Problem
+from store.records import Run, Triplet
 from store.rows import reviews, training
 
 __all__ = ["loaders"]  # a fixture

@@ -32,10 +32,11 @@ from multicsr_cli.browse.numbers import SORTS, VERDICTS, Chosen, Numbers, Places
 from multicsr_cli.browse.rows import Line, Rows
 from multicsr_cli.browse.state import State
 from store.database import Store
+from store.problem import Problem
 from store.read import numbers as shown
 from store.read import triplets
 from store.read.triplets import View
-from store.records import Problem, Run
+from store.records import Run
 from store.rows import reviews
 from store.rows.reviews import Verdict
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from store.records import Problem
+from store.problem import Problem
 
 _PART = re.compile(r"(a\s*[-−]\s*b|a|b)\s*(<=|>=|<|>|=|≤|≥)\s*(-?\d+(?:\.\d+)?)")
 

@@ -12,8 +12,8 @@ from multicsr_cli.browse.numbers import KEPT, Numbers, Places
 from multicsr_cli.browse.rows import Line
 from multicsr_cli.browse.state import State
 from store.database import Store
+from store.problem import Problem
 from store.read import numbers as shown
-from store.records import Problem
 from store.rows import reviews
 
 # The left side in cells, and from which width of the screen on it is the wider one.

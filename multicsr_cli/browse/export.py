@@ -15,8 +15,8 @@ from multicsr_cli.browse import detail
 from multicsr_cli.browse.numbers import Places
 from multicsr_cli.browse.state import State
 from store.database import Store
+from store.problem import Problem
 from store.read import numbers as shown
-from store.records import Problem
 
 # Rows whose texts are read at once.
 PAGE = 2000

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from multicsr_cli.browse.numbers import Chosen, Judged, Mask, Numbers, Places, Thresholds
-from multicsr_cli.curate import usual
+from multicsr_cli.commands.curate import usual
 from store.read.triplets import View
 from store.records import Run
 

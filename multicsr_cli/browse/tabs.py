@@ -8,7 +8,7 @@ from rich.text import Text
 
 from multicsr_cli.browse.detail import omega
 from multicsr_cli.browse.drawing import curve
-from multicsr_cli.runs import command_line
+from multicsr_cli.commands.runs import command_line
 from store.database import Store
 from store.read import numbers, triplets
 from store.records import Run

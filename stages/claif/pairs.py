@@ -16,7 +16,8 @@ from stages.config import PairConfig
 from stages.stage import COMPLETE, Tick, Ticks
 from stages.texts.similarity import SCALE
 from store.database import Store
-from store.records import Problem, Run
+from store.problem import Problem
+from store.records import Run
 from store.rows import drafts, partners
 from store.rows.decisions import plain
 from store.rows.partners import Partner, Rewrite

@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from stages.config import GenConfig
 from stages.models.llm.request import Line, Prompt, Writer
 from stages.texts.prompts import PromptSet
-from store.records import REWRITES, Premise, Problem
+from store.problem import Problem
+from store.records import REWRITES, Premise
 
 MERGED = 0.5  # the probability that two neighbouring masks are one
 

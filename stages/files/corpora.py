@@ -22,7 +22,8 @@ from stages.files.labelled import LABELS, Pairs
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.texts import replies as text
 from store.database import Store
-from store.records import ROLES, Problem, Run, ScoreRow, Triplet
+from store.problem import Problem
+from store.records import ROLES, Run, ScoreRow, Triplet
 from store.rows import drafts, imports, scores
 
 VERSION = 1

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from stages.files.corpora import SHAPES
+from store.problem import Problem
 from store.read.exports import Exported
-from store.records import Problem
 
 FORMATS = ("csv", "jsonl", "parquet", "hf")
 

@@ -21,7 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from store.records import Problem
+from store.problem import Problem
 
 # A premise is one sentence. Longer lines are paragraphs or a wrong file, and would overrun every encoder's length.
 LONGEST = 2000

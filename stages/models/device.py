@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from stages.models.problem import Unusable
+from store.problem import Problem
 
 # What a graphics driver puts there: NVIDIA's, that of Windows' Linux, AMD's.
 DRIVERS = ("nvidia*", "dxg", "kfd")
@@ -19,7 +19,7 @@ FAST_BFLOAT16 = frozenset({"amx_bf16", "avx512_bf16"})
 
 
 def device(name: str) -> str:
-    """The device called `name` (auto, cpu, cuda or cuda:N), as torch calls it. Raises Unusable where it is not there."""
+    """The device called `name` (auto, cpu, cuda or cuda:N), as torch calls it. Raises Problem where it is not there."""
     if name == "cpu" or (name == "auto" and not may_have_gpu()):
         return "cpu"
     import torch
@@ -29,12 +29,12 @@ def device(name: str) -> str:
     try:
         wanted = torch.device(name)
     except RuntimeError:
-        raise Unusable(f"--device {name!r} is not known", "give auto, cpu, cuda or cuda:N") from None
+        raise Problem(f"--device {name!r} is not known", "give auto, cpu, cuda or cuda:N") from None
     if wanted.type not in ("cpu", "cuda"):
-        raise Unusable(f"--device {name!r} is not supported", "give auto, cpu, cuda or cuda:N")
+        raise Problem(f"--device {name!r} is not supported", "give auto, cpu, cuda or cuda:N")
     if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise Unusable(
+        raise Problem(
             f"--device {name} was asked for, and this machine has {count or 'no'} CUDA device{'s' * (count != 1)}",
             "use --device auto or --device cpu",
         )

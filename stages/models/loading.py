@@ -32,7 +32,7 @@ from stages.models.encoder.model import Encoder
 from stages.models.encoder.packed import PACKABLE
 from stages.models.encoder.template import put_into
 from stages.models.llm.model import LanguageModel
-from stages.models.problem import Unusable
+from store.problem import Problem
 
 # Loading bars and advice of the library would land between our own lines; real errors still raise.
 logging.set_verbosity_error()
@@ -55,12 +55,12 @@ def language_model(found: Located, where: torch.device | str, dtype: str) -> Lan
 def encoder(found: Located, where: torch.device | str, pooler: str | None = None) -> Encoder:
     """Load a sentence encoder in float32. `pooler` overrides what the folder records.
 
-    Raises Unusable where neither says how to pool, or where the pooler's MLP would have to be made up.
+    Raises Problem where neither says how to pool, or where the pooler's MLP would have to be made up.
     """
     recorded = pooling.recorded(found.folder)
     chosen = pooler or pooling.pooling_of(found)
     if chosen is None:
-        raise Unusable(
+        raise Problem(
             f"{found.name} does not record how its tokens are pooled",
             "say it with --pooler: mean, cls, cls_before_pooler, first_last_mean or prompt",
         )
@@ -82,7 +82,7 @@ def encoder(found: Located, where: torch.device | str, pooler: str | None = None
         tokenizer, template = put_into(tokenizer, found.name, longest)
     made = Encoder(backbone, tokenizer, chosen, longest, mlp, template, whitening)
     if template is not None and made.first_position is None:
-        raise Unusable(
+        raise Problem(
             f"{found.name} is of the family {backbone.config.model_type}, whose positions --pooler prompt cannot set",
             f"train one of the families {', '.join(PACKABLE)}, or use another --pooler",
         )
@@ -90,7 +90,7 @@ def encoder(found: Located, where: torch.device | str, pooler: str | None = None
 
 
 def classifier(found: Located, where: torch.device | str, dtype: str) -> Classifier:
-    """Load an NLI classifier. Raises Unusable where its config does not say which output means what."""
+    """Load an NLI classifier. Raises Problem where its config does not say which output means what."""
     columns = labels.columns(found)
     with _readable(found.name):
         model = AutoModelForSequenceClassification.from_pretrained(found.folder, dtype=getattr(torch, dtype))
@@ -99,14 +99,14 @@ def classifier(found: Located, where: torch.device | str, dtype: str) -> Classif
 
 
 def moved(model: Module, where: torch.device | str, name: str) -> Module:
-    """`model` on the device `where`. Raises Unusable if its weights do not fit there."""
+    """`model` on the device `where`. Raises Problem if its weights do not fit there."""
     try:
         return nn.Module.to(model, where)
     except (MemoryError, RuntimeError) as error:  # torch's own is a RuntimeError
         if not memory.ran_out(error):
             raise
         size = sum(weight.numel() * weight.element_size() for weight in model.parameters()) / 2**30
-        raise Unusable(
+        raise Problem(
             f"the weights of {name} ({size:.1f} GiB) do not fit into the memory of {where}",
             "free memory there, or use a smaller model, --dtype bfloat16, or another --device",
         ) from error
@@ -132,10 +132,10 @@ def trainable(
 
 
 def _published_mlp(backbone: Any, found: Located) -> nn.Linear:
-    """The pooler layer of a transformers checkpoint. Raises Unusable if the file has none (it would be random)."""
+    """The pooler layer of a transformers checkpoint. Raises Problem if the file has none (it would be random)."""
     pooler = getattr(backbone, "pooler", None)
     if pooler is None or not _has_pooler_weights(found.folder):
-        raise Unusable(
+        raise Problem(
             f"{found.name} has no trained pooler for --pooler cls (it would be random)",
             "use --pooler cls_before_pooler, mean or first_last_mean",
         )
@@ -178,7 +178,7 @@ def _readable(name: str) -> Iterator[None]:
         yield
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        raise Unusable(
+        raise Problem(
             f"the model {name} cannot be loaded: {reason}", "check that its folder is complete and undamaged"
         ) from error
 

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from store.records import Problem
+from store.problem import Problem
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

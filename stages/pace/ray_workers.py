@@ -28,10 +28,9 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import ray
 from ray.exceptions import RayActorError, RayTaskError
 
-from stages.models.problem import Unusable
 from stages.pace.batches import Batches
 from stages.pace.workers import Item, Middle, Result
-from store.records import Problem
+from store.problem import Problem
 
 # Items in a part: a quarter of a worker's share of what is left, so that all end together (guided self-scheduling,
 # Polychronopoulos and Kuck 1987). More would be lost with a worker, fewer would leave a model half empty.
@@ -220,7 +219,7 @@ class OnRay:
             self._replace(hand)
         except RayTaskError as error:
             # What the user can mend is told in one line; a bug keeps the traceback of the worker.
-            raise (error.cause if isinstance(error.cause, (Problem, Unusable)) else error) from None
+            raise (error.cause if isinstance(error.cause, Problem) else error) from None
         else:
             if warning:
                 self._warnings.append(f"{hand.name}: {warning}")

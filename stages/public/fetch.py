@@ -33,7 +33,7 @@ from stages.public.sets import (
     write_record,
 )
 from stages.stage import COMPLETE, Tick, Ticks
-from store.records import Problem
+from store.problem import Problem
 
 RETRIES = 5  # in a row, without one new byte
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a retry; doubled each time, or what the hub asks for

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from stages.tasks.files import senteval_root
-from store.records import Problem
+from store.problem import Problem
 
 if sys.version_info >= (3, 11):
     import tomllib

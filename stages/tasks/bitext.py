@@ -18,8 +18,9 @@ import numpy as np
 
 from stages.tasks import neighbours
 from stages.tasks.compare import Mean
-from stages.tasks.files import Absent, Unreadable, lines
+from stages.tasks.files import Absent, lines
 from stages.tasks.task import Encode, Figure
+from store.problem import Problem
 
 PROTOCOL = "bitext 1: nearest by cosine, ties to the earlier line, equal sentences are equally right"
 
@@ -79,7 +80,7 @@ def found(data: Path) -> tuple[str, ...]:
 
 
 def load(name: str, data: Path | None, split: str = "test") -> Task:
-    """The task called `name`. Raises Absent where neither of its files is in `data`, Unreadable where they do not match."""
+    """The task called `name`. Raises Absent where neither of its files is in `data`, Problem where they do not match."""
     if data is None:
         raise Absent(f"the task {name} needs data", "give --data DIR, a folder with two aligned text files")
     if split != "test":
@@ -91,10 +92,10 @@ def load(name: str, data: Path | None, split: str = "test") -> Task:
 
 
 def pair(first: Path, second: Path) -> Task:
-    """Two aligned text files. Raises Unreadable for empty lines, and where one has more lines than the other."""
+    """Two aligned text files. Raises Problem for empty lines, and where one has more lines than the other."""
     sentences, translations = _sentences(first), _sentences(second)
     if len(sentences) != len(translations):
-        raise Unreadable(
+        raise Problem(
             f"{first} has {len(sentences)} lines and {second} {len(translations)}", "give two files that are aligned"
         )
     return Task(called(first, second), _sides(first, second), sentences, translations)
@@ -117,20 +118,20 @@ def _sides(first: Path, second: Path) -> tuple[str, str]:
 
 def _sentences(path: Path) -> list[str]:
     if not path.exists():
-        raise Unreadable(f"there is no {path}", "give both files, aligned line by line")
+        raise Problem(f"there is no {path}", "give both files, aligned line by line")
     found = lines(path)
     if not found:
-        raise Unreadable(f"{path} is empty", "give a file with one sentence a line")
+        raise Problem(f"{path} is empty", "give a file with one sentence a line")
     for line, text in enumerate(found, start=1):
         if not text.strip():
-            raise Unreadable(f"{path}, line {line}: the line is empty", "remove it from both files, or fill it")
+            raise Problem(f"{path}, line {line}: the line is empty", "remove it from both files, or fill it")
     return found
 
 
 def _pairs(data: Path) -> dict[str, tuple[Path, Path]]:
     """The two files of each name. Where one is not there it is named too, so that reading it is refused."""
     if not data.is_dir():
-        raise Unreadable(f"the data folder {data} does not exist", "give --data a folder with two aligned text files")
+        raise Problem(f"the data folder {data} does not exist", "give --data a folder with two aligned text files")
     pairs: dict[str, tuple[Path, Path]] = {}
     for folder in (data, data / "tatoeba"):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -141,7 +142,7 @@ def _pairs(data: Path) -> dict[str, tuple[Path, Path]]:
             one, two = stem.rsplit(".", 1)[-1].split("-")
             files = (folder / f"{stem}.{one}", folder / f"{stem}.{two}")
             if pairs.setdefault(stem.lower(), files) != files:
-                raise Unreadable(f"{pairs[stem.lower()][0]} and {files[0]} have the same name", "rename one of them")
+                raise Problem(f"{pairs[stem.lower()][0]} and {files[0]} have the same name", "rename one of them")
     return pairs
 
 

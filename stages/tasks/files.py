@@ -6,27 +6,20 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from store.problem import Problem
+
 # The parts of a benchmark that are measured on; what a model learns from is none of them.
 SPLITS = ("test", "dev")
 
 
-class Unreadable(Exception):
-    """`what` is wrong with an evaluation file, and `remedy`, what to do about it. One line each."""
-
-    def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(what)
-        self.what = what
-        self.remedy = remedy
-
-
-class Absent(Unreadable):
+class Absent(Problem):
     """A task whose files are not in the data folder, or that has no such split."""
 
 
 def senteval_root(data: Path) -> Path:
     """The folder with the tasks in it: `data` itself, or its `downstream`, or its `data/downstream`."""
     if not data.is_dir():
-        raise Unreadable(f"the data folder {data} does not exist", "give --data the folder of the SentEval layout")
+        raise Problem(f"the data folder {data} does not exist", "give --data the folder of the SentEval layout")
     for levels in ("data/downstream", "downstream", "senteval/downstream"):
         if (data / levels).is_dir():
             return data / levels
@@ -51,11 +44,11 @@ def whole_lines(path: Path, encoding: str = "utf-8") -> Iterator[str]:
                 try:
                     yield line.decode("utf-8-sig" if number == 1 and encoding == "utf-8" else encoding)
                 except UnicodeDecodeError:
-                    raise Unreadable(
+                    raise Problem(
                         f"{path}, line {number} is not UTF-8", "save the file as UTF-8, or restore it"
                     ) from None
     except IsADirectoryError:
-        raise Unreadable(f"{path} is a folder, not a file", "give the file") from None
+        raise Problem(f"{path} is a folder, not a file", "give the file") from None
     except (FileNotFoundError, NotADirectoryError):
         raise Absent(f"there is no {path}", "give --data a folder that holds this task") from None
 
@@ -68,7 +61,7 @@ def fields(path: Path, needed: int, header: bool = False) -> list[list[str]]:
             continue
         row = line.split("\t")
         if len(row) < needed:
-            raise Unreadable(f"{path}, line {number}: {len(row)} fields, not {needed}", "restore the file")
+            raise Problem(f"{path}, line {number}: {len(row)} fields, not {needed}", "restore the file")
         rows.append(row)
     return rows
 
@@ -80,5 +73,5 @@ def number(written: str, path: Path, line: int) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise Unreadable(f"{path}, line {line}: {written!r} is not a number", "restore the file")
+        raise Problem(f"{path}, line {line}: {written!r} is not a number", "restore the file")
     return value

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stages.tasks import sts
-from stages.tasks.files import Unreadable, lines, number, whole_lines
+from stages.tasks.files import lines, number, whole_lines
+from store.problem import Problem
 
 # What the three columns (or keys) may be called, in any case of letters.
 COLUMNS = {
@@ -26,14 +27,14 @@ Row = tuple[int, list[str]]  # the line a row begins at, and its fields
 
 
 def load(path: Path) -> sts.Task:
-    """The pairs of a file, under the file's name. Raises Unreadable, naming file and line, for all that is wrong in it."""
+    """The pairs of a file, under the file's name. Raises Problem, naming file and line, for all that is wrong in it."""
     if not path.exists():
-        raise Unreadable(f"there is no {path}", "give the path of a CSV, TSV or JSONL file")
+        raise Problem(f"there is no {path}", "give the path of a CSV, TSV or JSONL file")
     read = {".csv": _csv, ".jsonl": _jsonl}.get(path.suffix.lower(), _tsv)
     first, second, gold = [], [], []
     for line, (one, two, score) in read(path):
         if not one.strip() or not two.strip():
-            raise Unreadable(f"{path}, line {line}: a sentence is empty", "fill it, or leave the line out")
+            raise Problem(f"{path}, line {line}: a sentence is empty", "fill it, or leave the line out")
         first.append(one)
         second.append(two)
         gold.append(number(score, path, line))
@@ -53,7 +54,7 @@ def _csv_rows(path: Path) -> Iterator[Row]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise Unreadable(
+            raise Problem(
                 f"{path}, line {line}: {error}",
                 'quote a field that holds a comma or a quote, and write "" for a quote in it',
             ) from None
@@ -76,7 +77,7 @@ def _columns(path: Path, rows: Iterator[Row]) -> Iterator[Row]:
                 continue
             places = (0, 1, 2)
         if len(row) != width:
-            raise Unreadable(
+            raise Problem(
                 f"{path}, line {line}: {len(row)} fields, not {width}",
                 f"restore the line; for other columns {NAMED} in a first line",
             )
@@ -95,9 +96,9 @@ def _jsonl(path: Path) -> Iterator[Row]:
         try:
             found = json.loads(content)
         except json.JSONDecodeError as error:
-            raise Unreadable(f"{path}, line {line} is not JSON: {error.msg}", "give one object a line") from None
+            raise Problem(f"{path}, line {line} is not JSON: {error.msg}", "give one object a line") from None
         if not isinstance(found, dict):
-            raise Unreadable(f"{path}, line {line} is not a JSON object", f"give an object a line; {NAMED}")
+            raise Problem(f"{path}, line {line} is not a JSON object", f"give an object a line; {NAMED}")
         yield line, _values(found, path, line)
 
 
@@ -108,9 +109,9 @@ def _values(found: dict[str, object], path: Path, line: int) -> list[str]:
     for what, known in COLUMNS.items():
         name = next((name for name in known if name in by_name), None)
         if name is None:
-            raise Unreadable(f"{path}, line {line}: no {what} ({', '.join(known)})", NAMED)
+            raise Problem(f"{path}, line {line}: no {what} ({', '.join(known)})", NAMED)
         value = by_name[name]
         if what != "score" and not isinstance(value, str):
-            raise Unreadable(f"{path}, line {line}: {name} is {json.dumps(value)}, not a text", "put it in quotes")
+            raise Problem(f"{path}, line {line}: {name} is {json.dumps(value)}, not a text", "put it in quotes")
         values.append(value if isinstance(value, str) else json.dumps(value))
     return values

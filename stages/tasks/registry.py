@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 from stages.tasks import bitext, retrieval, sts, transfer
-from stages.tasks.files import SPLITS, Absent, Unreadable
+from stages.tasks.files import SPLITS, Absent
 from stages.tasks.task import Noted, Task
+from store.problem import Problem
 
 
 class Kind(Protocol):
@@ -22,7 +23,7 @@ class Kind(Protocol):
     NAMES: tuple[str, ...]
 
     def load(self, name: str, data: Path | None, split: str) -> Task:
-        """The task called `name`. Raises Absent where `data` does not hold it, Unreadable where it is damaged."""
+        """The task called `name`. Raises Absent where `data` does not hold it, Problem where it is damaged."""
         ...
 
 
@@ -56,30 +57,30 @@ def names() -> tuple[str, ...]:
 
 
 def opened(data: Path | None) -> dict[str, OpenKind]:
-    """The tasks that are called what their files in `data` are called. Raises Unreadable where a name is taken."""
+    """The tasks that are called what their files in `data` are called. Raises Problem where a name is taken."""
     there: dict[str, OpenKind] = {}
     if data is None:
         return there
     for kind in OPEN.values():
         for name in kind.found(data):
             if name in there or name in (*names(), *GROUPS, *OPEN):
-                raise Unreadable(f"files under {data} have the name {name}, which is taken", "give them another name")
+                raise Problem(f"files under {data} have the name {name}, which is taken", "give them another name")
             there[name] = kind
     return there
 
 
 def load(name: str, data: Path | None, split: str = "test", probe: str = "adam") -> Task:
     """The task called `name`; `probe` is what a transfer task trains. Raises Absent where `data` does not hold it,
-    Unreadable where it is damaged."""
+    Problem where it is damaged."""
     if split not in SPLITS:
-        raise Unreadable(f"--split {split!r} is not known", f"give one of {', '.join(SPLITS)}")
+        raise Problem(f"--split {split!r} is not known", f"give one of {', '.join(SPLITS)}")
     for kind in KINDS:
         if name in kind.NAMES:
             return transfer.load(name, data, split, probe) if kind is transfer else kind.load(name, data, split)
     there = opened(data)
     if name in there:
         return there[name].load(name, data, split)
-    raise Unreadable(f"unknown task {name!r}", f"give names among {', '.join((*GROUPS, *OPEN, *names(), *there))}")
+    raise Problem(f"unknown task {name!r}", f"give names among {', '.join((*GROUPS, *OPEN, *names(), *there))}")
 
 
 def chosen(listed: str, data: Path | None, split: str = "test", probe: str = "adam") -> list[Task]:
@@ -103,7 +104,7 @@ def members(name: str, data: Path | None) -> tuple[str, ...]:
 
 
 def found(data: Path, split: str = "test", probe: str = "adam") -> tuple[list[Task], list[str]]:
-    """The tasks that `data` holds, and the names of those it does not. Raises Unreadable for one that is damaged."""
+    """The tasks that `data` holds, and the names of those it does not. Raises Problem for one that is damaged."""
     there: list[Task] = []
     absent: list[str] = []
     for name in (*names(), *opened(data)):

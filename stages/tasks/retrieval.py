@@ -29,8 +29,9 @@ import numpy as np
 
 from stages.tasks import neighbours, ranking
 from stages.tasks.compare import Mean
-from stages.tasks.files import Absent, Unreadable, stream
+from stages.tasks.files import Absent, stream
 from stages.tasks.task import Encode, Figure
+from store.problem import Problem
 
 METRICS = ("ndcg@10", "recall@100", "map")
 DEPTH = 1000  # results of a query: average precision sees no more
@@ -79,12 +80,12 @@ class Collection:
             yield query, found[:DEPTH]
 
     def _windows(self, encode: Encode, ranks: np.ndarray) -> Iterator[neighbours.Window]:
-        """The corpus's vectors, each with the rank of its id. Raises Unreadable where it is no longer what it was."""
+        """The corpus's vectors, each with the rank of its id. Raises Problem where it is no longer what it was."""
         read = documents(self.corpus)
         for start in range(0, len(ranks), WINDOW):
             rows = list(islice(read, WINDOW))
             if [identity for identity, _ in rows] != self.ids[start : start + WINDOW]:
-                raise Unreadable(f"{self.corpus} has changed while it was read", "run the same command again")
+                raise Problem(f"{self.corpus} has changed while it was read", "run the same command again")
             yield ranks[start : start + WINDOW], encode([text for _, text in rows])
 
     def _judge(self, query: str, found: list[str]) -> tuple[float, float, float]:
@@ -158,7 +159,7 @@ def found(data: Path) -> tuple[str, ...]:
 
 
 def load(name: str, data: Path | None, split: str = "test") -> Task:
-    """The task called `name`. Raises Absent where `data` does not hold it or it has no such split, Unreadable where it is
+    """The task called `name`. Raises Absent where `data` does not hold it or it has no such split, Problem where it is
     damaged."""
     if data is None:
         raise Absent(f"the task {name} needs data", "give --data DIR, a folder that holds BEIR folders")
@@ -169,21 +170,21 @@ def load(name: str, data: Path | None, split: str = "test") -> Task:
         return Task(name, [collection("", folder, split)])
     missing = [forum for forum in FORUMS if not (folder / forum).is_dir()]
     if missing:
-        raise Unreadable(f"{folder} lacks the forums {', '.join(missing)}", "restore them: the mean is over all twelve")
+        raise Problem(f"{folder} lacks the forums {', '.join(missing)}", "restore them: the mean is over all twelve")
     return Task(name, [collection(forum, folder / forum, split) for forum in FORUMS])
 
 
 def collection(name: str, folder: Path, split: str) -> Collection:
-    """Read one folder. Raises Absent for a split it does not have, Unreadable with file and line for what is damaged."""
+    """Read one folder. Raises Absent for a split it does not have, Problem with file and line for what is damaged."""
     path, corpus = folder / "qrels" / f"{split}.tsv", folder / "corpus.jsonl"
     for needed in (corpus, folder / "queries.jsonl"):
         if not needed.exists():  # the folder is here, so this is no absent task
-            raise Unreadable(f"there is no {needed}", "restore the file")
+            raise Problem(f"there is no {needed}", "restore the file")
     judgements, first = _judgements(path)
     queries = _queries(folder / "queries.jsonl", judgements)
     for query, line in first.items():
         if query not in queries:
-            raise Unreadable(
+            raise Problem(
                 f"{path}, line {line}: the query {query!r} is not in {folder / 'queries.jsonl'}", "restore both files"
             )
     content = hashlib.blake2b(repr((list(queries.items()), judgements)).encode(), digest_size=6)
@@ -192,10 +193,10 @@ def collection(name: str, folder: Path, split: str) -> Collection:
         _new(identity, places, corpus, line)
         content.update(repr((identity, text)).encode())
     if not places:
-        raise Unreadable(f"{corpus} is empty", "restore the file")
+        raise Problem(f"{corpus} is empty", "restore the file")
     judged = [(document, relevance) for row in judgements.values() for document, relevance in row.items()]
     if not any(document in places for document, _ in judged):
-        raise Unreadable(f"{path}: none of its documents is in {corpus}", "use files that belong together")
+        raise Problem(f"{path}: none of its documents is in {corpus}", "use files that belong together")
     missing = sum(relevance > 0 and document not in places for document, relevance in judged)
     return Collection(name, corpus, list(places), queries, judgements, missing, content.hexdigest())
 
@@ -226,24 +227,24 @@ def _judgements(path: Path) -> tuple[Judgements, dict[str, int]]:
     for line, text in enumerate(stream(path), start=1):
         row = text.split("\t")
         if len(row) != 3:
-            raise Unreadable(f"{path}, line {line}: {len(row)} fields, not 3", "restore the file")
+            raise Problem(f"{path}, line {line}: {len(row)} fields, not 3", "restore the file")
         query, document, relevance = row
         whole = re.fullmatch(r"[+-]?[0-9]+", relevance)
         if line == 1:
             if whole:
-                raise Unreadable(f"{path}, line 1: no header", "put query-id, corpus-id and score before it")
+                raise Problem(f"{path}, line 1: no header", "put query-id, corpus-id and score before it")
             continue
         if not whole:
-            raise Unreadable(f"{path}, line {line}: the relevance {relevance!r} is no integer", "restore the file")
+            raise Problem(f"{path}, line {line}: the relevance {relevance!r} is no integer", "restore the file")
         if document in judgements.setdefault(query, {}):
-            raise Unreadable(
+            raise Problem(
                 f"{path}, line {line}: the document {document!r} is judged twice for the query {query!r}",
                 "keep one of the judgements",
             )
         judgements[query][document] = int(relevance)
         first.setdefault(query, line)
     if not judgements:
-        raise Unreadable(f"{path} holds no judgements", "restore the file")
+        raise Problem(f"{path} holds no judgements", "restore the file")
     return judgements, first
 
 
@@ -255,7 +256,7 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
         except ValueError:
             row = None
         if not isinstance(row, dict):
-            raise Unreadable(f"{path}, line {line}: no JSON object: {text[:40]!r}", "restore the file")
+            raise Problem(f"{path}, line {line}: no JSON object: {text[:40]!r}", "restore the file")
         yield line, row
 
 
@@ -263,26 +264,26 @@ def _string(row: dict[str, object], key: str, path: Path, line: int) -> str:
     value = row.get(key)
     if not isinstance(value, str):
         wrong = f"{key} is {value!r}, not a string" if key in row else f"there is no {key}"
-        raise Unreadable(f"{path}, line {line}: {wrong}", "restore the file")
+        raise Problem(f"{path}, line {line}: {wrong}", "restore the file")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise Unreadable(f"{path}, line {line}: {key} holds half a character", "restore the file") from None
+        raise Problem(f"{path}, line {line}: {key} holds half a character", "restore the file") from None
     return value
 
 
 def _new(identity: str, lines: dict[str, int], path: Path, line: int) -> None:
     if identity in lines:
-        raise Unreadable(
+        raise Problem(
             f"{path}, line {line}: the _id {identity!r} stands on line {lines[identity]} already", "keep one of the two"
         )
     lines[identity] = line
 
 
 def _folders(data: Path) -> dict[str, Path]:
-    """The BEIR folders of `data`, by their names in lower case. Raises Unreadable where two have the same."""
+    """The BEIR folders of `data`, by their names in lower case. Raises Problem where two have the same."""
     if not data.is_dir():
-        raise Unreadable(f"the data folder {data} does not exist", "give --data a folder that holds BEIR folders")
+        raise Problem(f"the data folder {data} does not exist", "give --data a folder that holds BEIR folders")
     places = [data] if _is_task(data) else [*_inside(data), *_inside(data / "beir")]
     folders: dict[str, Path] = {}
     for folder in places:
@@ -290,7 +291,7 @@ def _folders(data: Path) -> dict[str, Path]:
             continue
         name = folder.resolve().name.lower()
         if name in folders:
-            raise Unreadable(f"{folders[name]} and {folder} are both called {name}", "rename one of them")
+            raise Problem(f"{folders[name]} and {folder} are both called {name}", "rename one of them")
         folders[name] = folder
     return folders
 

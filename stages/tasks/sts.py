@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from stages.tasks.compare import Correlation
-from stages.tasks.files import Absent, Unreadable, fields, lines, number, senteval_root
+from stages.tasks.files import Absent, fields, lines, number, senteval_root
 from stages.tasks.metrics import cosine, spearman
 from stages.tasks.task import Encode, Figure
+from store.problem import Problem
 
 YEARS = {
     "sts12": ("MSRpar", "MSRvid", "SMTeuroparl", "surprise.OnWN", "surprise.SMTnews"),
@@ -73,7 +74,7 @@ FEWEST_PAIRS = 4  # below that the standard error of a rank correlation is not d
 
 
 def load(name: str, data: Path | None, split: str = "test") -> Task:
-    """The task called `name`. Raises Absent where its files are not under `data`, Unreadable where they are damaged."""
+    """The task called `name`. Raises Absent where its files are not under `data`, Problem where they are damaged."""
     return judged(_load(name, data, split))
 
 
@@ -103,10 +104,10 @@ def mini(split: str) -> Task:
 
 
 def judged(task: Task) -> Task:
-    """`task`, if a rank correlation over it means something. Raises Unreadable for too few pairs or one gold score."""
+    """`task`, if a rank correlation over it means something. Raises Problem for too few pairs or one gold score."""
     gold = [score for subset in task.subsets for score in subset.gold]
     if len(gold) < FEWEST_PAIRS or len(set(gold)) < 2:
-        raise Unreadable(
+        raise Problem(
             f"{task.name} has {len(gold)} pairs with {len(set(gold))} different scores: too few to correlate",
             f"give at least {FEWEST_PAIRS} pairs whose scores differ",
         )
@@ -134,7 +135,7 @@ def _year(root: Path, name: str) -> Task:
         source, truth = folder / f"STS.input.{subset}.txt", folder / f"STS.gs.{subset}.txt"
         pairs, scores = fields(source, 2), lines(truth)
         if len(pairs) != len(scores):
-            raise Unreadable(f"{source} has {len(pairs)} lines and {truth} {len(scores)}", "restore both files")
+            raise Problem(f"{source} has {len(pairs)} lines and {truth} {len(scores)}", "restore both files")
         kept = [
             (pair, number(score, truth, line))
             for line, (pair, score) in enumerate(zip(pairs, scores, strict=True), start=1)

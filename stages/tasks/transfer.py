@@ -26,9 +26,10 @@ import numpy as np
 
 from stages.tasks import probe as probes
 from stages.tasks.compare import Mean
-from stages.tasks.files import Absent, Unreadable, fields, lines, senteval_root
+from stages.tasks.files import Absent, fields, lines, senteval_root
 from stages.tasks.probe import DECAYS, Split
 from stages.tasks.task import Encode, Figure
+from store.problem import Problem
 
 # The files of class 0 and class 1.
 BINARY = {
@@ -211,15 +212,15 @@ def f1(predicted: np.ndarray, gold: np.ndarray) -> float:
 
 
 def load(name: str, data: Path | None, split: str = "test", probe: str = "adam") -> Task:
-    """The task called `name`, one of NAMES. Raises Absent where `data` does not hold it, Unreadable where it is damaged.
+    """The task called `name`, one of NAMES. Raises Absent where `data` does not hold it, Problem where it is damaged.
 
     The dev split of sst2 is its dev set; of trec and mrpc, the folds of the train set that choose the decay. On either the
     epoch and the decay are chosen too, so that it flatters a little.
     """
     if probe not in probes.PROBES:
-        raise Unreadable(f"--probe {probe!r} is not known", f"give one of {', '.join(probes.PROBES)}")
+        raise Problem(f"--probe {probe!r} is not known", f"give one of {', '.join(probes.PROBES)}")
     if data is None:
-        raise Unreadable(f"the task {name} needs data", "give --data DIR, the folder of the SentEval layout")
+        raise Problem(f"the task {name} needs data", "give --data DIR, the folder of the SentEval layout")
     if name in BINARY and split != "test":
         raise Absent(f"{name} has no {split} split: folds of all its items are its test", "use sst2, trec or mrpc")
     root = senteval_root(data)
@@ -248,7 +249,7 @@ def _sst(path: Path) -> list[Item]:
     items = []
     for number, (text, tab, label) in enumerate(rows, start=1):
         if not tab:
-            raise Unreadable(f"{path}, line {number}: 1 field, not 2", RESTORE)
+            raise Problem(f"{path}, line {number}: 1 field, not 2", RESTORE)
         items.append(Item((text,), _binary_label(label, path, number)))
     return _not_empty(_ordered(items), path)
 
@@ -260,9 +261,9 @@ def _trec(path: Path) -> list[Item]:
         labels, space, text = line.partition(" ")
         coarse, colon, _ = labels.partition(":")
         if not space or not colon:
-            raise Unreadable(f"{path}, line {number}: {line[:40]!r} is not COARSE:fine and a text", RESTORE)
+            raise Problem(f"{path}, line {number}: {line[:40]!r} is not COARSE:fine and a text", RESTORE)
         if coarse not in COARSE:
-            raise Unreadable(f"{path}, line {number}: {coarse!r} is none of {', '.join(COARSE)}", RESTORE)
+            raise Problem(f"{path}, line {number}: {coarse!r} is none of {', '.join(COARSE)}", RESTORE)
         items.append(Item((text,), COARSE.index(coarse)))
     return _not_empty(_ordered(items), path)
 
@@ -271,18 +272,18 @@ def _mrpc(path: Path) -> list[Item]:
     """A header, then lines of label, two ids and two texts, between tabs and never quoted."""
     rows = fields(path, 5)
     if rows and rows[0][0] != "Quality":
-        raise Unreadable(f"{path}, line 1: {rows[0][0]!r} is not the header, which begins with Quality", RESTORE)
+        raise Problem(f"{path}, line 1: {rows[0][0]!r} is not the header, which begins with Quality", RESTORE)
     items = []
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != 5:
-            raise Unreadable(f"{path}, line {number}: {len(row)} fields, not 5", "leave no tab within a text")
+            raise Problem(f"{path}, line {number}: {len(row)} fields, not 5", "leave no tab within a text")
         items.append(Item((row[3], row[4]), _binary_label(row[0], path, number)))
     return _not_empty(_ordered(items), path)
 
 
 def _binary_label(written: str, path: Path, line: int) -> int:
     if written.strip() not in ("0", "1"):
-        raise Unreadable(f"{path}, line {line}: the label {written!r} is neither 0 nor 1", RESTORE)
+        raise Problem(f"{path}, line {line}: the label {written!r} is neither 0 nor 1", RESTORE)
     return int(written)
 
 
@@ -295,7 +296,7 @@ def _ordered(items: Sequence[Item]) -> list[Item]:
 
 def _not_empty(items: list[Item], path: Path) -> list[Item]:
     if not items:
-        raise Unreadable(f"{path} holds no items", RESTORE)
+        raise Problem(f"{path} holds no items", RESTORE)
     return items
 
 
@@ -304,9 +305,9 @@ def _enough(train: list[Item], classes: Sequence[str], folder: Path) -> list[Ite
     counts = np.bincount([item.label for item in train], minlength=len(classes))
     for called, count in zip(classes, counts, strict=True):
         if count == 0:
-            raise Unreadable(f"the train items in {folder} have none of the class {called}", RESTORE)
+            raise Problem(f"the train items in {folder} have none of the class {called}", RESTORE)
     if counts.max() < FEWEST or counts.sum() < FEWEST_ITEMS:
-        raise Unreadable(
+        raise Problem(
             f"{folder} holds {counts.sum()} train items: too few for {FOLDS} folds of {FOLDS} folds",
             f"give at least {FEWEST_ITEMS}, and {FEWEST} of a class",
         )

@@ -13,7 +13,8 @@ import numpy as np
 
 from stages.pace.vectors import Vectors
 from stages.tasks.neighbours import nearest
-from store.records import Problem, Triplet
+from store.problem import Problem
+from store.records import Triplet
 
 
 class Demonstrations:

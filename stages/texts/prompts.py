@@ -20,7 +20,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from store.records import Problem, Role, canonical, digest
+from store.problem import Problem
+from store.records import Role, canonical, digest
 
 if sys.version_info >= (3, 11):
     import tomllib

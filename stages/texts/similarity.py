@@ -17,7 +17,8 @@ from typing import Protocol
 from stages.models.llm.request import Draft, Line, Prompt, Reader
 from stages.texts import replies as text
 from stages.texts.prompts import PromptSet
-from store.records import Problem, canonical
+from store.problem import Problem
+from store.records import canonical
 
 SCALE = 5.0  # the top of the similarity scale (SemEval's 0 to 5)
 END = "\n"  # a reply is one line

@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from store.database import Store
+from store.problem import Problem
 from store.read.triplets import View
-from store.records import Problem, Run
+from store.records import Run
 from store.rows.training import MetricRow
 from store.schema import PAIRED
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from store.database import Store, explain
-from store.records import Problem, Run
+from store.problem import Problem
+from store.records import Run
 from store.rows import drafts, premises, scores
 
 # Every table is in one of the two; tests/test_merge.py compares them with the schema.

@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from store.database import Store, now
-from store.records import Problem, Run, canonical, digest
+from store.problem import Problem
+from store.records import Run, canonical, digest
 
 Verdict = Literal["keep", "drop"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages.models.catalog import Located
-from stages.models.problem import Unusable
+from store.problem import Problem
 
 
 class Recorded(NamedTuple):
@@ -27,7 +27,7 @@ def pooling_of(found: Located) -> str | None:
 def recorded(folder: Path) -> Recorded | None:
     """What a sentence-transformers folder records, or None for a plain transformers folder.
 
-    Raises Unusable for a pooling this package does not have.
+    Raises Problem for a pooling this package does not have.
     """
     listing = folder / "modules.json"
     if not listing.is_file():
@@ -54,7 +54,7 @@ def recorded(folder: Path) -> Recorded | None:
     if at_mask:
         pooler = "prompt" if pooler == "mean" else None
     if pooler is None:
-        raise Unusable(
+        raise Problem(
             f"{folder} pools its tokens in a way that is not supported",
             "supported are mean, [CLS] with or without an MLP, the mean of first and last layer, and the mask of a prompt",
         )
@@ -86,4 +86,4 @@ def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise Unusable(f"{path} cannot be read: {error}", "restore the model folder") from None
+        raise Problem(f"{path} cannot be read: {error}", "restore the model folder") from None

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
-from stages.models.problem import Unusable
+from store.problem import Problem
 
 # Of the templates that PromptBERT searched, the pair that its BERT is trained with.
 BEFORE, SECOND_BEFORE = 'This sentence : "', 'This sentence of "'
@@ -40,12 +40,12 @@ class Template(NamedTuple):
 def put_into(tokenizer: Any, name: str, longest: int) -> tuple[PreTrainedTokenizerFast, Template]:
     """`tokenizer` with the template around each text, `longest` tokens in all; one that has it already stays the same.
 
-    Raises Unusable where the model `name` has no mask, or no token before and behind a text.
+    Raises Problem where the model `name` has no mask, or no token before and behind a text.
     """
     ends = [tokenizer.cls_token_id], [tokenizer.sep_token_id]
     gap = [tokenizer.mask_token_id]
     if None in (*ends[0], *ends[1], *gap):
-        raise Unusable(
+        raise Problem(
             f"{name} has no mask token between a first and a last token, which --pooler prompt reads its vectors at",
             "train a BERT or RoBERTa, or use another --pooler",
         )

@@ -27,7 +27,7 @@ import httpx
 
 from stages.models.catalog import Hosted
 from stages.models.llm.request import Draft, Line, Prompt, Sampling
-from stages.models.problem import Unusable
+from store.problem import Problem
 
 KEYS = ("MULTICSR_API_KEY", "OPENAI_API_KEY")  # in the environment; the first that is set counts
 
@@ -58,7 +58,7 @@ def api_key() -> str | None:
         key = os.environ.get(name, "").strip()
         if key:
             if not (key.isascii() and key.isprintable() and " " not in key):
-                raise Unusable(f"{name} holds characters that no key has", f"set {name} again, to the key alone")
+                raise Problem(f"{name} holds characters that no key has", f"set {name} again, to the key alone")
             return key
     return None
 
@@ -126,12 +126,12 @@ class HostedModel:
         at_once: int | None = None,
     ) -> Iterator[list[tuple[int, Draft]]]:
         """A draft for each line, with no more than `at_once` requests in flight; yields (place in `lines`, draft) as answers
-        come in. Raises Unusable where one fails for good, after all those in flight have been yielded.
+        come in. Raises Problem where one fails for good, after all those in flight have been yielded.
         """
         most = min(self.in_flight, at_once or self.in_flight)
         left = iter(enumerate(lines))
         going: dict[asyncio.Task[Draft], int] = {}
-        failure: Unusable | None = None
+        failure: Problem | None = None
         loop, halt = asyncio.new_event_loop(), asyncio.Event()
         client = self._client(most)
         try:
@@ -148,7 +148,7 @@ class HostedModel:
                     place = going.pop(task)
                     try:
                         answered.append((place, task.result()))
-                    except Unusable as error:
+                    except Problem as error:
                         failure = failure or error
                         halt.set()
                 if answered:
@@ -159,15 +159,15 @@ class HostedModel:
             raise failure
 
     def log_likelihoods(self, pairs: Sequence[tuple[Prompt, str]]) -> list[float]:
-        """Raises Unusable: a server gives no log-likelihood of a text of ours."""
+        """Raises Problem: a server gives no log-likelihood of a text of ours."""
         raise self._no_logits()
 
     def expectations(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[float] | None:
-        """Raises Unusable: a server does not give the probability of each choice."""
+        """Raises Problem: a server does not give the probability of each choice."""
         raise self._no_logits()
 
-    def _no_logits(self) -> Unusable:
-        return Unusable(f"{self.found.name} gives no next-token logits", "ask it --by prompt, without --expected")
+    def _no_logits(self) -> Problem:
+        return Problem(f"{self.found.name} gives no next-token logits", "ask it --by prompt, without --expected")
 
     def _client(self, most: int) -> httpx.AsyncClient:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
@@ -203,10 +203,10 @@ class HostedModel:
             if attempt == RETRIES or await _halted(halt, min(wanted, LONGEST_PAUSE)):
                 break
             self._spent["retried"] += 1
-        raise Unusable(f"{self.found.name} at {self.found.base_url}: {why} (asked {attempt + 1} times)", GOES_ON)
+        raise Problem(f"{self.found.name} at {self.found.base_url}: {why} (asked {attempt + 1} times)", GOES_ON)
 
     async def _once(self, client: httpx.AsyncClient, body: dict[str, Any], ends: Callable[[str], bool]) -> Draft:
-        """One request. Raises Passing for a failure that may pass, Unusable for one that will not."""
+        """One request. Raises Passing for a failure that may pass, Problem for one that will not."""
         url = f"{self.found.base_url}/chat/completions"
         try:
             answer = await asyncio.wait_for(client.post(url, json=body), self.timeout)
@@ -214,7 +214,7 @@ class HostedModel:
             raise Passing(f"no answer within {self.timeout:g} seconds") from None
         except httpx.ConnectError:
             if not self._reached:
-                raise Unusable(
+                raise Problem(
                     f"no server answers at {self.found.base_url}", "start it, or check --base-url and the network"
                 ) from None
             raise Passing("the server can no longer be reached") from None
@@ -235,12 +235,12 @@ class HostedModel:
         status, code, message = answer.status_code, *self._explained(answer)
         if status in (401, 403):
             given = "the key in the environment" if self._key else "a request without a key"
-            raise Unusable(
+            raise Problem(
                 f"{self.found.base_url} refuses {given} ({status})",
                 f"set {KEYS[1]} or {KEYS[0]} to a key that may use {self.found.model}; {GOES_ON}",
             )
         if status == 404:
-            raise Unusable(
+            raise Problem(
                 f"{self.found.base_url} has no model {self.found.model}, or is no OpenAI-compatible server (404){message}",
                 "check --llm openai:MODEL and --base-url",
             )
@@ -249,7 +249,7 @@ class HostedModel:
             return Draft("", 0, True, "filtered")
         if code != "insufficient_quota" and (status in (408, 429) or status >= 500):
             raise Passing(f"the server answers {status}{message}", _retry_after(answer.headers.get("Retry-After")))
-        raise Unusable(
+        raise Problem(
             f"{self.found.name} at {self.found.base_url}: the server answers {status}{message}",
             f"mend what it names; {GOES_ON}",
         )

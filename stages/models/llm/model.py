@@ -29,7 +29,7 @@ from stages.models.llm.attention import SharedPrefix
 from stages.models.llm.cache import GrowingCache
 from stages.models.llm.request import Draft, Line, Prompt, Sampling
 from stages.models.llm.streams import DecoderStreams, EncoderDecoderStreams, Streams, common
-from stages.models.problem import Unusable
+from store.problem import Problem
 
 # Prefixes kept computed, and sets of them put together. A run has as many as instructions, and the sets change as rows come
 # and go; with retrieved demonstrations every batch brings its own, and the bounds keep memory flat.
@@ -75,9 +75,9 @@ class LanguageModel:
         return decoded
 
     def wrap(self, message: str) -> str:
-        """`message` as the user's turn in the model's own chat format. Raises Unusable if it has none."""
+        """`message` as the user's turn in the model's own chat format. Raises Problem if it has none."""
         if not self.tokenizer.chat_template:
-            raise Unusable(
+            raise Problem(
                 f"the model {self.name} has no chat template, and this prompt set wants one",
                 "choose another with --prompts, or another --llm",
             )

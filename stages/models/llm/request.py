@@ -57,7 +57,7 @@ class Writer(Protocol):
     """A language model as `gen` uses it."""
 
     def wrap(self, message: str) -> str:
-        """`message` as the user's turn in the model's own chat format. Raises Unusable if it has none."""
+        """`message` as the user's turn in the model's own chat format. Raises Problem if it has none."""
         ...
 
     def writing(

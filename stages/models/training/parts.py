@@ -28,8 +28,8 @@ from stages.models import loading
 from stages.models.catalog import Located
 from stages.models.encoder.model import Encoder, autocast
 from stages.models.encoder.packed import in_order
-from stages.models.problem import Unusable
 from stages.models.training.ranks import Alone, Ranks
+from store.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Parts:
         ranks: Alone | None = None,
     ) -> None:
         if words is None:
-            raise Unusable(
+            raise Problem(
                 "--chunk and torchrun encode a batch in parts, and the texts of this base are padded to the longest of all",
                 "train without them, or a base of the kind of BERT or RoBERTa",
             )

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, distributed
 
 from stages.models import memory
-from stages.models.problem import Unusable
+from store.problem import Problem
 
 # Followers wait while the leader measures, or embeds a corpus with the mask model. Nobody waits for a rank that died: its
 # connections close, and torchrun ends the others.
@@ -58,7 +58,7 @@ class Ranks(Alone):
         try:
             with _lost():
                 distributed.broadcast_object_list(heard, src=0, device=torch.device("cpu"))
-        except Unusable:
+        except Problem:
             raise SystemExit(1) from None
         return heard[0]
 
@@ -97,7 +97,7 @@ def _lost() -> Iterator[None]:
         if memory.ran_out(error):
             raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        raise Unusable(
+        raise Problem(
             f"rank {distributed.get_rank()} lost another rank of this training: {reason}",
             "see what that rank says; the same command goes on from the last resume point, with any number of ranks",
         ) from error
@@ -126,10 +126,10 @@ def joined(where: str) -> Iterator[Ranks]:
 def _own_gpu(where: str) -> None:
     """Let `cuda` mean the GPU that is this rank's by its number on the machine."""
     if where != "cuda":
-        raise Unusable(f"--device {where} is one GPU, and each rank takes its own", "give --device cuda")
+        raise Problem(f"--device {where} is one GPU, and each rank takes its own", "give --device cuda")
     own, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if own >= count:
-        raise Unusable(
+        raise Problem(
             f"rank {os.environ['RANK']} is number {own} on its machine, which has {count} CUDA device{'s' * (count != 1)}",
             f"give torchrun --nproc-per-node {count}",
         )
@@ -142,9 +142,7 @@ def _unmet() -> Iterator[None]:
         yield
     except (RuntimeError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        raise Unusable(
-            f"the ranks of this training did not meet: {reason}", "start them all with `torchrun`"
-        ) from error
+        raise Problem(f"the ranks of this training did not meet: {reason}", "start them all with `torchrun`") from error
 
 
 @contextmanager

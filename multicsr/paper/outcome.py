@@ -1,0 +1,197 @@
+"""What an experiment ends with. Arrow: figures -> table, plot, sentences, as Markdown, LaTeX and CSV beside the store."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from multicsr.report import page as pages
+from multicsr.report.page import Block, Code, Drawing, Heading, Page, Paragraph, Points
+from multicsr.report.page import Table as PageTable
+from multicsr_cli import screen
+from multicsr_cli.commands.runs import command_line
+
+if TYPE_CHECKING:
+    from multicsr.paper.lab import Lab
+    from multicsr.paper.plan import Node
+    from store.records import Run
+
+# Characters of a cell above which it is a sentence, no figure or name of a row.
+SENTENCE = 50
+
+# Of the width of a line in print, what its columns of sentences share.
+PARAGRAPHS = 0.6
+
+# What a figure that is not known is printed as.
+UNKNOWN = "-"
+
+_LATEX = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "±": r"$\pm$",
+        "α": r"$\alpha$",
+        "β": r"$\beta$",
+        "γ": r"$\gamma$",
+        "σ": r"$\sigma$",
+        "ω": r"$\omega$",
+        "λ": r"$\lambda$",
+        "≥": r"$\geq$",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under columns, in the paper's order."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`tables`, the main one first. `exports` are further files, by name. `document` is what --json adds."""
+
+    tables: Sequence[Table]
+    sentences: Sequence[str]
+    document: Mapping[str, Any]
+    draw: Callable[[], Any] | None = None
+    exports: Mapping[str, str] = field(default_factory=dict)
+
+
+class Experiment(Protocol):
+    """A table or figure of the paper."""
+
+    @property
+    def name(self) -> str:
+        """t3, f5"""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What the table or figure shows."""
+        ...
+
+    def missing(self, lab: Lab) -> str | None:
+        """What it cannot be run without and is not there, with what would do; None where it can be run."""
+        ...
+
+    def nodes(self, lab: Lab) -> list[Node]:
+        """The runs it reads, in the order in which they are made."""
+        ...
+
+    def outcome(self, lab: Lab) -> Outcome:
+        """Make what is missing, then read the table from the store."""
+        ...
+
+
+def mean(values: Sequence[float]) -> str:
+    """Mean ± standard deviation, or the value alone."""
+    if not values:
+        return UNKNOWN
+    if len(values) < 2:
+        return f"{values[0]:.2f}"
+    return f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"
+
+
+def machine() -> str:
+    """The machine this runs on, for people: processor, cores, GPU."""
+    info = Path("/proc/cpuinfo")
+    text = info.read_text(encoding="utf-8") if info.exists() else ""
+    named = next((line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")), "")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{named or platform.processor() or platform.machine()}, {cores} cores"
+
+
+def show(experiment: Experiment, outcome: Outcome) -> None:
+    """Tables and sentences on stdout: tables of sentences are folded, tables of figures are continued below."""
+    for table in outcome.tables:
+        title = f"{experiment.name}: {table.title}"
+        if max((len(cell) for row in table.rows for cell in row), default=0) > SENTENCE:
+            screen.table(title, table.columns, table.rows, caption=table.caption or None)
+            continue
+        screen.wide_table(title, table.columns, table.rows)
+        if table.caption:
+            screen.out().print(table.caption, style="dim", markup=False)
+    for sentence in outcome.sentences:
+        screen.out().print(sentence, markup=False)
+
+
+def write(experiment: Experiment, outcome: Outcome, lab: Lab, runs: Sequence[Run]) -> Path:
+    """NAME.md with its plot, NAME.tex and NAME.csv, and what else it exports; returns the Markdown page."""
+    folder = lab.folder
+    main = outcome.tables[0]
+    texts = {
+        f"{experiment.name}.tex": "\n".join(latex(table) for table in outcome.tables),
+        f"{experiment.name}.csv": comma_separated(main.columns, main.rows),
+        **outcome.exports,
+    }
+    for name, text in texts.items():
+        pages.whole(folder / name, text.encode())
+    commands = [[Code(command_line(lab.store, run)), Code(run.id)] for run in {run.id: run for run in runs}.values()]
+    page = Page(
+        f"{experiment.name}: {experiment.title}",
+        [
+            *blocks(experiment, outcome),
+            Heading("Runs"),
+            PageTable(("command", "run"), commands, stacked=True),
+        ],
+    )
+    return pages.write(page, folder / f"{experiment.name}.md")[-1]
+
+
+def blocks(experiment: Experiment, outcome: Outcome) -> list[Block]:
+    """The outcome as parts of a page."""
+    parts: list[Block] = []
+    for table in outcome.tables:
+        parts += [Paragraph(f"{table.title}."), PageTable(table.columns, table.rows, caption=table.caption)]
+    parts.append(Points(outcome.sentences))
+    if outcome.draw is not None:
+        parts.append(Drawing(experiment.name, experiment.title, outcome.draw))
+    return parts
+
+
+def latex(table: Table) -> str:
+    """A booktabs table: figures to the right, sentences in paragraphs."""
+    right = pages.numeric(PageTable(table.columns, table.rows))
+    long = [any(len(row[place]) > SENTENCE for row in table.rows) for place in range(len(table.columns))]
+    paragraph = rf"p{{{PARAGRAPHS / max(sum(long), 1):.2f}\linewidth}}"
+    columns = "".join(paragraph if long[place] else "r" if place in right else "l" for place in range(len(long)))
+    lines = [" & ".join(_tex(cell) for cell in row) + r" \\" for row in table.rows]
+    return "\n".join(
+        [
+            f"% {table.title}",
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            " & ".join(_tex(name) for name in table.columns) + r" \\",
+            r"\midrule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
+
+
+def _tex(text: str) -> str:
+    return " ".join(text.split()).translate(_LATEX)
+
+
+def comma_separated(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """CSV with a header."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([columns, *rows])
+    return out.getvalue()

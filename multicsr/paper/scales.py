@@ -1,0 +1,166 @@
+"""Everything that tells the experiments on embedded models from the paper's, and the nodes that both are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from multicsr.paper.plan import Node, node
+
+Thresholds = tuple[float, float, float]  # α, β, γ
+
+OMEGA = 0.3  # the paper's contrast
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A base with the mask model that goes with it, and the backbone whose published figures stand beside ours."""
+
+    base: str
+    mask_model: str
+    published: str
+    reference: str  # a model measured as it is, for comparison
+
+
+@dataclass(frozen=True)
+class Scale:
+    """`tasks` are measured in every experiment where they are at hand; "dev" behind a name is its dev split."""
+
+    name: str
+    premises: str
+    limit: int | None
+    llm: str
+    scorers: tuple[str, ...]  # the LLMs of t1
+    by: str  # how the LLM is read for a score
+    thresholds: Thresholds
+    grid: tuple[Thresholds, ...]
+    backbones: tuple[Backbone, ...]  # the last is the one of the experiments that have a single one
+    further: tuple[Backbone, ...]  # more of them in f6
+    dev: str
+    tasks: tuple[str, ...]
+    omegas: tuple[float, ...]
+    sigmas: tuple[float, ...]
+    judged: int  # premises of each ω in f5
+    batches: tuple[int, ...]
+    costed: int  # copies of one triplet in t13
+    copies: tuple[int, ...]
+    sizes: tuple[int | None, ...]  # premises, the fewest first; None: all
+    demonstrations: tuple[tuple[int, float], ...]  # (L, λ) of t10
+    other_premises: str | None  # of t4; None: SNLI's, from the data folder
+    labelled: str | None  # of t10 and t11; None: SNLI's
+    train_batch: int
+    lr: float
+    epochs: int
+    eval_every: int | None
+    prompts: str | None = None  # of generation; None: the set that suits the LLM
+    left_out: tuple[str, ...] = ()  # tasks that are not measured although they are at hand
+
+    @property
+    def backbone(self) -> Backbone:
+        return self.backbones[-1]
+
+    def gen(self, omega: float, omega_contradiction: float | None = None, **settings: Any) -> Node:
+        """A corpus: `omega_contradiction` is the contrast of the contradictions, ω where it is not given."""
+        told = {"premises": self.premises, "limit": self.limit, "llm": self.llm, "prompts": self.prompts, **settings}
+        second = omega if omega_contradiction is None else omega_contradiction
+        return node("gen", omega=omega, omega_contradiction=second, **told)
+
+    def score(self, gen: Node) -> Node:
+        """The similarities of a corpus by the LLM that wrote it."""
+        return node("score", gen, by=self.by)
+
+    def curate(self, gen: Node, thresholds: Thresholds | None = None) -> Node:
+        """The triplets of a corpus that its own LLM's scores let pass."""
+        alpha, beta, gamma = thresholds or self.thresholds
+        return node("curate", self.score(gen), alpha=alpha, beta=beta, gamma=gamma)
+
+    def train(
+        self, parent: Node, seed: int, mask: bool = True, backbone: Backbone | None = None, **settings: Any
+    ) -> Node:
+        """A training by the masked loss, or by another `objective`."""
+        chosen = backbone or self.backbone
+        told: dict[str, Any] = {"base": chosen.base, "objective": "multicsr", "train_batch": self.train_batch}
+        told |= {"lr": self.lr, "epochs": self.epochs, "eval_every": self.eval_every, "dev": self.dev, **settings}
+        if told["objective"] == "multicsr":
+            masked = {"mask_model": chosen.mask_model, "sigma": 0.9} if mask else {"mask_model": "none"}
+            told = {**masked, **told}
+        return node("train", parent, seed=seed, **told)
+
+
+# Of table 7, as (α, β, γ); γ is the paper's 1 where its grid does not vary it.
+GRID: tuple[Thresholds, ...] = (
+    *((4, 3, 1), (4, 2, 1), (5, 3, 1), (5, 2, 1), (4, 1, 1), (4, 0, 1), (5, 1, 1), (5, 0, 1), (3, 0, 1), (3, 1, 1)),
+    *((3, 2, 1), (4, 4, 1), (5, 4, 1), (3, 3, 1), (2, 0, 1), (2, 1, 1), (2, 2, 1)),
+)
+
+SCALES = {
+    "mini": Scale(
+        name="mini",
+        premises="bundled",
+        limit=384,  # what two CPU cores do in a quarter of an hour, with two seeds
+        llm="smollm2",
+        scorers=("smollm2",),
+        by="likelihood",
+        thresholds=(2.0, 2.5, 1.0),
+        grid=(*GRID, (2, 2.5, 1)),  # the last is the default for scores by likelihood
+        backbones=(Backbone("minilm-l4", "minilm", "BERT-base", "minilm"),),
+        further=(Backbone("minilm", "minilm", "BERT-base", "minilm"),),
+        dev="mini",
+        tasks=("mini", "sts16", "stsb"),
+        omegas=(-0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
+        sigmas=(
+            0.2,
+            0.3,
+            0.5,
+            0.6,
+            0.7,
+            0.8,
+            0.9,
+            0.95,
+        ),  # below the paper's too: bundled premises hardly resemble others
+        judged=96,
+        batches=(16, 32, 64, 128),
+        costed=1024,
+        copies=(0, 64, 256),
+        sizes=(24, 48, 96, 192, 384),
+        demonstrations=((3, 0.6), (5, 0.8)),
+        other_premises=None,
+        labelled=None,
+        train_batch=32,
+        lr=1e-4,
+        epochs=3,
+        eval_every=None,
+        left_out=("mr", "cr", "subj", "mpqa", "sst2"),  # seven models' probes: more than an hour on two cores
+    ),
+    "paper": Scale(
+        name="paper",
+        premises="hub:princeton-nlp/datasets-for-simcse/nli_for_simcse.csv#sent0",
+        limit=None,
+        llm="flan-t5-xl",
+        scorers=("flan-t5-small", "flan-t5-base", "flan-t5-large", "flan-t5-xl"),
+        by="prompt",
+        thresholds=(3.0, 3.0, 1.0),
+        grid=GRID,
+        backbones=(
+            Backbone("bert-base", "simcse-unsup-bert", "BERT-base", "simcse-unsup-bert"),
+            Backbone("roberta-base", "simcse-unsup-roberta", "RoBERTa-base", "simcse-unsup-roberta"),
+        ),
+        further=(),
+        dev="stsb",
+        tasks=("stsb dev", "stsb"),
+        omegas=(-0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
+        sigmas=(0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95),
+        judged=100,
+        batches=(64, 128, 256, 512),
+        costed=10_000,
+        copies=(0, 1000, 5000, 10_000),
+        sizes=(1_000, 10_000, 50_000, None),
+        demonstrations=((3, 0.6), (5, 0.8)),
+        other_premises="hub:princeton-nlp/datasets-for-simcse/wiki1m_for_simcse.txt",
+        labelled="hub:princeton-nlp/datasets-for-simcse/nli_for_simcse.csv",
+        train_batch=256,
+        lr=5e-5,
+        epochs=3,
+        eval_every=125,
+    ),
+}

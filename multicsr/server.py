@@ -1,0 +1,137 @@
+"""LLMs behind a server: the options of the commands that can ask one, and what a run of theirs cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from multicsr_cli import options
+from store.problem import Problem
+
+# Requests at once where nothing else is said: servers of one's own take that many side by side, and hosted ones allow it.
+IN_FLIGHT = 8
+MOST_IN_FLIGHT = 1024  # connections; a slip of the finger must not open more than a process may have
+
+# Seconds until a request is given up. A large model on a processor takes a minute for a sentence.
+TIMEOUT = 120.0
+
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url", metavar="URL", help="With openai:MODEL: the OpenAI-compatible server.", show_default=False
+    ),
+]
+InFlight = Annotated[
+    int | None,
+    typer.Option("--in-flight", metavar="N", help="With openai:MODEL: requests at once.", show_default=str(IN_FLIGHT)),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        parser=options.number,
+        metavar="F",
+        help="With openai:MODEL: seconds for a request.",
+        show_default=f"{TIMEOUT:g}",
+    ),
+]
+PriceIn = Annotated[
+    float | None,
+    typer.Option(
+        "--price-in",
+        parser=options.number,
+        metavar="F",
+        help="Price of a million prompt tokens: shows the cost.",
+        show_default=False,
+    ),
+]
+PriceOut = Annotated[
+    float | None,
+    typer.Option(
+        "--price-out",
+        parser=options.number,
+        metavar="F",
+        help="The same for tokens that the LLM writes.",
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Server:
+    """The options of a hosted LLM, as they were typed; none of them is config but the URL."""
+
+    base_url: str | None = None
+    in_flight: int | None = None
+    timeout: float | None = None
+    price_in: float | None = None
+    price_out: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.in_flight is not None and not 1 <= self.in_flight <= MOST_IN_FLIGHT:
+            raise Problem(
+                f"--in-flight {self.in_flight} is out of range", f"give a whole number from 1 to {MOST_IN_FLIGHT:,}"
+            )
+        if self.timeout is not None and not 0 < self.timeout < math.inf:
+            raise Problem(f"--timeout {self.timeout:g} is out of range", "give a number of seconds above 0")
+        for flag, price in (("--price-in", self.price_in), ("--price-out", self.price_out)):
+            if price is not None and not 0 <= price < math.inf:
+                raise Problem(f"{flag} {price:g} is out of range", "give the price of a million tokens, 0 or more")
+        if (self.price_in is None) != (self.price_out is None):
+            given, other = ("--price-in", "--price-out") if self.price_out is None else ("--price-out", "--price-in")
+            raise Problem(f"{given} alone gives no cost", f"give {other} too; 0 where nothing is charged")
+
+    def given(self) -> str | None:
+        """The first of these options that was typed, its value left out: a URL may hold a key."""
+        return next((f"--{name.replace('_', '-')}" for name, value in vars(self).items() if value is not None), None)
+
+    def cost(self, counts: Mapping[str, Any]) -> dict[str, Any]:
+        """Tokens of a hosted run and, where prices are given, its cost: of the whole run, not of this command alone."""
+        shown = {name: counts[name] for name in ("prompt_tokens", "completion_tokens") if name in counts}
+        if shown and self.price_in is not None and self.price_out is not None:
+            million = 1_000_000
+            price = counts["prompt_tokens"] * self.price_in + counts["completion_tokens"] * self.price_out
+            shown["cost"] = round(price / million, 6)
+        return shown
+
+
+def cells(result: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """A result as rows of a table; a cost may be far below a hundredth, where other figures end."""
+    return [(name, f"{value:.6f}" if name == "cost" else value) for name, value in result.items()]
+
+
+NOWHERE = Server()  # no option of a hosted LLM
+
+
+@dataclass(frozen=True)
+class Reached:
+    """An LLM that was found: its fingerprint, where and in what number format it works, the URL of its server, if it has
+    one, and a function that loads it when it is first needed."""
+
+    fingerprint: str
+    device: str
+    dtype: str
+    base_url: str | None
+    load: Callable[[], Any]
+
+
+def reach(name: str, server: Server, device: str, dtype: str, stop: Sequence[str]) -> Reached:
+    """The hosted LLM called `name`, which may stop writing at the texts `stop`. Raises Problem."""
+    from stages.models import catalog
+    from stages.models.llm import hosted
+
+    for flag, value in (("--device", device), ("--dtype", dtype)):
+        if value != "auto":
+            raise Problem(
+                f"{flag} {value} goes with an LLM on this machine, and {name} is behind a server", "leave it out"
+            )
+    found, key = catalog.hosted(name, server.base_url), hosted.api_key()
+
+    def load() -> Any:
+        return hosted.HostedModel(found, key, stop, server.in_flight or IN_FLIGHT, server.timeout or TIMEOUT)
+
+    return Reached(found.fingerprint, "server", "auto", found.base_url, load)

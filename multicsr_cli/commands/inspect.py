@@ -1,0 +1,149 @@
+"""`multicsr inspect`: what the LLM wrote, and why it was refused."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from multicsr_cli import screen
+from multicsr_cli.options import DEFAULT_DB, Db, Json, RunName
+from store.problem import Problem
+
+if TYPE_CHECKING:
+    from store.database import Store
+    from store.read.triplets import View
+    from store.records import Run
+
+STAGES = ("curate", "score", "gen")
+
+ROWS = 2**31 - 1  # more than any store holds
+
+
+def command(
+    run: RunName = "latest",
+    rejected: Annotated[bool, typer.Option("--rejected", help="Only what was dropped.")] = False,
+    reason: Annotated[
+        str | None, typer.Option(metavar="R", help="Only what was dropped for this reason, e.g. 'b>beta'.")
+    ] = None,
+    search: Annotated[str | None, typer.Option(metavar="TEXT", help="Only rows in which these words occur.")] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=ROWS, help="Rows shown.")] = 50,
+    offset: Annotated[int, typer.Option(metavar="N", min=0, max=ROWS, help="Rows skipped first.")] = 0,
+    plain: Annotated[bool, typer.Option("--plain", help="Print rows, also in a terminal.")] = False,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Browse triplets with their scores, the decision and its reason; piped or with --plain, print them."""
+    from store.database import Store
+    from store.read import triplets
+    from store.rows import drafts
+
+    store = Store.open(db, create=False, write=False)
+    if _in_terminal() and not plain and not json:
+        chosen = _to_browse(store, run)
+        if chosen is None or not drafts.are_rewrites(store, triplets.view(store, chosen).gen):
+            _open(db, chosen, rejected=rejected, reason=reason, search=search, skip=offset)
+            return
+        screen.say("the browser shows triplets; pairs are printed")
+        run = chosen.id
+    shown = triplets.view(store, store.find(run, STAGES))
+    if (rejected or reason) and shown.curate is None:
+        raise Problem(
+            f"run {(shown.score or shown.gen).id} has no decisions yet",
+            "run `multicsr curate` first, or give a curate run",
+        )
+    if (
+        reason is not None
+        and shown.curate is not None
+        and reason not in (known := triplets.reasons(store, shown.curate))
+    ):
+        raise Problem(
+            f"nothing was dropped for {reason!r}", f"the reasons are {', '.join(known) or 'none: all were kept'}"
+        )
+    if drafts.are_rewrites(store, shown.gen):
+        _print_pairs(
+            store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset, json=json
+        )
+        return
+    rows = triplets.rows(store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset)
+    funnel = triplets.funnel(store, shown)
+    newest = shown.curate or shown.score or shown.gen
+    if json:
+        screen.document(
+            {"run": newest.id, "funnel": funnel, "rows": [dict(list(row._asdict().items())[:-1]) for row in rows]}
+        )
+        return
+    levels = [(name.replace("_", " "), count) for name, count in funnel.items() if name != "reasons"]
+    screen.facts(
+        f"{newest.stage} {newest.id}",
+        levels + [(f"  {why}", count) for why, count in funnel.get("reasons", {}).items()],
+    )
+    screen.table(
+        f"{len(rows)} rows from {offset + 1}",
+        ("premise", "entailment", "a", "contradiction", "b", "verdict"),
+        [(row.premise, row.entailment, row.a, row.contradiction, row.b, row.reason or row.verdict) for row in rows],
+    )
+    if len(rows) == limit:
+        screen.say(f"more: --offset {offset + limit}")
+
+
+def _print_pairs(
+    store: Store,
+    shown: View,
+    *,
+    rejected: bool,
+    reason: str | None,
+    search: str | None,
+    limit: int,
+    offset: int,
+    json: bool,
+) -> None:
+    """The same where a run holds pairs."""
+    from store.rows import partners
+
+    rows = partners.shown(store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset)
+    funnel = partners.funnel(store, shown)
+    newest = shown.curate or shown.score or shown.gen
+    if json:
+        screen.document({"run": newest.id, "funnel": funnel, "rows": [row._asdict() for row in rows]})
+        return
+    levels = [(name, count) for name, count in funnel.items() if name != "reasons"]
+    screen.facts(
+        f"{newest.stage} {newest.id}",
+        levels + [(f"  {why}", count) for why, count in funnel.get("reasons", {}).items()],
+    )
+    screen.table(
+        f"{len(rows)} rows from {offset + 1}",
+        ("premise", "partner", "role", "rate", "score", "label", "verdict"),
+        [(*row[:6], row.reason or row.verdict) for row in rows],
+    )
+    if len(rows) == limit:
+        screen.say(f"more: --offset {offset + limit}")
+
+
+def _in_terminal() -> bool:
+    # Textual draws on stderr, so that must be the terminal too.
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)) and os.environ.get("TERM") != "dumb"
+
+
+def _to_browse(store: Store, name: str) -> Run | None:
+    """The run to open the browser on: `latest` is also one that is being written where none is finished, or None yet."""
+    try:
+        return store.find(name, STAGES)
+    except Problem:
+        if name != "latest":
+            raise
+        from store.read import numbers as shown
+
+        return shown.newest(store)
+
+
+def _open(db: Path, run: Run | None, *, rejected: bool, reason: str | None, search: str | None, skip: int) -> None:
+    from multicsr_cli.browse.app import Browser
+    from multicsr_cli.browse.numbers import Chosen
+
+    chosen = Chosen(verdict="drop" if rejected else "all", reason=reason, search=search or "")
+    Browser(db, run, chosen, skip).run()
