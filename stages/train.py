@@ -28,7 +28,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.config import SCORED, TrainConfig
+from stages.config import TrainConfig
+from stages.config.train import SCORED
 from stages.files.cards import EXAMPLES, model_card
 from stages.pace.batches import Batches
 from stages.pace.vectors import WINDOW, Vectors
@@ -216,7 +217,7 @@ def _train(
         config.max_length,
         config.seed,
         config.dtype,
-        config.objective or "multicsr",
+        config.objective,
         config.clhaif,
         config.rank,
     )

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from multicsr.command_line import command_line
 from multicsr.report import page as pages
 from multicsr.report.page import Block, Code, Drawing, Heading, Page, Paragraph, Points
 from multicsr.report.page import Table as PageTable
 from multicsr_cli import screen
-from multicsr_cli.commands.runs import command_line
 
 if TYPE_CHECKING:
     from multicsr.paper.lab import Lab

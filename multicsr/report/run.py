@@ -12,11 +12,11 @@ from datetime import datetime, timezone
 from pathlib import PurePath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
+from multicsr.command_line import command_line
 from multicsr.evaluate import is_headline
 from multicsr.report import plots
 from multicsr.report.page import Bar, Block, Cell, Code, Drawing, Heading, Page, Paragraph, Points, Table, Verbatim
 from multicsr.terms import TERMS
-from multicsr_cli.commands.runs import command_line
 from stages.public import published
 from store.read import figures as reports
 from store.read import triplets

@@ -664,18 +664,16 @@ class Browser(App[None]):
 
     @work
     async def curate(self, score: Run, at: Thresholds) -> None:
-        from stages import curate as stage
-        from stages.config import CurateConfig
+        from multicsr import curate
 
         view = self.state.view
         rule = view.curate.config if view and view.curate else {}
 
         def made(store: Store) -> Run:
-            copies, duplicates = rule.get("drop_copies", False), rule.get("drop_duplicates", False)
-            config = CurateConfig(at.alpha, at.beta, at.gamma, copies, duplicates, at.swap, at.min_contradiction)
-            for _ in stage.run(store, config, score):
-                pass
-            return store.begin("curate", stage.VERSION, config, score.id)
+            told = {name: rule[name] for name in ("drop_copies", "drop_duplicates") if name in rule}
+            told |= {"alpha": at.alpha, "beta": at.beta, "gamma": at.gamma}
+            told |= {"swap_reversed": at.swap, "min_contradiction": at.min_contradiction}
+            return curate.job(store, score, **told).run().run
 
         self.tell("writing ...")
         async with self.one_writer:
