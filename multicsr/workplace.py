@@ -61,12 +61,12 @@ class Workplace:
     def opened(self, device: str) -> AbstractContextManager[Engine]:
         """The engine; no process of it outlives the context."""
         if self.engine == "local":
-            from stages.pace.workers import Here
+            from stages.pace.workers import InProcess
 
-            return nullcontext(Here())
-        from stages.pace.ray_workers import OnRay
+            return nullcontext(InProcess())
+        from stages.pace.ray_workers import RayWorkers
 
-        return OnRay(self.workers, self.ray_address, device)
+        return RayWorkers(self.workers, self.ray_address, device)
 
 
 HERE = Workplace()

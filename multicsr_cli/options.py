@@ -20,7 +20,7 @@ METAVARS = {float: "F", int: "N", str: "NAME", tuple: "NAME"}
 
 
 def takes(*configs: type, without: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the flags of all settings of `configs` in the place of its `**told`, which holds those that were given.
+    """Give a command the flags of all settings of `configs` in the place of its `**told`, which holds those that were typed.
 
     A setting that the command declares itself is its own affair, as are those called `without`.
     """
@@ -33,17 +33,25 @@ def takes(*configs: type, without: Sequence[str] = ()) -> Callable[[Callable[...
         arguments = [parameter for parameter in plain if parameter.kind is not parameter.KEYWORD_ONLY]
 
         @wraps(command)
-        def face(**typed: Any) -> None:
+        def face(context: typer.Context, **typed: Any) -> None:
             told = {one.name: typed.pop(one.name) for one in flags}
-            command(**typed, **{name: value for name, value in told.items() if value is not None})
+            given = {name for name in told if _is_typed(context, name)}
+            command(**typed, **{name: value for name, value in told.items() if name in given})
 
-        parameters = [*arguments, *map(_flag, flags), *plain[len(arguments) :]]
+        head = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        parameters = [head, *arguments, *map(_flag, flags), *plain[len(arguments) :]]
         face.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         face.__annotations__ = {one.name: one.annotation for one in parameters}
         del face.__wrapped__  # type: ignore[attr-defined]  # its own signature is the one that counts
         return face
 
     return decorate
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    """Whether an option was given, be it by its default value."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _flag(one: Described) -> inspect.Parameter:

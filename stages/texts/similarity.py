@@ -62,12 +62,12 @@ def similarities(pairs: Sequence[Pair], how: Reading, prompts: PromptSet, reader
     return by_prompt(pairs, how.expected, prompts, reader, how.scale)
 
 
-def fits(pairs: Sequence[Pair], how: Reading, prompts: PromptSet, reader: Reader) -> int:
+def capacity(pairs: Sequence[Pair], how: Reading, prompts: PromptSet, reader: Reader) -> int:
     """How many times these pairs, or others as long, can be asked about at once in free memory."""
     if how.by == "likelihood":
-        return reader.fits([], [], 0)  # it cuts what it reads into passes of its own
+        return reader.capacity([], [], 0)  # it cuts what it reads into passes of its own
     asked = questions(pairs, how.scale, prompts, reader)
-    return reader.fits(asked, plain_lines(asked), 0 if how.expected else _room(how.scale))
+    return reader.capacity(asked, plain_lines(asked), 0 if how.expected else _room(how.scale))
 
 
 def by_likelihood(pairs: Sequence[Pair], both: bool, prompts: PromptSet, reader: Reader) -> list[Answer]:
