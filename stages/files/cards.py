@@ -12,7 +12,7 @@ EXAMPLES = 3  # triplets shown
 
 # What a loss is called, by objective; None is the default.
 METHODS = {
-    None: "MultiCSR",
+    "multicsr": "MultiCSR",
     "multicsr-released": "the loss of the released MultiCSR code",
     "simcse": "supervised SimCSE",
     "simcse-unsup": "unsupervised SimCSE",
