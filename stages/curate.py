@@ -2,7 +2,7 @@
 
 Keep a triplet iff a >= alpha and b <= beta and a >= b + gamma (MultiCSR, eq. 4), and, which the paper does not ask,
 b >= min_contradiction: a contradiction that is merely unrelated is too easy a negative to learn from. The rule itself is
-one SQL expression in `store/rows/decisions.py`; a new threshold is a new run over the same scores and calls no model.
+written in `store/rule.py`; a new threshold is a new run over the same scores and calls no model.
 """
 
 from __future__ import annotations
@@ -36,10 +36,7 @@ def run(store: Store, config: CurateConfig, parent: Run) -> Ticks:
         yield Tick(total, total, COMPLETE)
         return
     thresholds = {
-        "alpha": config.alpha,
-        "beta": config.beta,
-        "gamma": config.gamma,
-        "min_contradiction": config.min_contradiction or 0.0,
+        **vars(config),
         "copies": config.drop_copies,
         "duplicates": config.drop_duplicates,
         "swap": config.swap_reversed,
@@ -59,7 +56,8 @@ def sweep(
     grid = list(product(SWEEP_ALPHA, SWEEP_BETA, SWEEP_GAMMA))
     # Under the highest beta a floor is refused only if it is none of a score.
     floor = CurateConfig(0.0, SCALE, 0.0, min_contradiction=min_contradiction).min_contradiction or 0.0
-    kept = decisions.sweep(store, parent, [(*point, floor) for point in grid], swap)
+    named = [{"alpha": a, "beta": b, "gamma": g, "min_contradiction": floor} for a, b, g in grid]
+    kept = decisions.sweep(store, parent, named, swap)
     return [(*point, count) for point, count in zip(grid, kept, strict=True)]
 
 
