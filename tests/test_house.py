@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("multicsr", "multicsr_cli", "stages", "store")
-LEAVES = ("store.problem", "store.whole")  # what every storey may import
+LEAVES = ("store.markdown", "store.problem", "store.whole")  # what every storey may import
 READER = "stages.files.tables"  # what tasks may import of the stages: a leaf that knows the store's
 SCREEN = {"typer", "rich", "textual", "click"}
 HEAVY = {"torch", "transformers", "safetensors", "accelerate", "tokenizers", "gguf"}
