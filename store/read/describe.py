@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from store.database import Store
+from store.markdown import Marked, code, table
 from store.rule import LEVELS, A, B, Sql
 
 
@@ -404,8 +405,9 @@ def markdown() -> str:
     for title, group in (("Views", VIEWS), ("Tables", TABLES)):
         lines += ["", f"## {title}"]
         for name, described in group.items():
-            lines += ["", f"### {name}", "", f"{described.about}.", "", "| column | what it holds |", "|---|---|"]
-            lines += [f"| `{column}` | {about} |" for column, about in described.columns.items()]
+            rows = [(code(column), Marked(about)) for column, about in described.columns.items()]
+            lines += ["", f"### {name}", "", f"{described.about}.", ""]
+            lines += table(("column", "what it holds"), rows, tight=True)
     lines += ["", "## Queries"]
     for query in QUERIES:
         lines += ["", f"**{query.question}**", "", "```sql", query.sql, "```"]
