@@ -39,17 +39,12 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.bench
+bench: setup
 	$(BIN)/python -m benchmarks --rounds $(ROUNDS) $(if $(DATA),--data $(DATA))
 	$(BIN)/python -m benchmarks --readme
 
-bench-gpu: $(VENV)/.bench
+bench-gpu: setup
 	$(BIN)/python -m benchmarks gpu --device cuda --rounds $(ROUNDS)
-
-# What the references need: other libraries' trainers, and pandas.
-$(VENV)/.bench: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
-	touch $@
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
