@@ -48,7 +48,7 @@ class Boundary(TyperGroup):
         except Problem as problem:
             screen.complain(problem.what, problem.remedy)
         except sqlite3.Error as error:
-            from store.database import explain
+            from store.opening import explain
 
             known = explain(error, ctx.params.get("db"))
             if known is None:

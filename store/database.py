@@ -1,4 +1,4 @@
-"""The store: one SQLite file and the folder beside it. Opens it, refuses what it cannot open, and keeps its runs.
+"""The store: one SQLite file and the folder beside it. Reads, writes in transactions, and keeps its runs.
 
 Every write is one short `BEGIN IMMEDIATE` transaction in WAL mode, so readers never wait and a process killed at any
 moment leaves the last whole batch. A run has one writer, held by a file lock that the operating system lets go when the
@@ -8,7 +8,6 @@ process dies.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,18 +18,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from store import schema
+from store import opening
 from store.problem import Problem
 from store.records import Run, as_config, canonical, run_id
-
-# Our own writes take milliseconds; waiting longer than this means somebody holds the store open in a transaction.
-BUSY_SECONDS = 5.0
-
-# Creating or upgrading the schema takes far less, on any disk.
-SCHEMA_SECONDS = 60.0
-
-# Memory for pages of the file while writing. SQLite's own 2 MB halve the speed of importing a million premises.
-CACHE_KIB = 64 * 1024
 
 RECORDED_PACKAGES = ("multicsr", "torch", "transformers", "tokenizers", "numpy", "scipy")
 
@@ -49,51 +39,10 @@ class Store:
     def open(cls, path: str | Path, create: bool = True, write: bool = True) -> Store:
         """Open (or create) the store at `path`. Raises Problem where that cannot be done, leaving the file as it was."""
         path = Path(path)
-        _refuse_unusable(path, create, write)
         try:
-            return cls._open(path, write)
+            return cls(opening.connect(path, create, write), path, read_only=not write)
         except sqlite3.Error as error:
-            raise explain(error, path) or error from error
-
-    @classmethod
-    def _open(cls, path: Path, write: bool) -> Store:
-        if write:
-            store = cls(sqlite3.connect(path, timeout=BUSY_SECONDS), path)
-            if not _is_store(store, path) or _is_behind(store):
-                store._make_current(path)
-            # In WAL mode NORMAL can lose the last commits on power loss but never on `kill -9`, and never corrupts.
-            store.connection.execute("PRAGMA synchronous = NORMAL")
-            store.connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-            return store
-        # A reader needs to create the WAL's shared memory; where the folder forbids it, nobody can be writing either.
-        # What a killed writer left in the WAL is only seen by a reader that opens it.
-        wal = path.with_name(f"{path.name}-wal")
-        unread = wal.exists() and wal.stat().st_size > 0
-        writable = unread or (_may_write(path) and os.access(path.resolve().parent, os.W_OK))
-        uri = f"{path.resolve().as_uri()}?mode=ro" + ("" if writable else "&immutable=1")
-        store = cls(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS), path, read_only=True)
-        if not _is_store(store, path):
-            raise Problem(f"{path} is an empty store", "run `multicsr gen` first")
-        if _is_behind(store):
-            store.close()
-            return cls._open(path, write=True)
-        return store
-
-    def _make_current(self, path: Path) -> None:
-        """Create the schema, or bring it up to date; of several processes one does it and the others wait."""
-        from store import migrations
-
-        try:
-            with FileLock(self.locks / "schema.lock", timeout=SCHEMA_SECONDS):
-                if not _is_store(self, path):
-                    self.connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-                self.connection.execute("PRAGMA journal_mode = WAL")
-                migrations.apply(self.connection)
-                self.connection.execute(f"PRAGMA user_version = {schema.newest()}")
-        except Timeout:
-            raise Problem(
-                f"the store {path} is being created or upgraded by another process", "wait for it, then try again"
-            ) from None
+            raise opening.explain(error, path) or error from error
 
     @classmethod
     def memory(cls) -> Store:
@@ -110,16 +59,14 @@ class Store:
         """The folder beside the store: checkpoints, cached vectors, reports, locks."""
         if self.path is None:
             raise ValueError("a store in memory has no folder")
-        folder = Path(f"{self.path}.files")
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        return opening.files(self.path)
 
     @property
     def locks(self) -> Path:
         """The folder of the locks by which processes keep out of each other's runs."""
-        folder = self.files / "locks"
-        folder.mkdir(exist_ok=True)
-        return folder
+        if self.path is None:
+            raise ValueError("a store in memory has no locks")
+        return opening.locks(self.path)
 
     def close(self) -> None:
         self.connection.close()
@@ -139,7 +86,7 @@ class Store:
         try:
             yield
         except sqlite3.Error as error:
-            raise explain(error, self.path) or error from error
+            raise opening.explain(error, self.path) or error from error
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -156,7 +103,7 @@ class Store:
         except sqlite3.Error as error:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
-            raise explain(error, self.path) or error from error
+            raise opening.explain(error, self.path) or error from error
 
     def begin(
         self, stage: str, version: int, config: Any, parent: str | None, environment: dict[str, str] | None = None
@@ -250,72 +197,6 @@ def spend(connection: sqlite3.Connection, run: Run, spent: Mapping[str, int] | N
 def now() -> str:
     """UTC, ISO 8601 with microseconds, so that text order is time order."""
     return datetime.now(timezone.utc).isoformat(timespec="microseconds")
-
-
-def explain(error: sqlite3.Error, path: Path | None) -> Problem | None:
-    """The Problem behind an SQLite error the user can mend, or None for one that is our own mistake."""
-    text = str(error)
-    known = [
-        ("file is not a database", "is not an SQLite file", "give another --db PATH"),
-        ("malformed", "is damaged", "restore a copy, or salvage it with `sqlite3 FILE .recover`"),
-        ("readonly", "is read-only", "make the file and its folder writable, or give another --db PATH"),
-        ("locked", "is held by another writer", "wait for it to finish, or close the program that holds it"),
-        ("disk is full", "cannot grow: the disk is full", "free some space; what was written before is safe"),
-        ("disk I/O error", "cannot be written: the disk failed or is full", "check the disk, then run it again"),
-        ("unable to open", "cannot be opened", "check that its folder exists and is writable"),
-    ]
-    for sign, what, remedy in known:
-        if sign in text:
-            return Problem(f"the store {path} {what}", remedy)
-    return None
-
-
-def _refuse_unusable(path: Path, create: bool, write: bool) -> None:
-    if path.is_dir():
-        raise Problem(f"{path} is a folder", "--db takes a file, such as multicsr.db")
-    if not path.exists():
-        if not create:
-            raise Problem(f"there is no store at {path}", "give --db PATH, or run `multicsr gen` first")
-        if not path.resolve().parent.is_dir():
-            raise Problem(f"the folder {path.resolve().parent} does not exist", "create it, or give another --db PATH")
-    elif write and not _may_write(path):
-        raise Problem(f"the store {path} is read-only", "make it writable (chmod u+w), or give another --db PATH")
-
-
-def _may_write(path: Path) -> bool:
-    # Asked of the mode bits too: for root every file is writable, but somebody who ran `chmod a-w` meant it.
-    return os.access(path, os.W_OK) and bool(path.stat().st_mode & 0o222)
-
-
-def _is_store(store: Store, path: Path) -> bool:
-    """True for a multicsr store this version can read, False for an empty file. Raises Problem for anything else."""
-    tables = {row[0] for row in store.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not tables:
-        return False
-    (application,) = store.one("PRAGMA application_id")
-    if application == schema.APPLICATION_ID and "runs" not in tables:
-        return False  # its creation was cut short; migrations take it up where they stopped
-    if application != schema.APPLICATION_ID:
-        raise Problem(f"{path} is an SQLite file, but not a multicsr store", "give another --db PATH")
-    (version,) = store.one("PRAGMA user_version")
-    known, applied = set(schema.MIGRATIONS), _applied(store)
-    if version > schema.newest() or applied - known:
-        raise Problem(
-            f"{path} was written by a newer multicsr (store version {max(version, len(applied | known))},"
-            f" this one reads up to {schema.newest()})",
-            "upgrade with `pip install -U multicsr`",
-        )
-    return True
-
-
-def _is_behind(store: Store) -> bool:
-    """Whether migrations are missing, or a migration was cut short before its version was noted."""
-    (version,) = store.one("PRAGMA user_version")
-    return version < schema.newest() or _applied(store) != set(schema.MIGRATIONS)
-
-
-def _applied(store: Store) -> set[str]:
-    return {row[0] for row in store.rows("SELECT name FROM _sqlite_migrations WHERE migration_set = 'multicsr'")}
 
 
 def _versions() -> dict[str, str]:
