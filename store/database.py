@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +21,9 @@ from filelock import FileLock, Timeout
 from store import opening
 from store.problem import Problem
 from store.records import Run, as_config, canonical, run_id
+
+# What `as_run` makes a run of.
+RUN_COLUMNS = "id, stage, version, parent, config, finished, counts"
 
 RECORDED_PACKAGES = ("multicsr", "torch", "transformers", "tokenizers", "numpy", "scipy")
 
@@ -111,7 +114,7 @@ class Store:
         """The run for this stage, config and parent: the one that is there already, or a new row."""
         plain = as_config(config)
         id = run_id(stage, version, parent, plain)
-        if self.one("SELECT 1 FROM runs WHERE id = ?", [id]) is None:
+        if self.known(id) is None:
             with self.writing() as connection:
                 connection.execute(
                     "INSERT OR IGNORE INTO runs (id, stage, version, parent, config, environment, started)"
@@ -120,19 +123,27 @@ class Store:
                 )
         return self.run(id)
 
-    def finish(self, run: Run, counts: dict[str, Any]) -> None:
-        """Mark a run complete, with its counts beside what it spent."""
+    def finish(self, run: Run, counts: Mapping[str, Any]) -> Run:
+        """Mark a run complete, with its counts beside what it spent; the finished run. Its first time of finishing stays."""
         with self.writing() as connection:
             (before,) = connection.execute("SELECT counts FROM runs WHERE id = ?", [run.id]).fetchone()
             connection.execute(
                 "UPDATE runs SET finished = coalesce(finished, ?), counts = ? WHERE id = ?",
                 [now(), canonical({**json.loads(before), **counts}), run.id],
             )
+        return self.run(run.id)
+
+    def known(self, id: str) -> Run | None:
+        """The run with exactly this id, or None where nobody has begun it."""
+        row = self.one(f"SELECT {RUN_COLUMNS} FROM runs WHERE id = ?", [id])
+        return as_run(row) if row else None
 
     def run(self, id: str) -> Run:
-        """The run with exactly this id."""
-        row = self.one("SELECT id, stage, version, parent, config, finished, counts FROM runs WHERE id = ?", [id])
-        return Run(row[0], row[1], row[2], row[3], json.loads(row[4]), row[5], json.loads(row[6]))
+        """The run with exactly this id. Raises ValueError where there is none."""
+        known = self.known(id)
+        if known is None:
+            raise ValueError(f"there is no run {id}")
+        return known
 
     def find(self, name: str, stages: tuple[str, ...]) -> Run:
         """The run that `name` means: an id, a unique prefix of one, or `latest` (newest finished of `stages`, best first)."""
@@ -147,15 +158,15 @@ class Store:
             raise Problem(
                 f"there is no finished {' or '.join(stages)} run in {self.path}", f"run `multicsr {stages[0]}` first"
             )
-        found = self.rows(
+        begin_so = self.rows(
             "SELECT id, stage FROM runs WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 9", [len(name), name]
         )
-        if not found or not name:
+        if not begin_so or not name:
             raise Problem(f"no run begins with {name!r} in {self.path}", "`multicsr runs` lists them")
-        if len(found) > 1:
-            some = ", ".join(f"{id} ({stage})" for id, stage in found[:8])
+        if len(begin_so) > 1:
+            some = ", ".join(f"{id} ({stage})" for id, stage in begin_so[:8])
             raise Problem(f"{name!r} is ambiguous: {some}", "give more digits of the run you mean")
-        id, stage = found[0]
+        id, stage = begin_so[0]
         if stage not in stages:
             raise Problem(f"run {id} is a {stage} run", f"this command takes a {' or '.join(stages)} run")
         return self.run(id)
@@ -185,6 +196,12 @@ class Store:
             lock.release()
 
 
+def as_run(row: Sequence[Any]) -> Run:
+    """The run of a row of RUN_COLUMNS."""
+    id, stage, version, parent, config, finished, counts = row
+    return Run(id, stage, version, parent, json.loads(config), finished, json.loads(counts))
+
+
 def spend(connection: sqlite3.Connection, run: Run, spent: Mapping[str, int] | None) -> None:
     """Add to what `run` spent so far, in the transaction that stores what it was spent on."""
     if spent:
@@ -200,10 +217,10 @@ def now() -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {"sqlite": sqlite3.sqlite_version}
+    versions = {"sqlite": sqlite3.sqlite_version}
     for package in RECORDED_PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

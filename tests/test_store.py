@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from rows import CURATE, GEN, SCORE, Made, add_drafts, add_premises, content, scored
 
 from stages import curate
-from store.database import Store
+from store.database import Store, spend
 from store.problem import Problem
 from store.read import triplets as browse
-from store.records import DraftRow, Premise, ScoreRow, canonical, run_id
+from store.records import DraftRow, Premise, ScoreRow, as_config, canonical, run_id
 from store.rows import drafts, premises, scores, training
 from store.rows.decisions import plain
 from store.rows.training import MetricRow
@@ -70,6 +70,23 @@ def test_beginning_twice_is_one_row_and_the_environment_is_not_identity(store: S
     assert first == second
     assert store.one("SELECT count(*) FROM runs") == (1,)
     assert json.loads(store.one("SELECT environment FROM runs")[0])["device"] == "cpu"
+
+
+def test_a_run_is_known_from_its_beginning_and_finished_as_it_is_stored(store: Store) -> None:
+    id = run_id("gen", 1, None, as_config(GEN))
+    assert store.known(id) is None
+    with pytest.raises(ValueError, match=id):
+        store.run(id)
+    begun = store.begin("gen", 1, GEN, None)
+    assert (begun.id, begun.finished, store.known(id)) == (id, None, begun)
+    with store.writing() as connection:
+        spend(connection, begun, {"tokens": 7})
+    finished = store.finish(begun, {"premises": 1})
+    assert finished == store.run(id)
+    assert finished.counts == {"tokens": 7, "premises": 1}
+    again = store.finish(begun, {"premises": 1})
+    assert again == finished  # the first time stays
+    assert finished.finished is not None
 
 
 def test_a_run_is_found_by_id_prefix_and_latest(store: Store) -> None:

@@ -673,7 +673,7 @@ class Browser(App[None]):
 
         def made(store: Store) -> Run:
             settings: dict[str, Any] = {name: rule.get(name, False) for name in ("drop_copies", "drop_duplicates")}
-            config = CurateConfig(**settings, **at.named, swap_reversed=at.swap)
+            config = CurateConfig(**{**settings, **at.named}, swap_reversed=at.swap)
             for _ in stage.run(store, config, score):
                 pass
             return store.begin("curate", stage.VERSION, config, score.id)
