@@ -672,7 +672,7 @@ class Browser(App[None]):
 
         def made(store: Store) -> Run:
             told = {name: rule[name] for name in ("drop_copies", "drop_duplicates") if name in rule}
-            return curate.job(store, score, **told, **at.named, swap_reversed=at.swap).run().run
+            return curate.job(store, score, **{**told, **at.named}, swap_reversed=at.swap).run().run
 
         self.tell("writing ...")
         async with self.one_writer:
