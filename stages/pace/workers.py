@@ -60,8 +60,8 @@ class InProcess:
         return iter(())
 
     def take_spent(self) -> Mapping[str, int]:
-        found: Mapping[str, int] = self.model.take_spent()
-        return found
+        spent: Mapping[str, int] = self.model.take_spent()
+        return spent
 
     def pace(self) -> str:
         return ""

@@ -139,7 +139,7 @@ class Encoder(nn.Module):
         draws = [Draws([len(row) for row in rows], parts, self.device)]
         if starts is not None:
             around = self._around(rows, starts)
-            place = {one: number for number, one in enumerate(dict.fromkeys(around))}
+            place = {template: number for number, template in enumerate(dict.fromkeys(around))}
             templates = [list(dict.fromkeys(place[around[text]] for text in part)) for part in parts]
             draws.append(Draws([len(ids) for _, _, ids in place], templates, self.device))
         return [
@@ -148,7 +148,7 @@ class Encoder(nn.Module):
                 [rows[text] for text in part],
                 words,
                 starts and [starts[text] for text in part],
-                [partial(PartDraws, one, number) for one in draws],
+                [partial(PartDraws, batch, number) for batch in draws],
             )
             for number, part in enumerate(parts)
         ]
@@ -168,10 +168,10 @@ class Encoder(nn.Module):
         """
         assert self.template is not None
         after, around = len(self.template.after), self._around(rows, starts)
-        place = {one: number for number, one in enumerate(dict.fromkeys(around))}
+        place = {template: number for number, template in enumerate(dict.fromkeys(around))}
         positions = [[*range(start), *range(length - after, length)] for start, length, _ in place]
         vectors = self._packed(Packed([ids for _, _, ids in place], self.device, positions, draws), words)
-        return vectors[torch.tensor([place[one] for one in around], device=self.device)]
+        return vectors[torch.tensor([place[template] for template in around], device=self.device)]
 
     def _hidden(self, **batch: Any) -> Tensor:
         """The hidden states (B, T, width) that are pooled."""
@@ -199,8 +199,8 @@ class Encoder(nn.Module):
         longest = max_length or self.max_length
         if max_length is not None and self.template is not None:
             longest = min(max_length + len(self.template.before) + len(self.template.after) - 2, self.max_length)
-        found: list[list[int]] = self.tokenizer(list(texts), truncation=True, max_length=longest).input_ids
-        return found
+        ids: list[list[int]] = self.tokenizer(list(texts), truncation=True, max_length=longest).input_ids
+        return ids
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Rows of token ids -> ids and mask (len(rows), longest), padded right, on the encoder's device."""
