@@ -42,7 +42,11 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 def language_model(located: Located, where: torch.device | str, dtype: str) -> LanguageModel:
-    """Load an LLM for generation. The embedded one is converted into the user's cache on first use."""
+    """Load an LLM for generation, with weights in `dtype` on the device `where`.
+
+    The embedded one is converted into the user's cache on first use. Raises Problem where the folder cannot be read, or the
+    weights do not fit into memory.
+    """
     folder = _converted(located) if located.gguf else located.folder
     config = _config(located.name, folder)
     kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
@@ -55,7 +59,8 @@ def language_model(located: Located, where: torch.device | str, dtype: str) -> L
 def encoder(located: Located, where: torch.device | str, pooler: str | None = None) -> Encoder:
     """Load a sentence encoder in float32. `pooler` overrides what the folder records.
 
-    Raises Problem where neither says how to pool, or where the pooler's MLP would have to be made up.
+    Raises Problem where neither says how to pool, where the pooler's MLP would have to be made up, where the folder cannot be
+    read, and where the weights do not fit into memory.
     """
     recorded = pooling.recorded(located.folder)
     chosen = pooler or pooling.pooling_of(located)
@@ -90,7 +95,11 @@ def encoder(located: Located, where: torch.device | str, pooler: str | None = No
 
 
 def classifier(located: Located, where: torch.device | str, dtype: str) -> Classifier:
-    """Load an NLI classifier. Raises Problem where its config does not say which output means what."""
+    """Load an NLI classifier, with weights in `dtype` on the device `where`.
+
+    Raises Problem where its config does not say which output means what, where the folder cannot be read, and where the
+    weights do not fit into memory.
+    """
     columns = labels.columns(located)
     with _readable(located.name):
         model = AutoModelForSequenceClassification.from_pretrained(located.folder, dtype=getattr(torch, dtype))

@@ -48,6 +48,7 @@ class Worker:
         self._load, self._batches = load, batches
 
     def load(self) -> None:
+        """Load the model; what it raises reaches the driver."""
         self._model = self._load()
 
     def work(self, items: Sequence[Any], middle: Middle[Any, Any]) -> Iterator[tuple[Sequence[tuple[int, Any]], str]]:
@@ -57,7 +58,12 @@ class Worker:
 
 
 class RayWorkers:
-    """`workers` models (None: one a GPU; without GPUs, one a machine) on the cluster at `address` (None: this machine)."""
+    """An `Engine` of `workers` models (None: one a GPU; without GPUs, one a machine) on the cluster at `address` (None: this
+    machine). To be used as a context, which ends every process it started.
+
+    Raises Problem where there is no such cluster, where it has fewer processors or GPUs, and where workers die again and
+    again.
+    """
 
     def __init__(self, workers: int | None, address: str | None, device: str) -> None:
         self.wanted, self.address, self.on_gpu = workers, address, device.startswith("cuda")

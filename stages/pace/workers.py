@@ -47,7 +47,7 @@ class Engine(Protocol):
 
 
 class InProcess:
-    """The model in this process."""
+    """The `Engine` whose model is in this process."""
 
     def start(self, load: Callable[[], Any], batches: Batches, left: int) -> None:
         self.model, self.batches = load(), batches

@@ -36,7 +36,7 @@ class Encoder(nn.Module):
     `max_length` is the number of tokens a text is cut to; `mlp` is the trained layer over the vector, else None. The `cls`
     pooler keeps it; with `cls_before_pooler` and `prompt` it is there in training mode only (unsupervised SimCSE).
     `template`: what the tokenizer puts around each text, for the `prompt` pooler only. `whitening`: a linear map of the
-    finished vectors, at test only, that was not trained but solved for (`whiten`).
+    finished vectors, at test only, that was not trained but solved for (`whiten`; Su et al., 2021).
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Encoder(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where the weights are."""
         device: torch.device = self.backbone.device
         return device
 

@@ -1,8 +1,8 @@
 """Attention over a prefix that many rows share, without a copy of it for each row.
 
 Hundreds of prompts begin with the same instruction and shots. Their keys and values are held once; a row holds only its
-own part (the premise and what is written after it). All rows of a prefix read it in one product, and dropping or doubling
-a row moves its own part alone.
+own part (the premise and what is written after it), as in Hydragen (Juravsky et al., 2024). All rows of a prefix read
+it in one product, and dropping or doubling a row moves its own part alone.
 
 The scores against both parts stand side by side under one softmax, so the result is that of ordinary attention over the
 whole sequence:

@@ -41,11 +41,11 @@ class Training:
     """An encoder on its way: `steps()` goes on from `step`; `state()` and `restore()` are all it takes to resume.
 
     `examples` are read once: triplets (x, x+, x-), pairs for `claif`, or sentences (x,) for `simcse-unsup`. Kept are their
-    token ids and a digest of each premise, not the texts. `labels` (n, 2): the AI's similarities of (x, x+) and (x, x-), in
-    [0, 1]; of pairs (n, 1). `teacher`: the vectors that `rank` learns from, one (n, w) for each text of an example, scaled
-    to length 1.
-    `chunk`: the texts that a step encodes at a time, None for all of its batch; `ranks`: the processes that
-    share them. The gradient is the same.
+    token ids and a digest of each premise, not the texts. `mask`: the mask model's vectors of triplets. `labels` (n,
+    2): the AI's similarities of (x, x+) and (x, x-), in [0, 1]; of pairs (n, 1). `teacher`: the vectors that `rank`
+    learns from, one (n, w) for each text of an example, scaled to length 1. `chunk`: the texts that a step encodes at a
+    time, None for all of its batch; `ranks`: the processes that share them. The gradient is the same. Raises Problem
+    where the encoder is of a family that cannot be encoded in parts.
     """
 
     def __init__(
