@@ -134,7 +134,9 @@ class Parts:
             encoded.backward(vectors.grad[part].to(encoded.dtype))
         self.encode, self.graph = [], None
         # A weight that no text reaches has no gradient with the leader, who always has a text, and keeps none.
-        self.ranks.collect([torch.zeros_like(one) if one.grad is None else one.grad for one in self.trained])
+        self.ranks.collect(
+            [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in self.trained]
+        )
 
 
 def trained(encoder: Encoder, words: Tensor) -> list[Tensor]:
@@ -148,12 +150,12 @@ def shares(lengths: Sequence[int], count: int) -> list[list[int]]:
     The first rank always has a text; the others may have none, where there are fewer texts than ranks.
     """
     order, _ = in_order(lengths)
-    found: list[list[int]] = [[] for _ in range(count)]
+    ranks: list[list[int]] = [[] for _ in range(count)]
     before, total = 0, sum(lengths)
     for text in order:
-        found[before * count // total].append(text)
+        ranks[before * count // total].append(text)
         before += lengths[text]
-    return found
+    return ranks
 
 
 def follow(ranks: Ranks, where: str) -> None:
