@@ -40,8 +40,9 @@ def run(store: Store, config: PairConfig, parent: Run, at_once: int = PREMISES_A
     gen = store.parent(parent)
     if not drafts.are_rewrites(store, gen):
         raise Problem(
-            f"--strategy claif decides on pairs, and gen run {gen.id} wrote triplets",
-            "leave --strategy out, or run `multicsr gen --method claif`",
+            f"strategy claif decides on pairs, and gen run {gen.id} wrote triplets",
+            "leave it out, or generate with method='claif'",
+            setting="strategy",
         )
     run = store.begin("curate", VERSION, config, parent=parent.id)
     total = gen.counts["premises"]

@@ -102,7 +102,7 @@ def _adopted(dataset: Dataset, folder: Path, fetched: Fetched) -> None:
 def _in_the_way(place: Path) -> Problem:
     return Problem(
         f"{place} is there already, and nothing says that it is what would be fetched",
-        "move it away, or give another folder with --to",
+        "move it away, or give another folder, to=DIR",
     )
 
 
@@ -137,7 +137,7 @@ def _place(source: Path, target: Path) -> None:
 
 def _make(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
-        raise Problem(f"{folder} is a file, not a folder", "give a folder with --to")
+        raise Problem(f"{folder} is a file, not a folder", "give a folder, to=DIR")
     folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -147,7 +147,7 @@ def _refuse_too_little_room(folder: Path, dataset: Dataset, needed: int) -> None
     if needed > free:
         raise Problem(
             f"{dataset.name} needs {needed / 1e9:,.1f} GB more under {folder}, and {free / 1e9:,.1f} GB are free",
-            "make room, or give another folder with --to",
+            "make room, or give another folder, to=DIR",
         )
 
 
@@ -174,7 +174,7 @@ def _told(folder: Path) -> Iterator[None]:
             raise
         raise Problem(
             f"{error.filename or folder}: {error.strerror}",
-            "make room or give write permission there, or give another folder with --to; the same command goes on",
+            "make room or give write permission there, or give another folder, to=DIR; the same command goes on",
         ) from error
 
 

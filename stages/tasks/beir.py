@@ -27,7 +27,7 @@ Judgements = dict[str, dict[str, int]]  # query -> document -> relevance
 def find_folders(data: Path) -> dict[str, Path]:
     """The BEIR folders of `data`, by their names in lower case. Raises Problem where two have the same."""
     if not data.is_dir():
-        raise Problem(f"the data folder {data} does not exist", "give --data a folder that holds BEIR folders")
+        raise Problem(f"the data folder {data} does not exist", "give data=DIR, a folder that holds BEIR folders")
     places = [data] if _is_task(data) else [*_inside(data), *_inside(data / "beir")]
     folders: dict[str, Path] = {}
     for folder in places:

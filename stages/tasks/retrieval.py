@@ -163,10 +163,10 @@ def load(name: str, data: Path | None, split: str = "test") -> RetrievalTask:
     """The task called `name`. Raises Absent where `data` does not hold it or it has no such split, Problem where it is
     damaged."""
     if data is None:
-        raise Absent(f"the task {name} needs data", "give --data DIR, a folder that holds BEIR folders")
+        raise Absent(f"the task {name} needs data", "give data=DIR, a folder that holds BEIR folders")
     folder = find_folders(data).get(name)
     if folder is None:
-        raise Absent(f"there is no BEIR folder {name} in {data}", "give --data the folder that holds it")
+        raise Absent(f"there is no BEIR folder {name} in {data}", "give data=DIR, the folder that holds it")
     if name != CQADUPSTACK:
         return RetrievalTask(name, [collection("", folder, split)])
     missing = [forum for forum in FORUMS if not (folder / forum).is_dir()]

@@ -203,9 +203,9 @@ def load(name: str, data: Path | None, split: str = "test", probe: str = "adam")
     epoch and the decay are chosen too, so that it flatters a little.
     """
     if probe not in probes.PROBES:
-        raise Problem(f"--probe {probe!r} is not known", f"give one of {', '.join(probes.PROBES)}")
+        raise Problem(f"probe {probe!r} is not known", f"give one of {', '.join(probes.PROBES)}", setting="probe")
     if data is None:
-        raise Problem(f"the task {name} needs data", "give --data DIR, the folder of the SentEval layout")
+        raise Problem(f"the task {name} needs data", "give data=DIR, the folder of the SentEval layout")
     if name in BINARY and split != "test":
         raise Absent(f"{name} has no {split} split: folds of all its items are its test", "use sst2, trec or mrpc")
     root = senteval_root(data)
