@@ -25,9 +25,10 @@ from textual.screen import ModalScreen
 from textual.widgets import ContentSwitcher, DataTable, Input, Label, Static
 from textual.worker import get_current_worker
 
-from multicsr_cli.browse import asked, detail, drawn, export, funnel, help, tabs
+from multicsr_cli.browse import asked, detail, funnel, lists, panes, rows_file
 from multicsr_cli.browse import numbers as numbers_of
-from multicsr_cli.browse.drawing import cut
+from multicsr_cli.browse.charts import cut
+from multicsr_cli.browse.keys import help
 from multicsr_cli.browse.numbers import SORTS, VERDICTS, Chosen, Numbers, Places, Thresholds
 from multicsr_cli.browse.rows import Line, Rows
 from multicsr_cli.browse.state import State
@@ -310,19 +311,19 @@ class Browser(App[None]):
 
     def show_everything(self) -> None:
         self.query_one("#left").styles.width = self.left_width
-        self.put("foot", drawn.foot(self.size.width))
+        self.put("foot", panes.foot(self.size.width))
         self.show_title()
         self.show_left()
-        self.put("columns", drawn.columns(self.size.width - self.left_width - 1))
+        self.put("columns", panes.columns(self.size.width - self.left_width - 1))
         self.show_status()
         self.show_tab()
 
     @property
     def left_width(self) -> int:
-        return drawn.left_width(self.state, self.size.width)
+        return panes.left_width(self.state, self.size.width)
 
     def show_title(self) -> None:
-        self.put("title", drawn.title(self.state, self.db.name, self.size.width))
+        self.put("title", panes.title(self.state, self.db.name, self.size.width))
 
     def show_tabs(self) -> None:
         line = Text()
@@ -332,11 +333,11 @@ class Browser(App[None]):
         self.put("tabs", line)
 
     def show_left(self) -> None:
-        self.put("funnel", drawn.left(self.state, self.left_width - 2, self.query_one("#left").size.height))
+        self.put("funnel", panes.left(self.state, self.left_width - 2, self.query_one("#left").size.height))
 
     def page(self, places: Places, width: int) -> list[Line]:
-        """A page of rows, drawn."""
-        return drawn.rows(self.state, self.store, places, width)
+        """A page of rows, panes."""
+        return panes.rows(self.state, self.store, places, width)
 
     def show_status(self) -> None:
         hints = {"runs": " Enter opens a run", "training": " ← → other trainings"}
@@ -345,7 +346,7 @@ class Browser(App[None]):
         elif self.tab != "triplets":
             self.put("status", hints.get(self.tab, ""))
         else:
-            self.put("status", drawn.status(self.state, self.rows.cursor, len(self.rows.places), self.size.width))
+            self.put("status", panes.status(self.state, self.rows.cursor, len(self.rows.places), self.size.width))
 
     def show_full(self) -> None:
         one = self.triplet()
@@ -355,7 +356,7 @@ class Browser(App[None]):
         """All that is known of the chosen triplet."""
         place = self.rows.chosen
         try:
-            return None if place is None else drawn.triplet(self.state, self.store, place)
+            return None if place is None else panes.triplet(self.state, self.store, place)
         except Problem as problem:
             self.refused(problem)
             return None
@@ -364,7 +365,7 @@ class Browser(App[None]):
         """Fill the tab that is looked at, if it is not the triplets."""
         if self.tab in ("runs", "leaderboard"):
             table = self.query_one(f"#{self.tab}", DataTable)
-            columns, rows = (tabs.runs if self.tab == "runs" else tabs.leaderboard)(self.store)
+            columns, rows = (lists.runs if self.tab == "runs" else lists.leaderboard)(self.store)
             at = table.cursor_row
             table.clear(columns=True)
             table.add_columns(*columns)
@@ -372,16 +373,16 @@ class Browser(App[None]):
                 table.add_row(*(Text(cell) for cell in row))
             table.move_cursor(row=at)
         elif self.tab == "lineage":
-            self.put("line", tabs.lineage(self.store, self.state.run))
+            self.put("line", lists.lineage(self.store, self.state.run))
         elif self.tab == "training":
-            every = tabs.trainings(self.store)
+            every = lists.trainings(self.store)
             if not every:
                 self.put("curves", Text(" nothing was trained yet: `multicsr train` does", "dim"))
                 return
             self.training %= len(every)
             size = self.query_one("#training").size
             run = every[self.training]
-            self.put("curves", tabs.curves(self.store, run, self.training + 1, len(every), size.width, size.height))
+            self.put("curves", lists.curves(self.store, run, self.training + 1, len(every), size.width, size.height))
 
     def on_rows_moved(self) -> None:
         self.query_one("#detail").scroll_home(animate=False)
@@ -496,7 +497,7 @@ class Browser(App[None]):
             self.action_tab("triplets")
             self.open_view(triplets.view(self.store, run))
         elif run.stage == "train":
-            self.training = [one.id for one in tabs.trainings(self.store)].index(run.id)
+            self.training = [one.id for one in lists.trainings(self.store)].index(run.id)
             self.action_tab("training")
 
     def action_ask(self, what: str) -> None:
@@ -694,7 +695,7 @@ class Browser(App[None]):
         try:
             store = Store.open(self.db, create=False, write=False)
             try:
-                count = export.write(path, export.rows(store, state, places))
+                count = rows_file.write(path, rows_file.rows(store, state, places))
             finally:
                 store.close()
         except Problem as problem:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from multicsr_cli.browse.charts import curve
 from multicsr_cli.browse.detail import omega
-from multicsr_cli.browse.drawing import curve
 from multicsr_cli.commands.runs import command_line
 from store.database import Store
 from store.read import numbers, triplets

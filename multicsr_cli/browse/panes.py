@@ -6,8 +6,8 @@ import numpy as np
 from rich.style import Style
 from rich.text import Text
 
-from multicsr_cli.browse import detail, drawing, funnel
-from multicsr_cli.browse.drawing import DROP_STYLE, KEEP_STYLE, cut
+from multicsr_cli.browse import charts, detail, funnel
+from multicsr_cli.browse.charts import DROP_STYLE, KEEP_STYLE, cut
 from multicsr_cli.browse.numbers import KEPT, Numbers, Places
 from multicsr_cli.browse.rows import Line
 from multicsr_cli.browse.state import State
@@ -82,7 +82,7 @@ def left(state: State, width: int, height: int) -> Text:
 
 
 def _plane(state: State, numbers: Numbers, width: int, height: int) -> list[Text]:
-    return drawing.density(numbers.density(max(width - 4, 8), max(height - 2, 4), state.swap), state.now)
+    return charts.density(numbers.density(max(width - 4, 8), max(height - 2, 4), state.swap), state.now)
 
 
 def columns(width: int) -> Text:
