@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rows import CURATE, Made, add_drafts, add_premises, scored
 from test_curate import CONFIGS, MADE, curated, distinct
 
-from multicsr_cli.browse import asked, charts, funnel, numbers
+from multicsr_cli.browse import charts, funnel, loading, numbers, state
 from multicsr_cli.browse.numbers import SORTS, Chosen, Numbers, Thresholds
 from stages.config import CurateConfig
 from store.database import Store
@@ -24,8 +24,8 @@ from store.rows import reviews
 
 
 def loaded(store: Store, run: Run) -> Numbers:
-    *_, last = numbers.load(store, triplets.view(store, run))
-    last.take(numbers.measure(store, triplets.view(store, run), last))
+    *_, last = loading.load(store, triplets.view(store, run))
+    last.take(loading.measure(store, triplets.view(store, run), last))
     return last
 
 
@@ -136,7 +136,7 @@ def test_first_there_is_something_to_see_then_everything(store: Store, monkeypat
     monkeypatch.setattr(shown, "WINDOW", 4)
     _, score, _ = scored(store, [Made(f"text {n}", a=4.0, b=1.0) for n in range(10)])
     run = curated(store, CURATE, score)
-    assert [len(found) for found in numbers.load(store, triplets.view(store, run))] == [4, 10]
+    assert [len(found) for found in loading.load(store, triplets.view(store, run))] == [4, 10]
 
 
 def test_an_unfinished_score_run_waits_for_the_rest(store: Store) -> None:
@@ -183,14 +183,14 @@ def test_the_plane_counts_every_scored_premise_once(scores: list[tuple[float, fl
 
 
 def test_a_score_range_is_read_and_nonsense_refused() -> None:
-    assert asked.ranges("a>=2 b<=1.5") == (("a", 2.0, math.inf), ("b", -math.inf, 1.5))
-    assert asked.ranges("a - b = 0.5") == (("a−b", 0.5, 0.5),)
-    ((_, low, high),) = asked.ranges("b<1")
+    assert state.ranges("a>=2 b<=1.5") == (("a", 2.0, math.inf), ("b", -math.inf, 1.5))
+    assert state.ranges("a - b = 0.5") == (("a−b", 0.5, 0.5),)
+    ((_, low, high),) = state.ranges("b<1")
     assert (low, high < 1.0, high > 0.999999) == (-math.inf, True, True)
-    assert asked.ranges("") == ()
+    assert state.ranges("") == ()
     for wrong in ("c>1", "a>", "a>=2 or b<1", "2"):
         with pytest.raises(Problem, match="score range"):
-            asked.ranges(wrong)
+            state.ranges(wrong)
 
 
 @given(st.floats(0, 1), st.integers(1, 40))

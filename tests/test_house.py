@@ -90,8 +90,8 @@ def models_law(name: str, source: str) -> list[str]:
     return [
         f"{name}:{line} imports {module}"
         for module, line, _ in imports(name, source)
-        if within(module, "store", "multicsr", "multicsr_cli")
-        and module not in LEAF
+        if (within(module, "store", "multicsr", "multicsr_cli")
+        and module not in LEAF)
         or (within(module, "stages") and not within(module, "stages.models"))
     ]
 

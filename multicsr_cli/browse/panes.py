@@ -108,7 +108,7 @@ def rows(state: State, store: Store, places: Places, width: int) -> list[Line]:
     except Problem as problem:
         return [((problem.what, Style()),) for _ in places]
     a, b = numbers.read(state.swap)
-    drawn: list[Line] = []
+    lines: list[Line] = []
     for place, premise in zip(places.tolist(), ids.tolist(), strict=True):
         code = numbers.names[int(judged.code[place])]
         mark, kept = " KD"[int(numbers.word[place])], code == ""
@@ -119,8 +119,8 @@ def rows(state: State, store: Store, places: Places, width: int) -> list[Line]:
         position, text = (f"{texts.position:,}", texts.premise) if texts else ("", "")
         line = _row(f"{mark:<3}", position, text, _two(float(a[place])), _two(float(b[place])), why, width)
         style = {"keep": KEEP_STYLE, "drop": DROP_STYLE}.get(detail.verdict(code))
-        drawn.append(((line[: -len(cut(why, 10))], Style()), (cut(why, 10), Style(color=style))))
-    return drawn
+        lines.append(((line[: -len(cut(why, 10))], Style()), (cut(why, 10), Style(color=style))))
+    return lines
 
 
 def status(state: State, cursor: int, rows: int, width: int) -> Text:
