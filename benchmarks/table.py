@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from store import whole
+
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- benchmarks: made by `python -m benchmarks --readme` -->", "<!-- end of benchmarks -->"
 
@@ -57,7 +59,7 @@ def into_readme(folder: Path) -> None:
     text = README.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    README.write_text(f"{before}{BEGIN}\n{section(read(folder))}\n{END}{after}", encoding="utf-8")
+    whole.write(README, f"{before}{BEGIN}\n{section(read(folder))}\n{END}{after}")
 
 
 def section(records: Sequence[Document]) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import html
 import io
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from store import whole
 from store.problem import Problem
 
 if TYPE_CHECKING:
@@ -124,14 +124,14 @@ def write(page: Page, path: Path) -> list[Path]:
     Each appears whole, the page when all it shows is there. What lay there before is replaced: `refuse` looks first.
     """
     if path.suffix.lower() == ".html":
-        return [whole(path, html_of(page).encode())]
+        return [whole.write(path, html_of(page))]
     drawings = [(block.name, drawn(block)) for block in page.blocks if isinstance(block, Drawing)]
     images = [
-        whole(path.with_name(f"{name}.{kind}"), _saved(figure, kind, name))
+        whole.write(path.with_name(f"{name}.{kind}"), _saved(figure, kind, name))
         for name, figure in drawings
         for kind in ("png", "svg")
     ]
-    return [*images, whole(path, markdown_of(page).encode())]
+    return [*images, whole.write(path, markdown_of(page))]
 
 
 def refuse(path: Path, flag: str = "--out") -> None:
@@ -149,20 +149,6 @@ def refuse(path: Path, flag: str = "--out") -> None:
 def _is_ours(path: Path) -> bool:
     with path.open("rb") as file:
         return MARK.encode() in file.read(MARK_WITHIN)
-
-
-def whole(path: Path, content: bytes) -> Path:
-    """Write a file under a temporary name, flush it, and rename it into place."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
 
 
 def html_of(page: Page) -> str:
