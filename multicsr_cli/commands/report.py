@@ -31,6 +31,7 @@ def command(
 ) -> None:
     """Write one page about a run: recipe, funnel, scores, examples, training, results beside published figures."""
     from multicsr.report import page as pages
+    from multicsr.report.blocks import Heading
     from multicsr.report.run import Story
     from store.database import Store
     from store.read import figures
@@ -38,7 +39,7 @@ def command(
     store = Store.open(db, create=False, write=False)
     found = figures.chosen(store, run)
     path = Path(f"report-{found.id}.html") if out is None else out
-    pages.refuse(path)  # before a long store is read
+    pages.refuse(path, "--out")  # before a long store is read
     story = Story(store, found, path.stem)
     page = story.page()
     files = pages.write(page, path)
@@ -49,9 +50,7 @@ def command(
                 "stage": found.stage,
                 "made_from": [one.id for one in story.line[:-1]],
                 "evaluations": [one.id for one in story.evaluations],
-                "sections": [
-                    block.text for block in page.blocks if isinstance(block, pages.Heading) and block.level == 2
-                ],
+                "sections": [block.text for block in page.blocks if isinstance(block, Heading) and block.level == 2],
                 "out": str(path),
                 "files": [str(file) for file in files],
             }

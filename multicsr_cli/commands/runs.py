@@ -51,9 +51,10 @@ def command(
 
     store = Store.open(db, create=False, write=False)
     if leaderboard:
-        from multicsr.report import leaderboard as board
+        from multicsr.report import leaderboard as standings
+        from multicsr_cli import shown_leaderboard
 
-        board.show(board.read(store), json=json, markdown=markdown)
+        shown_leaderboard.show(standings.read(store), json=json, markdown=markdown)
         return
     listed = triplets.runs(store)
     if json:
