@@ -17,6 +17,7 @@ from store.records import Run
 
 if TYPE_CHECKING:
     from store.database import Store
+    from store.read.triplets import Listed
 
 COMMANDS: dict[str, Any] = {
     "gen": gen.command,
@@ -58,24 +59,7 @@ def command(
         return
     listed = triplets.runs(store)
     if json:
-        screen.document(
-            {
-                "runs": [
-                    {
-                        "run": row.run.id,
-                        "stage": row.run.stage,
-                        "parent": row.run.parent,
-                        "state": _state(row.run),
-                        "done": row.done,
-                        "counts": row.run.counts,
-                        "started": row.started,
-                        "finished": row.run.finished,
-                        "command": command_line(store, row.run),
-                    }
-                    for row in listed
-                ]
-            }
-        )
+        screen.document({"runs": [_document(store, row) for row in listed]})
         return
     screen.table(
         str(db),
@@ -85,6 +69,20 @@ def command(
             for row in listed
         ],
     )
+
+
+def _document(store: Store, row: Listed) -> dict[str, Any]:
+    return {
+        "run": row.run.id,
+        "stage": row.run.stage,
+        "parent": row.run.parent,
+        "state": _state(row.run),
+        "done": row.done,
+        "counts": row.run.counts,
+        "started": row.started,
+        "finished": row.run.finished,
+        "command": command_line(store, row.run),
+    }
 
 
 def _state(run: Run) -> str:
