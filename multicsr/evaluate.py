@@ -117,7 +117,8 @@ def find(
     analysis: bool = False,
 ) -> Subject:
     """The model called `model`, and what its evaluation is. Raises Problem where it cannot be measured."""
-    from stages.config import POOLERS, EvalConfig
+    from stages.config import EvalConfig
+    from stages.config.words import POOLERS
     from stages.models.encoder import pooling
 
     trained, found = locate(store, model)
@@ -175,7 +176,7 @@ def measure(
     ticks = stage.run(
         store, config, parent, subject.tasks, subject.load, batch, subject.device, notes, subject.learning
     )
-    screen.drive(ticks, title or f"eval {config.model}", "tasks", announce=title is None)
+    screen.drive_ticks(ticks, title or f"eval {config.model}", "tasks", announce=title is None)
     run = store.begin("eval", stage.VERSION, config, parent)
     rows = training.metrics(store, run)
     return Measured(subject.name, run, rows, averages(rows, config.split), subject.title)

@@ -125,7 +125,7 @@ def make(store: Store, made: Plan, tasks: Sequence[Task], batch: int | None) -> 
     from store.rows import training
 
     ticks = judge.run(store, made.config, tasks, made.prompts, made.load, batch, made.device, made.notes)
-    screen.drive(ticks, f"eval {made.config.model} by {made.config.by}", "pairs")
+    screen.drive_ticks(ticks, f"eval {made.config.model} by {made.config.by}", "pairs")
     run = store.begin("eval", judge.VERSION, made.config, None)
     rows = training.metrics(store, run)
     _warn(rows)

@@ -101,11 +101,9 @@ def make(
 ) -> tuple[Run, screen.Work]:
     """Resolve names and settings, then train what is missing. Raises Problem for what cannot be meant."""
     from stages import train as stage
-    from stages.config import refuse_unread
     from stages.models import catalog
 
     # Before a model is looked for, which takes longer.
-    refuse_unread(told.objective, told.mask_model, told.sigma, told.tau, told.clhaif, told.rank, told.teacher)
     for one in (parent, *joined):
         if not one.finished:
             raise Problem(
@@ -139,7 +137,7 @@ def make(
         chunk=means.chunk,
         ranks=means.ranks,
     )
-    work = screen.drive(ticks, title or _titled(told), "steps", announce=title is None)
+    work = screen.drive_ticks(ticks, title or _titled(told), "steps", announce=title is None)
     return store.begin("train", stage.VERSION, config, parent.id), work
 
 
@@ -149,7 +147,7 @@ def _titled(told: Settings) -> str:
 
 def _completed(told: Settings, corpora: Sequence[Run]) -> Settings:
     """What was left out, filled in."""
-    from stages.config import MASKED
+    from stages.config.train import MASKED
 
     recipe = EMBEDDED_RECIPE if told.base in EMBEDDED_BASES else PAPER_RECIPES[told.objective]
     train_batch, lr, epochs = recipe
@@ -217,7 +215,7 @@ def _config(
         base_fingerprint=models.base.fingerprint,
         mask_model=full.mask_model,
         mask_model_fingerprint=models.guide.fingerprint if models.guide else None,  # of `self`: once it is there
-        sigma=full.sigma,
+        sigma=None if full.mask_model == "none" else full.sigma,
         tau=full.tau,
         train_batch=full.train_batch,
         epochs=full.epochs,
@@ -231,13 +229,13 @@ def _config(
         dtype=resolve(means.device, means.dtype)[1],
         reviews_digest=reviews.applied(store, *corpora),
         objective=full.objective,
-        clhaif=full.clhaif,
+        clhaif=(full.clhaif or "positive") if full.objective == "clhaif" else None,
         rank=full.rank,
         teacher=full.teacher,
         teacher_fingerprint=models.teacher.fingerprint if models.teacher else None,
         whiten=full.whiten,
         whiten_dim=full.whiten_dim,
-        with_runs=tuple(one.id for one in corpora[1:]) or None,
+        with_runs=tuple(one.id for one in corpora[1:]),
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -46,7 +48,7 @@ class Boundary(TyperGroup):
         try:
             return super().invoke(ctx)
         except Problem as problem:
-            screen.complain(problem.what, problem.remedy)
+            screen.complain(*self._as_typed(problem))
         except sqlite3.Error as error:
             from store.database import explain
 
@@ -67,6 +69,25 @@ class Boundary(TyperGroup):
             screen.say("stopped. What was written is stored; the same command goes on.")
             raise typer.Exit(INTERRUPTED) from None
         raise typer.Exit(1)
+
+    def _as_typed(self, problem: Problem) -> tuple[str, str]:
+        """What and remedy with settings as flags: the one that `what` begins with, and every `name=value`."""
+        flags = {name: flag for command in self.commands.values() for name, flag in _flags(command)}
+        what = problem.what
+        if problem.setting in flags and what.startswith(problem.setting):
+            what = flags[problem.setting] + what[len(problem.setting) :]
+        told = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, flags))})=(?=\S)")
+        spelled = [told.sub(lambda match: f"{flags[match[1]]} ", text) for text in (what, problem.remedy)]
+        return spelled[0], spelled[1]
+
+
+def _flags(command: Any) -> Iterator[tuple[str, str]]:
+    """The options of a command, or of a group's commands: Python name, flag."""
+    for inner in getattr(command, "commands", {}).values():
+        yield from _flags(inner)
+    for option in command.params:
+        if option.opts[0].startswith("--"):
+            yield option.name, option.opts[0]
 
 
 app = typer.Typer(

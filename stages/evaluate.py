@@ -53,7 +53,7 @@ def run(
         encode: Encode = vectors.encode
         if sentences is not None and missing:
             for note in _foreseen(store, vectors, "whitening", sentences()):
-                yield Tick(done, len(tasks), note, warning=batches.warning())
+                yield Tick(done, len(tasks), note, warning=batches.take_warning())
             learned = _whitening(vectors, sentences, config.whiten_dim)
             encode = learned.after(vectors.encode)
             yield Tick(done, len(tasks), "whitening", warning=_left_out(learned, config.whiten_dim))
@@ -61,14 +61,14 @@ def run(
             yield Tick(done, len(tasks), task.name)
             if isinstance(task, Foreseen):
                 for note in _foreseen(store, vectors, task.name, task.texts):
-                    yield Tick(done, len(tasks), note, warning=batches.warning())
+                    yield Tick(done, len(tasks), note, warning=batches.take_warning())
             try:
                 figures = task.evaluate(encode)
             except ValueError as error:
                 raise Problem(f"{task.name} cannot be evaluated: {error}", "check its data") from None
             training.add_metrics(store, run, [_row(task.name, figure) for figure in figures])
             done += 1
-            yield Tick(done, len(tasks), task.name, warning=batches.warning())
+            yield Tick(done, len(tasks), task.name, warning=batches.take_warning())
         store.finish(run, {"tasks": len(tasks)})
 
 

@@ -60,7 +60,7 @@ def run(
     batches, reader = Batches(batch, "pairs", device), cache(load)
 
     def measure(pair: Pair) -> int:
-        return fits(pair, config, shown, reader())
+        return capacity(pair, config, shown, reader())
 
     def work(part: Sequence[Pair]) -> list[JudgementRow]:
         return judge(part, config, shown, reader())
@@ -76,9 +76,9 @@ def run(
                 yield Tick(done, total, task.name)
             missing.sort(key=lambda pair: -len(pair.first) - len(pair.second))
             for part, rows in batches.over(missing, measure, work):
-                judgements.add(store, run, task.name, rows, reader().spent())
+                judgements.add(store, run, task.name, rows, reader().take_spent())
                 done, fresh = done + len(part), fresh + len(part)
-                yield Tick(done, total, task.name, fresh, batches.warning())
+                yield Tick(done, total, task.name, fresh, batches.take_warning())
             found = figures(task, judgements.values(store, run, task.name))
             training.add_metrics(store, run, [_row(task.name, figure) for figure in found])
         store.finish(run, {"tasks": len(tasks), **judgements.counts(store, run)})
@@ -93,9 +93,9 @@ def pairs(task: Task) -> list[Pair]:
     ]
 
 
-def fits(pair: Pair, config: JudgeConfig, prompts: PromptSet, reader: Reader) -> int:
+def capacity(pair: Pair, config: JudgeConfig, prompts: PromptSet, reader: Reader) -> int:
     """How many pairs as long as this one can be judged at once."""
-    return similarity.fits([(pair.first, pair.second)], config, prompts, reader)
+    return similarity.capacity([(pair.first, pair.second)], config, prompts, reader)
 
 
 def judge(part: Sequence[Pair], config: JudgeConfig, prompts: PromptSet, reader: Reader) -> list[JudgementRow]:

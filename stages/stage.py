@@ -6,8 +6,10 @@ only when work is missing; the model is the only heavy thing, and a finished run
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+
+from store.records import Run
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Tick:
     warning: str = ""
 
 
-Ticks = Iterator[Tick]
+Ticks = Generator[Tick, None, Run]  # what a stage yields, and the finished run that it returns
 
 Notes = Mapping[str, str]  # what a run's environment records beside library versions and the device
 

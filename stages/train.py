@@ -28,7 +28,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.config import SCORED, TrainConfig
+from stages.config import TrainConfig
+from stages.config.train import SCORED
 from stages.files.cards import EXAMPLES, model_card
 from stages.pace.batches import Batches
 from stages.pace.vectors import WINDOW, Vectors
@@ -216,7 +217,7 @@ def _train(
         config.max_length,
         config.seed,
         config.dtype,
-        config.objective or "multicsr",
+        config.objective,
         config.clhaif,
         config.rank,
     )
@@ -269,7 +270,7 @@ def _train(
             checkpoint.save_state({**going.state(), "best": best}, folder)
             _remove(training.add_checkpoint(store, run, "resume", step.step, folder))
             saved_at = time.monotonic()
-        yield Tick(step.step, total, f"dev {headline.value:.2f}", step.step, batches.warning())
+        yield Tick(step.step, total, f"dev {headline.value:.2f}", step.step, batches.take_warning())
 
     encoder.load_state_dict(best)
     top = training.best_step(store, run, dev.name, "spearman")
@@ -361,7 +362,7 @@ def _vectors(
         for rows in Vectors(store, frozen.fingerprint, frozen.load, frozen.batches).windows(texts):
             file.write(normalised(rows).tobytes())
             done += len(rows)
-            yield Tick(done, total, frozen.name, warning=frozen.batches.warning())
+            yield Tick(done, total, frozen.name, warning=frozen.batches.take_warning())
         file.flush()
         every = np.memmap(file, dtype=np.float32, mode="r").reshape(count, width, -1)
     return [every[:, place] for place in range(width)]

@@ -173,19 +173,26 @@ class Store:
                 )
         return self.run(id)
 
-    def finish(self, run: Run, counts: dict[str, Any]) -> None:
-        """Mark a run complete, with its counts beside what it spent."""
+    def finish(self, run: Run, counts: dict[str, Any]) -> Run:
+        """Mark a run complete, with its counts beside what it spent; gives the run as it is then."""
         with self.writing() as connection:
             (before,) = connection.execute("SELECT counts FROM runs WHERE id = ?", [run.id]).fetchone()
             connection.execute(
                 "UPDATE runs SET finished = coalesce(finished, ?), counts = ? WHERE id = ?",
                 [now(), canonical({**json.loads(before), **counts}), run.id],
             )
+        return self.run(run.id)
 
     def run(self, id: str) -> Run:
-        """The run with exactly this id."""
+        """The run with exactly this id, which is there."""
+        run = self.known(id)
+        assert run is not None, id
+        return run
+
+    def known(self, id: str) -> Run | None:
+        """The run with exactly this id, or None where the store has none."""
         row = self.one("SELECT id, stage, version, parent, config, finished, counts FROM runs WHERE id = ?", [id])
-        return Run(row[0], row[1], row[2], row[3], json.loads(row[4]), row[5], json.loads(row[6]))
+        return row and Run(row[0], row[1], row[2], row[3], json.loads(row[4]), row[5], json.loads(row[6]))
 
     def find(self, name: str, stages: tuple[str, ...]) -> Run:
         """The run that `name` means: an id, a unique prefix of one, or `latest` (newest finished of `stages`, best first)."""

@@ -30,7 +30,7 @@ def loaded(store: Store, run: Run) -> Numbers:
 
 
 def thresholds(config: CurateConfig) -> Thresholds:
-    return Thresholds(config.alpha, config.beta, config.gamma, config.swap_reversed, config.min_contradiction or 0.0)
+    return Thresholds(config.alpha, config.beta, config.gamma, config.swap_reversed, config.min_contradiction)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])

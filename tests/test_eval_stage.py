@@ -135,8 +135,8 @@ class Counting:
         self.encoder = encoder
         self.asked: list[str] = []
 
-    def fits(self, texts: Sequence[str]) -> int:
-        return self.encoder.fits(texts)
+    def capacity(self, texts: Sequence[str]) -> int:
+        return self.encoder.capacity(texts)
 
     def encode(self, texts: Sequence[str], batch: int) -> np.ndarray:
         self.asked.extend(texts)

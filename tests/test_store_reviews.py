@@ -36,7 +36,7 @@ CONFIGS = st.builds(
     drop_copies=st.booleans(),
     drop_duplicates=st.booleans(),
     swap_reversed=st.booleans(),
-    min_contradiction=st.sampled_from([None, 0.5]),
+    min_contradiction=st.sampled_from([0.0, 0.5]),
 )
 
 

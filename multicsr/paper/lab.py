@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from multicsr import evaluate, judge, train
+from multicsr import curate, evaluate, judge, train
 from multicsr.names import notes_of, read_source, resolve
 from multicsr.paper.matching import MASK, copies_name, matches, repeats
 from multicsr.paper.material import BUNDLED_RETRIEVAL, fetched, write_retrieval
 from multicsr.paper.outcome import comma_separated
 from multicsr.paper.plan import Node, in_order, node
 from multicsr.server import NOWHERE
-from multicsr_cli.commands import curate, gen, imports, score
+from multicsr_cli import screen
+from multicsr_cli.commands import gen, imports, score
 from store import whole
 from store.records import Run
 
@@ -243,10 +244,8 @@ class Lab:
         if wanted.stage == "score":
             reading = score.plan(self.store, parent, llm=None, **told, **where)
             return score.make(self.store, parent, reading, self.batch, title)[0]
-        if wanted.stage == "curate" and told.get("strategy") == "claif":
-            return curate.make_pairs(self.store, parent, title=title)
         if wanted.stage == "curate":
-            return curate.make(self.store, parent, curate.plan(parent, **told), title)
+            return screen.drive(curate.job(self.store, parent, **told), title).run
         joined = [self.made[told.pop("joined")]] if "joined" in told else []
         means = train.Means(self.device, self.dtype, self.data)
         return train.make(self.store, parent, train.Settings(**told), means, joined, title)[0]

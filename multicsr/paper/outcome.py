@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from multicsr.command_line import command_line
 from multicsr.report import page as pages
 from multicsr.report.blocks import Block, Code, Drawing, Heading, Page, Paragraph, Points, numeric
 from multicsr.report.blocks import Table as PageTable
 from multicsr_cli import screen
-from multicsr_cli.commands.runs import command_line
 from store import whole
 
 if TYPE_CHECKING:

@@ -75,7 +75,7 @@ def _kept_region(axes: Axes, rule: CurateConfig) -> None:
     """a >= alpha, b <= beta, a >= b + gamma (MultiCSR, eq. 4), b >= the floor; with swapped roles its mirror image too."""
     a = np.linspace(rule.alpha, HIGHEST_SCORE, 201)
     b = np.minimum(rule.beta, a - rule.gamma)
-    floor = rule.min_contradiction or 0
+    floor = rule.min_contradiction
     a, b = a[b >= floor], np.minimum(b[b >= floor], HIGHEST_SCORE)
     if not len(a):
         return

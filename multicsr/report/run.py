@@ -10,10 +10,10 @@ import shlex
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from multicsr.command_line import command_line
 from multicsr.report import run_figures, run_texts
 from multicsr.report.blocks import Block, Cell, Code, Heading, Page, Paragraph, Points, Table, Verbatim, shown
 from multicsr.terms import TERMS
-from multicsr_cli.commands.runs import command_line
 from stages.public import published
 from store.read import figures as reports
 from store.read import triplets

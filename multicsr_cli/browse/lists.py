@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from multicsr.command_line import command_line
 from multicsr_cli.browse.charts import curve
 from multicsr_cli.browse.detail import omega
-from multicsr_cli.commands.runs import command_line
 from store.database import Store
 from store.read import numbers, triplets
 from store.records import Run
@@ -83,7 +83,7 @@ def about(run: Run) -> str:
         "score": lambda: f"by {config['by']}" + (f", {config['llm']}" if "llm" in config else ""),
         "curate": lambda: (
             f"α {config['alpha']:g} β {config['beta']:g} γ {config['gamma']:g}"
-            + (f" b ≥ {config['min_contradiction']:g}" if "min_contradiction" in config else "")
+            + (f" b ≥ {config['min_contradiction']:g}" if config["min_contradiction"] else "")
         ),
         "train": lambda: f"{config['base']}, seed {config['seed']}",
         "eval": lambda: ", ".join(config["tasks"]),

@@ -9,8 +9,8 @@ import math
 import re
 from dataclasses import dataclass, field, replace
 
+from multicsr.curate import usual
 from multicsr_cli.browse.numbers import Chosen, Judged, Mask, Numbers, Places, Thresholds
-from multicsr_cli.commands.curate import usual
 from store.problem import Problem
 from store.read.triplets import View
 from store.records import Run
@@ -64,7 +64,7 @@ class State:
         rule = view.curate.config if view.curate else None
         own = None
         if rule is not None:
-            floor = rule.get("min_contradiction", 0.0)
+            floor = rule["min_contradiction"]
             own = Thresholds(rule["alpha"], rule["beta"], rule["gamma"], rule["swap_reversed"], floor)
         if own != self.own or self.numbers is None:
             self.own = self.now = own
@@ -93,7 +93,7 @@ class State:
         assert self.view is not None
         assert self.view.score is not None
         assert self.numbers is not None
-        now = self.now or Thresholds(*usual(self.view.score))
+        now = self.now or Thresholds(**usual(self.view.score))
         low, high = (-5.0, 5.0) if name == "gamma" else (0.0, 5.0)
         value = min(max(round(getattr(now, name) + sign * STEP, 3), low), high)
         self.now, self.plane = replace(now, **{name: value}), True

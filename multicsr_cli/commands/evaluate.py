@@ -10,9 +10,21 @@ import typer
 from multicsr import judge
 from multicsr.evaluate import Measured, averages, find, measure
 from multicsr.names import notes_of, read_source, resolve
-from multicsr.server import BaseUrl, InFlight, PriceIn, PriceOut, Server, Timeout, cells
+from multicsr.server import Server, cells
 from multicsr_cli import options, screen
-from multicsr_cli.options import DEFAULT_DB, Batch, Data, Db, Device, Json
+from multicsr_cli.options import (
+    DEFAULT_DB,
+    BaseUrl,
+    Batch,
+    Data,
+    Db,
+    Device,
+    InFlight,
+    Json,
+    PriceIn,
+    PriceOut,
+    Timeout,
+)
 from store.problem import Problem
 
 if TYPE_CHECKING:

@@ -54,7 +54,7 @@ def command(
     subject = find(store, model, [], pooler=pooler, device=device)
     search = Search(text.strip(), limit)
     vectors = Vectors(store, vectors_key(subject.config), subject.load, Batches(size, "texts", subject.device))
-    screen.drive(search.run(vectors, source.texts(), source.rows), "search", "sentences")
+    screen.drive_ticks(search.run(vectors, source.texts(), source.rows), "search", "sentences")
     if json:
         screen.document({"model": model, "text": search.text, "results": [hit._asdict() for hit in search.hits]})
         return

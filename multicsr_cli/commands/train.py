@@ -217,7 +217,7 @@ def _follow(device: str, dtype: str) -> None:
 
 def join(store: Store, name: str, objective: str) -> Run:
     """The run behind --with: a file is imported, which by its content is one run however often it is named."""
-    from stages.config import SCORED
+    from stages.config.train import SCORED
     from stages.files import corpora as stage
 
     path = Path(name)

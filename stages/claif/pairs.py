@@ -40,14 +40,15 @@ def run(store: Store, config: PairConfig, parent: Run, at_once: int = PREMISES_A
     gen = store.parent(parent)
     if not drafts.are_rewrites(store, gen):
         raise Problem(
-            f"--strategy claif decides on pairs, and gen run {gen.id} wrote triplets",
-            "leave --strategy out, or run `multicsr gen --method claif`",
+            f"strategy claif decides on pairs, and gen run {gen.id} wrote triplets",
+            "leave it out, or run `multicsr gen --method claif`",
+            "strategy",
         )
     run = store.begin("curate", VERSION, config, parent=parent.id)
     total = gen.counts["premises"]
     if run.finished:
         yield Tick(total, total, COMPLETE)
-        return
+        return run
     with store.only_writer(run):
         ids = partners.premises(store, gen)
 
@@ -60,7 +61,7 @@ def run(store: Store, config: PairConfig, parent: Run, at_once: int = PREMISES_A
 
         for done in partners.decide(store, run, ids, rule, at_once):
             yield Tick(done, total, "deciding", done)
-        store.finish(run, partners.counts(store, run))
+        return store.finish(run, partners.counts(store, run))
 
 
 def judged(premise: str, rewrites: Sequence[Rewrite]) -> Iterator[Partner]:

@@ -46,4 +46,4 @@ class Search:
             ]
             self.hits = heapq.nsmallest(self.limit, self.hits + found, key=lambda hit: (-hit.cosine, hit.line))
             done += len(window)
-            yield Tick(done, total, "searching", done, vectors.batches.warning())
+            yield Tick(done, total, "searching", done, vectors.batches.take_warning())

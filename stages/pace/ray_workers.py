@@ -62,7 +62,7 @@ class Worker:
     def work(self, items: Sequence[Any], middle: Middle[Any, Any]) -> Iterator[tuple[Sequence[tuple[int, Any]], str]]:
         """(places and results, what happened to the batch size), streamed."""
         for done in middle(items, self._model, self._batches):
-            yield done, self._batches.warning()
+            yield done, self._batches.take_warning()
 
 
 @dataclass
@@ -93,7 +93,7 @@ class Sent:
     back: set[int] = field(default_factory=set)
 
 
-class OnRay:
+class RayWorkers:
     """`workers` models (None: one a GPU; without GPUs, one a machine) on the cluster at `address` (None: this machine)."""
 
     def __init__(self, workers: int | None, address: str | None, device: str) -> None:
@@ -106,7 +106,7 @@ class OnRay:
         self._warnings: list[str] = []
         self._context = ExitStack()
 
-    def __enter__(self) -> OnRay:
+    def __enter__(self) -> RayWorkers:
         self._context.enter_context(redirect_stdout(sys.stderr))  # Ray tells of deaths on stdout, which is for results
         return self
 
@@ -143,7 +143,7 @@ class OnRay:
         while self.waiting or self.sent:
             yield from self._step()
 
-    def spent(self) -> Mapping[str, int]:
+    def take_spent(self) -> Mapping[str, int]:
         return {}  # no server is asked
 
     def pace(self) -> str:
@@ -153,7 +153,7 @@ class OnRay:
             return f"{len(self.ready)} of {self.count} workers"
         return f"{len(self.ready)} of {self.count} workers, {rates[0]:.1f} to {rates[-1]:.1f} /s each"
 
-    def warning(self) -> str:
+    def take_warning(self) -> str:
         told, self._warnings = "; ".join(self._warnings), []
         return told
 

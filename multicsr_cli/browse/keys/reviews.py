@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
 
+from multicsr import curate
 from multicsr_cli.browse.keys.reader import Reader
 from multicsr_cli.browse.numbers import Chosen, Thresholds
 from store.database import Store
@@ -91,18 +92,14 @@ class ReviewKeys(Reader):
 
     @work
     async def curate(self, score: Run, at: Thresholds) -> None:
-        from stages import curate as stage
-        from stages.config import CurateConfig
-
         view = self.state.view
         rule = view.curate.config if view and view.curate else {}
+        told: dict[str, Any] = {name: rule[name] for name in ("drop_copies", "drop_duplicates") if name in rule}
+        told |= {"alpha": at.alpha, "beta": at.beta, "gamma": at.gamma}
+        told |= {"swap_reversed": at.swap, "min_contradiction": at.min_contradiction}
 
         def made(store: Store) -> Run:
-            copies, duplicates = rule.get("drop_copies", False), rule.get("drop_duplicates", False)
-            config = CurateConfig(at.alpha, at.beta, at.gamma, copies, duplicates, at.swap, at.min_contradiction)
-            for _ in stage.run(store, config, score):
-                pass
-            return store.begin("curate", stage.VERSION, config, score.id)
+            return curate.job(store, score, **told).run().run
 
         self.tell("writing ...")
         async with self.one_writer:

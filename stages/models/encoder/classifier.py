@@ -29,7 +29,7 @@ class Classifier:
         self.columns = list(columns)
         self.max_length = max_length
 
-    def fits(self, pairs: Sequence[tuple[str, str]]) -> int:
+    def capacity(self, pairs: Sequence[tuple[str, str]]) -> int:
         """How many times these (premise, hypothesis) pairs, or others as long, can be read at once, at least 1."""
         device = self.model.device
         longest = max(map(len, self._ids(pairs)["input_ids"]))

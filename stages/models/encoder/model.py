@@ -212,7 +212,7 @@ class Encoder(nn.Module):
             mask[i, : len(row)] = 1
         return ids.to(self.device), mask.to(self.device)
 
-    def fits(self, texts: Sequence[str]) -> int:
+    def capacity(self, texts: Sequence[str]) -> int:
         """How many texts as long as the longest of `texts` could be encoded at once; see `stages/models/memory.py`."""
         tokens = len(self.ids([max(texts, key=len)])[0])
         return memory.count(self.device, memory.encoding(self, tokens), memory.TEXTS[self.device.type])

@@ -91,11 +91,11 @@ class HostedModel:
         """`message` itself: it is sent as the user's turn, and the server knows the model's chat format."""
         return message
 
-    def fits(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
+    def capacity(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
         """As many as keep `in_flight` requests under way; memory is the server's own."""
         return max(1, -(-self.in_flight // max(len(lines), 1)))
 
-    def spent(self) -> dict[str, int]:
+    def take_spent(self) -> dict[str, int]:
         """Since this was last called: requests answered, asked again (`retried`), and tokens of prompts and completions.
 
         `unmetered` requests are those of which the server gave no tokens.

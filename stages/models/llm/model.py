@@ -110,12 +110,12 @@ class LanguageModel:
         found = dict(pair for part in parts for pair in part)
         return [found[place] for place in range(len(lines))]
 
-    def fits(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
+    def capacity(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
         """How many times this work could be done at once in free memory; see `stages/models/memory.py`."""
         each = memory.writing(self, prompts, lines, max_tokens)
         return memory.count(self.device, each, memory.PREMISES[self.device.type])
 
-    def spent(self) -> dict[str, int]:
+    def take_spent(self) -> dict[str, int]:
         """Nothing: no server is asked."""
         return {}
 

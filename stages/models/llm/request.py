@@ -86,11 +86,11 @@ class Writer(Protocol):
         """The same for all lines side by side, in their order."""
         ...
 
-    def fits(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
+    def capacity(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
         """How many times this work could be done at once in free memory; no more than gains speed, at least 1."""
         ...
 
-    def spent(self) -> dict[str, int]:
+    def take_spent(self) -> dict[str, int]:
         """What a server was asked and charged since this was last called; nothing for a model on this machine."""
         ...
 
