@@ -15,7 +15,7 @@ from store.problem import Problem
 from store.records import Run
 
 if TYPE_CHECKING:
-    from stages.tasks.sts import Task
+    from stages.tasks.sts import StsTask
     from store.database import Store
     from store.rows.training import MetricRow
 
@@ -75,20 +75,20 @@ def refuse_mixture(scorer: str | None, others: Mapping[str, Any], asked: Asked) 
             raise Problem(f"{shown} does not go with --scorer {scorer}", "leave one of the two out")
 
 
-def tasks_of_pairs(tasks: Sequence[Any], named: bool) -> list[Task]:
+def tasks_of_pairs(tasks: Sequence[Any], named: bool) -> list[StsTask]:
     """Those of `tasks` that are sentence pairs with gold scores. Raises Problem for another one if they were `named`."""
     from stages.tasks import sts
 
-    others = [task.name for task in tasks if not isinstance(task, sts.Task)]
+    others = [task.name for task in tasks if not isinstance(task, sts.StsTask)]
     if others and (named or len(others) == len(tasks)):
         raise Problem(f"--scorer cannot score {others[0]}: it has no scored sentence pairs", "give --tasks sts, say")
     if others:
         screen.say(f"no scored sentence pairs, left out: {', '.join(others)}")
-    return [task for task in tasks if isinstance(task, sts.Task)]
+    return [task for task in tasks if isinstance(task, sts.StsTask)]
 
 
 def plan(
-    scorer: str, tasks: Sequence[Task], asked: Asked, *, split: str, device: str, notes: Mapping[str, str]
+    scorer: str, tasks: Sequence[StsTask], asked: Asked, *, split: str, device: str, notes: Mapping[str, str]
 ) -> Plan:
     """Resolve names and settings into a config. Raises Problem before anything is written."""
     from stages import config as configs
@@ -119,7 +119,7 @@ def plan(
     return Plan(config, chosen, found.load, found.device, {**notes, **notes_of(prompts=asked.prompts)})
 
 
-def make(store: Store, made: Plan, tasks: Sequence[Task], batch: int | None) -> tuple[Run, list[MetricRow]]:
+def make(store: Store, made: Plan, tasks: Sequence[StsTask], batch: int | None) -> tuple[Run, list[MetricRow]]:
     """Judge what is missing, and say which pairs no figure is over."""
     from stages import judge
     from store.rows import training

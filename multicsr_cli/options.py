@@ -48,6 +48,13 @@ def takes(*configs: type, without: Sequence[str] = ()) -> Callable[[Callable[...
     return decorate
 
 
+def _sentence(help: str, choices: Sequence[str]) -> str:
+    """A setting's help as it stands among others; a sign such as α and a value that is typed keep their case."""
+    first = help.split(" ")[0].rstrip(",:")
+    is_word = first.isascii() and first.isalpha() and first not in choices
+    return f"{help[0].upper() if is_word else help[0]}{help[1:]}."
+
+
 def _is_typed(context: typer.Context, name: str) -> bool:
     """Whether an option was given, be it by its default value."""
     source = context.get_parameter_source(name)
@@ -61,7 +68,7 @@ def _flag(one: Described) -> inspect.Parameter:
     kind: Any = {tuple: list[str]}.get(one.type, one.type)
     option = typer.Option(
         known.flag or f"--{one.name.replace('_', '-')}",
-        help=f"{known.help[:1].upper()}{known.help[1:]}.",
+        help=_sentence(known.help, known.choices),
         metavar=None if one.type is bool else known.metavar or METAVARS[one.type],
         parser=number if one.type is float else None,
         show_default=shown or (default is not None and default is not False and default != ()),

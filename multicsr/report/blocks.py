@@ -22,7 +22,6 @@ MARK = "Made by multicsr"
 COLOURS = {"ink": "#1c2024", "faint": "#8b939c", "first": "#2563c9", "second": "#c2570c"}
 
 _NUMBER = re.compile(r"-|[-+]?[\d,]+(\.\d+)?( %)?( ± [\d.]+)?")
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True)

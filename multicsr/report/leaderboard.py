@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from store.database import Store
+from store.markdown import Marked, escape, table
 from store.read import triplets
 from store.read.triplets import Standing
 
@@ -85,10 +86,12 @@ def read(store: Store) -> list[Leaderboard]:
 
 def markdown(board: Leaderboard) -> list[str]:
     """The lines of the table in Markdown."""
-    columns = board.columns()
-    lines = [columns, ["---"] * len(columns), *board.cells()]
-    return [f"{board.split} figures x 100, the best of each column with a star.", ""] + [
-        f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines
+    # Stars stand behind figures of ours, where they are no markup.
+    rows = [[escape(model), *map(Marked, figures)] for model, *figures in board.cells()]
+    return [
+        f"{board.split} figures x 100, the best of each column with a star.",
+        "",
+        *table(board.columns(), rows),
     ]
 
 

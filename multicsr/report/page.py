@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from multicsr.report.blocks import MARK, Drawing, Page, figure_of, image
-from multicsr.report.html import html_of
-from multicsr.report.markdown import markdown_of
+from multicsr.report.html_page import html_of
+from multicsr.report.markdown_page import markdown_of
 from store import whole
 from store.problem import Problem
 

@@ -56,7 +56,7 @@ def pairs_of(store: Store, subject: Subject, measured: Measured, batch: int | No
     from stages.tasks.analysis import Analysed
     from stages.tasks.compare import Correlation
 
-    tasks = [task for task in subject.tasks if isinstance(task, (sts.Task, Analysed))]
+    tasks = [task for task in subject.tasks if isinstance(task, (sts.StsTask, Analysed))]
     outcomes = stage.outcomes(store, subject.config, tasks, subject.load, batch, subject.device, subject.learning)
     heads = [measured.headline(task.name) for task in tasks]
     return [

@@ -7,7 +7,7 @@ encoder that was measured as it is.
 from __future__ import annotations
 
 import shlex
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from multicsr.command_line import command_line
@@ -133,7 +133,7 @@ class Story:
             ),
             Heading("Versions and machine", 3),
             Table(("", *(run.stage for run in self.line)), versions),
-            Points([f"Store: {store}", f"Written: {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"]),
+            Points([f"Store: {store}", f"Written: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"]),
         ]
 
     def _command(self, run: Run) -> str:

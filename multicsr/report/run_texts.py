@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from multicsr.report import plots
 from multicsr.report.blocks import Bar, Block, Cell, Drawing, Heading, Paragraph, Table
 from store.read import figures, triplets
+from store.rule import WORDS
 
 if TYPE_CHECKING:
     from store.database import Store
@@ -71,7 +72,10 @@ def examples(store: Store, view: View | None, counts: Mapping[str, Any]) -> list
         found = figures.examples(store, view, reason, EXAMPLES)
         if found:
             title = reason or ("kept" if curated else "written")
-            blocks += [Heading(title, 3), _triplets(found)]
+            blocks.append(Heading(title, 3))
+            if reason in WORDS:
+                blocks.append(Paragraph(f"{WORDS[reason].capitalize()}."))
+            blocks.append(_triplets(found))
     return blocks
 
 

@@ -252,17 +252,16 @@ def _sentences(whiten: str | None, column: str | None, dim: int | None) -> Sourc
         raise Problem(f"--whiten-column {column} goes with a file, and --whiten is bundled", "leave it out")
     if whiten != "bundled" and not Path(whiten).is_file():
         raise Problem(f"--whiten: there is no file {whiten}", "give bundled, or a file with one sentence a line")
-    try:
-        return read_source(whiten, column)
-    except Problem as problem:
-        raise Problem(problem.what, problem.remedy.replace("--column", "--whiten-column")) from None
+    from stages.files.sources import Asked
+
+    return read_source(whiten, column, Asked(file="whiten", column="whiten_column", called="file"))
 
 
 def _tell_what_is_no_pairs(flag: str, tasks: list[Task]) -> None:
     """Only sentence pairs with gold scores can be analysed and drawn. Raises Problem where there are none."""
     from stages.tasks import sts
 
-    others = [task.name for task in tasks if not isinstance(task, sts.Task)]
+    others = [task.name for task in tasks if not isinstance(task, sts.StsTask)]
     if len(others) == len(tasks):
         raise Problem(f"{flag} needs sentence pairs with gold scores", "choose such a task: --tasks stsb, say")
     if others:
@@ -273,4 +272,4 @@ def _analysed(tasks: list[Task]) -> list[Task]:
     from stages.tasks import sts
     from stages.tasks.analysis import Analysed
 
-    return [Analysed(task) if isinstance(task, sts.Task) else task for task in tasks]
+    return [Analysed(task) if isinstance(task, sts.StsTask) else task for task in tasks]

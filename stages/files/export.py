@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from stages.files.corpora import SHAPES
+from stages.files.layouts import SHAPES
 from store import whole
 from store.problem import Problem
 from store.read.exports import Exported

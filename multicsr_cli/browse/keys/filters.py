@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from multicsr_cli.browse import funnel
 from multicsr_cli.browse.keys.reader import Reader
 from multicsr_cli.browse.numbers import SORTS, VERDICTS
+from store.rule import LEVELS
 
 
 class FilterKeys(Reader):
@@ -24,7 +25,7 @@ class FilterKeys(Reader):
         Binding("t", "plane"),
         *(
             Binding(key, f"threshold('{name}', {sign})")
-            for name in ("alpha", "beta", "gamma", "min_contradiction")
+            for name in (level.threshold for level in LEVELS)
             for key, sign in ((name[0], -1), (name[0].upper(), 1))
         ),
         Binding("0", "reset"),

@@ -15,13 +15,14 @@ from textual.binding import Binding, BindingType
 
 from multicsr import curate
 from multicsr_cli.browse.keys.reader import Reader
-from multicsr_cli.browse.numbers import Chosen, Thresholds
+from multicsr_cli.browse.numbers import Chosen
 from store.database import Store
 from store.problem import Problem
 from store.read import triplets
 from store.records import Run
 from store.rows import reviews
 from store.rows.reviews import Verdict
+from store.rule import Thresholds
 
 # What a person can say.
 VERDICT: dict[str, Verdict] = {"keep": "keep", "drop": "drop"}
@@ -95,8 +96,7 @@ class ReviewKeys(Reader):
         view = self.state.view
         rule = view.curate.config if view and view.curate else {}
         told: dict[str, Any] = {name: rule[name] for name in ("drop_copies", "drop_duplicates") if name in rule}
-        told |= {"alpha": at.alpha, "beta": at.beta, "gamma": at.gamma}
-        told |= {"swap_reversed": at.swap, "min_contradiction": at.min_contradiction}
+        told |= {**at.named, "swap_reversed": at.swap}
 
         def made(store: Store) -> Run:
             return curate.job(store, score, **told).run().run

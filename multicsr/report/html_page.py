@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from multicsr.report.blocks import (
     COLOURS,
     MARK,
-    UNPRINTABLE,
     Bar,
     Block,
     Cell,
@@ -30,6 +29,7 @@ from multicsr.report.blocks import (
     image,
     numeric,
 )
+from store.markdown import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -108,7 +108,7 @@ def _html_cell(cell: Cell) -> str:
 
 def _escaped(text: str) -> str:
     """Text that is only text, in an element as in an attribute."""
-    return html.escape(UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text))
+    return html.escape(printable(text))
 
 
 def _anchor(text: str) -> str:
