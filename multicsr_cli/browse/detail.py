@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from multicsr_cli.browse.drawing import DROP_STYLE, KEEP_STYLE, differences
+from multicsr_cli.browse.charts import DROP_STYLE, KEEP_STYLE, differences
 from store.read.numbers import Elsewhere, Side, Texts
 from store.records import Run
 from store.rows.reviews import Word

@@ -121,12 +121,12 @@ def command(
     judge.refuse_mixture(scorer, others, reading)
     size = options.batch_size(batch)
     named = _named(model, against, runs) if scorer is None else []
-    from multicsr.report import pairs as drawing
+    from multicsr_cli import shown_pairs
     from multicsr_cli.commands import compare
     from store.database import Store
 
     if plot is not None or histogram:
-        drawing.check(plot, histogram, json, len(named))
+        shown_pairs.check(plot, histogram, json, len(named))
     sentences = _sentences(whiten, whiten_column, whiten_dim)
     chosen = choose_tasks(tasks, task, bitext, data, split, probe)
     for note in notes(chosen):
@@ -185,7 +185,7 @@ def command(
     else:
         measured[0].show()
     if plot is not None or histogram:
-        drawing.show(store, subjects[0], measured[0], size, plot, histogram)
+        shown_pairs.show(store, subjects[0], measured[0], size, plot, histogram)
 
 
 def _named(model: str | None, against: str | None, runs: str | None) -> list[str]:
