@@ -91,7 +91,8 @@ class Store:
         from store import migrations
 
         try:
-            with FileLock(self.locks / "schema.lock", timeout=SCHEMA_SECONDS):
+            lock = FileLock(self.locks / "schema.lock")
+            with lock.acquire(timeout=SCHEMA_SECONDS, poll_interval=BUSY_PAUSE):
                 if _is_store(self, path) and not _is_behind(self):
                     return
                 self._use_write_ahead_log()
