@@ -146,7 +146,8 @@ def _make_current(connection: sqlite3.Connection, path: Path) -> None:
     from store import migrations
 
     try:
-        with FileLock(locks(path) / "schema.lock", timeout=SCHEMA_SECONDS):
+        lock = FileLock(locks(path) / "schema.lock")
+        with lock.acquire(timeout=SCHEMA_SECONDS, poll_interval=BUSY_PAUSE):
             if _is_current(connection, path):
                 return  # another process has done it meanwhile
             _use_write_ahead_log(connection)
