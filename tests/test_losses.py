@@ -25,7 +25,7 @@ from multicsr.losses import (
 from stages.models import catalog, checkpoint, loading
 from stages.models.encoder.model import normalised
 from stages.models.training.fit import GRADIENT_NORM, MaskVectors, Recipe, Training
-from stages.models.training.loss import false_negatives
+from stages.models.training.loss import false_negatives, masked_contrastive_loss
 from store.problem import Problem
 
 sentence_transformers = pytest.importorskip("sentence_transformers")
@@ -201,6 +201,21 @@ def test_an_anchors_own_hypotheses_are_never_masked(folder: Path, mask_folder: P
     assert float(loss(columns).detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
+def test_the_loss_of_a_model_that_computes_in_bfloat16_is_in_float32(folder: Path, mask_folder: Path) -> None:
+    model = SentenceTransformer(str(folder), device="cpu").eval()
+    loss = MaskedContrastiveLoss(model, SentenceTransformer(str(mask_folder), device="cpu"), SIGMA)
+    columns, vectors = features(model, sides(TRIPLETS)), mask_vectors(mask_folder)
+    same = torch.tensor([[first[0] == other[0] for other in TRIPLETS] for first in TRIPLETS])
+    hypotheses_p = torch.from_numpy(np.concatenate([vectors.entailment, vectors.contradiction]))
+    masked = false_negatives(torch.from_numpy(vectors.premise), hypotheses_p, same, SIGMA)
+    with torch.autocast("cpu", torch.bfloat16):
+        value = loss(columns)
+        premise, hypotheses = loss.encoded(columns)
+    exact = masked_contrastive_loss(premise, hypotheses, masked, 0.05)
+    assert value.dtype == torch.float32
+    assert float(value.detach()) == pytest.approx(float(exact.detach()), rel=1e-6)
+
+
 def test_the_other_losses_are_ours(folder: Path, mask_folder: Path) -> None:
     """SimCSE of sentences and of triplets, RankCSE's two rankings, CLHAIF's two and CLAIF's."""
     model = SentenceTransformer(str(folder), device="cpu")
@@ -240,6 +255,8 @@ def test_what_cannot_be_learned_from_is_refused(folder: Path) -> None:
     ]:
         with pytest.raises(Problem, match=says):
             loss(read, labels)
+    with pytest.raises(Problem, match="cannot be the frozen one"):
+        MaskedContrastiveLoss(model, model)
     with pytest.raises(Problem, match="ranks by 'listless'"):
         RankCSELoss(model, {}, by="listless")
 

@@ -27,10 +27,12 @@ class FrozenVectors:
     """The vectors of `source` for texts that come as token ids of `model`.
 
     A source of the same vocabulary reads the ids as they are; another one reads the text that they spell. Vectors that are
-    given by text are kept by the ids of that text.
+    given by text are kept by the ids of that text. Raises Problem where source and model are one.
     """
 
     def __init__(self, model: SentenceTransformer, source: Frozen) -> None:
+        if source is model:
+            raise Problem("a model that is trained cannot be the frozen one beside it too", "load it a second time")
         self.tokenizer: Any = model.tokenizer
         self.source: Any = source if isinstance(source, nn.Module) else None
         self.vectors: dict[tuple[int, ...], np.ndarray] = {}
@@ -61,7 +63,12 @@ class FrozenVectors:
 
     @torch.no_grad()
     def _computed(self, rows: Sequence[tuple[int, ...]]) -> Tensor:
+        """Without dropout, and in float32 also where a trainer computes in bfloat16."""
         self.source.eval()
+        with torch.autocast(self.source.device.type, enabled=False):
+            return self._read(rows)
+
+    def _read(self, rows: Sequence[tuple[int, ...]]) -> Tensor:
         if not self.same_ids:
             texts = self.tokenizer.batch_decode([list(row) for row in rows], skip_special_tokens=True)
             return torch.from_numpy(self.source.encode(texts, show_progress_bar=False))

@@ -12,6 +12,7 @@ with the model that is trained; what it minimises is written in `loss.py` alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -44,6 +45,10 @@ class _Loss(nn.Module):
         # The model writes its outputs into what it is given.
         first, *others = [self.model(dict(column))["sentence_embedding"] for column in read]
         return first, torch.cat(others)
+
+    def float32(self, vectors: Tensor) -> AbstractContextManager[Any]:
+        """A loss is computed in float32, also where the trainer lets the model compute in bfloat16."""
+        return torch.autocast(vectors.device.type, enabled=False)
 
     def columns(self, features: Iterable[Features], *wanted: str) -> list[Features]:
         """The columns of a batch. Raises Problem unless they are as many as those of one of the lists `wanted`."""
@@ -97,18 +102,19 @@ class MaskedContrastiveLoss(_Loss):
         rows = [token_ids(column) for column in columns]
         masked = None if self.mask_vectors is None else self._mask(self.mask_vectors, rows)
         premise, hypotheses = self.encoded(columns)
-        return masked_contrastive_loss(
-            premise, hypotheses, None if masked is None else masked.to(premise.device), self.tau
-        )
+        masked = None if masked is None else masked.to(premise.device)
+        with self.float32(premise):
+            return masked_contrastive_loss(premise, hypotheses, masked, self.tau)
 
     def _mask(self, vectors: FrozenVectors, rows: Sequence[list[tuple[int, ...]]]) -> Tensor:
         """Where M is 0, (N, 2N)."""
         anchors, positives, negatives = rows
         number = {row: place for place, row in enumerate(dict.fromkeys(anchors))}
         premise = torch.tensor([number[row] for row in anchors])
-        return false_negatives(
-            vectors(anchors), vectors(positives + negatives), premise[:, None] == premise[None, :], self.sigma
-        )
+        same = premise[:, None] == premise[None, :]
+        first, others = vectors(anchors), vectors(positives + negatives)
+        with self.float32(first):
+            return false_negatives(first, others, same, self.sigma)
 
     def get_config_dict(self) -> dict[str, Any]:
         """What a model card tells of the loss."""
@@ -131,7 +137,8 @@ class SimCSELoss(_Loss):
     def forward(self, sentence_features: Iterable[Features], labels: Tensor | None = None) -> Tensor:
         columns = self.columns(sentence_features, "sentence", "anchor, positive, negative")
         premise, hypotheses = self.encoded(columns)
-        return masked_contrastive_loss(premise, hypotheses, None, self.tau)
+        with self.float32(premise):
+            return masked_contrastive_loss(premise, hypotheses, None, self.tau)
 
     def get_config_dict(self) -> dict[str, Any]:
         """What a model card tells of the loss."""
@@ -155,7 +162,8 @@ class ScoredContrastiveLoss(_Loss):
         columns = self.columns(sentence_features, "anchor, positive, negative")
         premise, hypotheses = self.encoded(columns)
         scores = self.labels(labels).to(premise.device)
-        return scored_contrastive_loss(premise, hypotheses, scores, self.tau, self.others)
+        with self.float32(premise):
+            return scored_contrastive_loss(premise, hypotheses, scores, self.tau, self.others)
 
     def get_config_dict(self) -> dict[str, Any]:
         """What a model card tells of the loss."""
@@ -172,7 +180,9 @@ class SimilarityLoss(_Loss):
     def forward(self, sentence_features: Iterable[Features], labels: Tensor | None = None) -> Tensor:
         columns = self.columns(sentence_features, "first, second")
         first, second = self.encoded(columns)
-        return similarity_loss(first, second, self.labels(labels).to(first.device))
+        wanted = self.labels(labels).to(first.device)
+        with self.float32(first):
+            return similarity_loss(first, second, wanted)
 
 
 class RankCSELoss(_Loss):
@@ -195,9 +205,10 @@ class RankCSELoss(_Loss):
         columns = self.columns(sentence_features, "sentence", "anchor, positive, negative")
         first, *others = [self.teacher(token_ids(column)) for column in columns]
         premise, hypotheses = self.encoded(columns)
-        cosines = (first @ torch.cat(others or [first]).T).to(premise.device)
-        contrastive = masked_contrastive_loss(premise, hypotheses, None, self.tau)
-        return contrastive + ranking_loss(premise, hypotheses, cosines, self.tau, self.by)
+        with self.float32(first), self.float32(premise):
+            cosines = (first @ torch.cat(others or [first]).T).to(premise.device)
+            contrastive = masked_contrastive_loss(premise, hypotheses, None, self.tau)
+            return contrastive + ranking_loss(premise, hypotheses, cosines, self.tau, self.by)
 
     def get_config_dict(self) -> dict[str, Any]:
         """What a model card tells of the loss."""
