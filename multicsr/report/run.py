@@ -13,7 +13,7 @@ from pathlib import PurePath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from multicsr.command_line import command_line
-from multicsr.evaluate import is_headline
+from multicsr.measured import is_headline
 from multicsr.report import plots
 from multicsr.report.page import Bar, Block, Cell, Code, Drawing, Heading, Page, Paragraph, Points, Table, Verbatim
 from multicsr.terms import TERMS

@@ -118,8 +118,9 @@ class PromptSet:
         """The set with only the first `count` shots for scoring. Raises Problem if there are fewer."""
         if not 0 <= count <= self.shots(by):
             raise Problem(
-                f"--shots {count} is out of range: the prompt set {self.name} has {self.shots(by)} to score by {by}",
-                f"give a whole number from 0 to {self.shots(by)}, or --prompts with another set",
+                f"shots {count} is out of range: the prompt set {self.name} has {self.shots(by)} to score by {by}",
+                f"give a whole number from 0 to {self.shots(by)}, or another set: prompts=FILE",
+                "shots",
             )
         if by == "prompt":
             return replace(self, question=_first_shots(self.question, count))
