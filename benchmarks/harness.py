@@ -26,6 +26,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
+from store import whole
+
 RECORDS = Path(__file__).parent / "records"
 
 PACKAGES = ("torch", "transformers", "sentence-transformers", "numpy", "pandas", "sqlite-utils")
@@ -280,10 +282,7 @@ def write(record: dict[str, Any], folder: Path) -> Path:
     """Write a record into `folder`; the file appears whole."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{record['name']}.json"
-    partial = target.with_suffix(".partial")
-    partial.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(target)
-    return target
+    return whole.write(target, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
 def settings(arguments: argparse.Namespace) -> Settings:

@@ -29,6 +29,7 @@ from multicsr_cli.commands import score as score_command
 from stages import gen, score
 from stages.files import sources
 from stages.texts.prompts import PromptSet
+from store import whole
 from store.database import Store
 from store.records import ROLES, DraftRow, Run, ScoreRow, canonical
 from store.rows import drafts, premises, scores
@@ -126,8 +127,8 @@ def cached(quick: bool) -> Million:
         partial = path.with_suffix(".partial")
         remove(partial)
         found = build(partial, text, count)
-        partial.replace(path)
-        measured.write_text(json.dumps({table: asdict(written) for table, written in found.items()}), encoding="utf-8")
+        whole.place(partial, path)
+        whole.write(measured, json.dumps({table: asdict(written) for table, written in found.items()}))
     found = {table: Written(**row) for table, row in json.loads(measured.read_text(encoding="utf-8")).items()}
     store = Store.open(path, write=False)
     million = Million(path, text, store.find("latest", ("gen",)), store.find("latest", ("score",)), found)
@@ -163,7 +164,7 @@ def remove(path: Path) -> None:
 def build(path: Path, text: Path, count: int) -> dict[str, Written]:
     """Write `count` premises into the file `text`, and the store at `path` from it."""
     made = list(sentences(count))
-    text.write_text("".join(f"{one.text}\n" for one in made), encoding="utf-8")
+    whole.write(text, "".join(f"{one.text}\n" for one in made))
     source = sources.source(text)
     asked: dict[str, Any] = {"llm": "smollm2", "prompts": None, "device": "cpu", "dtype": "auto"}
     plan = gen_command.plan(source, omega=0.3, omega_contradiction=None, limit=None, seed=0, **asked)

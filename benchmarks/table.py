@@ -7,16 +7,37 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from store import whole
+
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- benchmarks: made by `python -m benchmarks --readme` -->", "<!-- end of benchmarks -->"
 
 Document = dict[str, Any]
 
+# In the order of the table.
+NAMES = (
+    "gen_decoder",
+    "gen_encoder_decoder",
+    "score_likelihood",
+    "score_prompt",
+    "train_step",
+    "train_step_bfloat16",
+    "encode",
+    "write_rows",
+    "curate",
+    "curate_again",
+    "inspect_rejected",
+    "browse",
+    "resume_check",
+    "probe",
+)
+
+# Asked for by name, or all at once as `gpu`: `python -m benchmarks gpu --device cuda`.
+GPU = ("gpu_gen_decoder", "gpu_gen_encoder_decoder", "gpu_train_step")
+
 
 def read(folder: Path) -> list[Document]:
     """All records of a folder, in the order in which they are measured."""
-    from benchmarks.__main__ import GPU, NAMES
-
     return [
         json.loads(path.read_text(encoding="utf-8"))
         for name in (*NAMES, *GPU)
@@ -57,7 +78,7 @@ def into_readme(folder: Path) -> None:
     text = README.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    README.write_text(f"{before}{BEGIN}\n{section(read(folder))}\n{END}{after}", encoding="utf-8")
+    whole.write(README, f"{before}{BEGIN}\n{section(read(folder))}\n{END}{after}")
 
 
 def section(records: Sequence[Document]) -> str:

@@ -51,7 +51,7 @@ def quality(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _dev_figure(course: Course, mask: MaskVectors, dev: sts.Task, dtype: str, seed: int) -> float:
+def _dev_figure(course: Course, mask: MaskVectors, dev: sts.StsTask, dtype: str, seed: int) -> float:
     """Dev Spearman at the end of a training."""
     encoder = course.encoder(course.base)
     for _ in Training(encoder, course.triplets, mask, course.recipe(dtype, seed)).steps():

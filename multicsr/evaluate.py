@@ -194,7 +194,7 @@ def without_pairs(setting: str, tasks: Iterable[Task]) -> list[str]:
     """Of which tasks `setting` gives nothing, which is about sentence pairs with gold scores. Raises Problem for all."""
     from stages.tasks import sts
 
-    names = {task.name: isinstance(task, sts.Task) for task in tasks}
+    names = {task.name: isinstance(task, sts.StsTask) for task in tasks}
     if not any(names.values()):
         raise Problem(
             f"{setting} needs sentence pairs with gold scores", "choose such a task: tasks=stsb, say", setting
@@ -208,12 +208,12 @@ def _analysed(tasks: Sequence[Task]) -> list[Task]:
     from stages.tasks.analysis import Analysed
 
     without_pairs("analysis", tasks)
-    return [Analysed(task) if isinstance(task, sts.Task) else task for task in tasks]
+    return [Analysed(task) if isinstance(task, sts.StsTask) else task for task in tasks]
 
 
 def _sentences(whiten: str | Path | Source | None, column: str | None) -> Source | None:
     """The checked sentences that whitening is learned from. Raises Problem."""
-    from stages.files.sources import Source
+    from stages.files.sources import Asked, Source
 
     if isinstance(whiten, Source):
         return whiten
@@ -233,7 +233,7 @@ def _sentences(whiten: str | Path | Source | None, column: str | None) -> Source
         raise Problem(
             f"whiten_column {column} goes with a file, and whiten=bundled is none", "leave it out", "whiten_column"
         )
-    return read_source(str(whiten), column)
+    return read_source(str(whiten), column, Asked(file="whiten", column="whiten_column", called="file"))
 
 
 def _notes_of(sentences: Source | None) -> Mapping[str, str]:

@@ -17,7 +17,7 @@ from stages.stage import Notes
 from store.problem import Problem
 
 if TYPE_CHECKING:
-    from stages.tasks.sts import Task as PairTask
+    from stages.tasks.sts import StsTask
     from stages.tasks.task import Task
     from store.database import Store
     from store.rows.training import MetricRow
@@ -92,8 +92,8 @@ def tasks_of_pairs(tasks: Sequence[Task], named: bool) -> tuple[Tasks, list[str]
     """
     from stages.tasks import sts
 
-    pairs: list[PairTask] = [task for task in tasks if isinstance(task, sts.Task)]
-    others = [task.name for task in tasks if not isinstance(task, sts.Task)]
+    pairs: list[StsTask] = [task for task in tasks if isinstance(task, sts.StsTask)]
+    others = [task.name for task in tasks if not isinstance(task, sts.StsTask)]
     if others and (named or not pairs):
         raise Problem(
             f"scorer cannot score {others[0]}: it has no scored sentence pairs", "give tasks=sts, say", "scorer"

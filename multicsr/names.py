@@ -16,7 +16,7 @@ from store.problem import Problem
 
 if TYPE_CHECKING:
     from multicsr.demonstrations import Shown
-    from stages.files.sources import Source
+    from stages.files.sources import Asked, Source
     from stages.models.catalog import Located
 
 
@@ -33,13 +33,17 @@ class Plan:
     shown: Shown | None = None
 
 
-def read_source(premises: str, column: str | None = None) -> Source:
-    """Check the premises file (or the bundled premises)."""
+def read_source(premises: str, column: str | None = None, asked: Asked | None = None) -> Source:
+    """Check a file of sentences, what comes on standard input, or the bundled premises; `asked` says by which settings it
+    was given, where it is not the premises."""
     from stages.files import sources
 
+    asked = asked or sources.PREMISES
     if premises == "bundled":
         return sources.bundled()
-    return sources.standard_input(column) if premises == "-" else sources.source(Path(premises), column)
+    if premises == "-":
+        return sources.standard_input(column, asked)
+    return sources.source(Path(premises), column, asked=asked)
 
 
 def notes_of(**flags: str | Path | None) -> dict[str, str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stages.config import TrainConfig
     from stages.models.catalog import Located
     from stages.models.training.ranks import Ranks
-    from stages.tasks.sts import Task
+    from stages.tasks.sts import StsTask
     from store.database import Store
 
 # (triplets a step, learning rate, epochs): the embedded base learns from hundreds of triplets, the papers' from a hundred
@@ -200,7 +200,7 @@ def _located(full: Settings) -> _Models:
 
 
 def _config(
-    store: Store, full: Settings, models: _Models, dev: Task, means: Means, corpora: Sequence[Run]
+    store: Store, full: Settings, models: _Models, dev: StsTask, means: Means, corpora: Sequence[Run]
 ) -> TrainConfig:
     from stages.config import TrainConfig
     from store.rows import reviews
@@ -290,7 +290,7 @@ def _loaders(config: TrainConfig, models: _Models, means: Means) -> Any:
     return Loaders(load_base, loader(models.guide), loader(models.teacher))
 
 
-def dev_pairs(name: str, data: Path | None) -> Task:
+def dev_pairs(name: str, data: Path | None) -> StsTask:
     """The dev task: a known name (its dev split), or a file of pairs."""
     from stages.tasks import own, sts
 

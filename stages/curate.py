@@ -2,7 +2,7 @@
 
 Keep a triplet iff a >= alpha and b <= beta and a >= b + gamma (MultiCSR, eq. 4), and, which the paper does not ask,
 b >= min_contradiction: a contradiction that is merely unrelated is too easy a negative to learn from. The rule itself is
-one SQL expression in `store/rows/decisions.py`; a new threshold is a new run over the same scores and calls no model.
+written in `store/rule.py`; a new threshold is a new run over the same scores and calls no model.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def run(store: Store, config: CurateConfig, parent: Run) -> Ticks:
         yield Tick(total, total, COMPLETE)
         return run
     thresholds = {
-        **{name: getattr(config, name) for name in decisions.THRESHOLDS},
+        **vars(config),
         "copies": config.drop_copies,
         "duplicates": config.drop_duplicates,
         "swap": config.swap_reversed,
@@ -53,11 +53,9 @@ def sweep(store: Store, parent: Run, swap: bool, min_contradiction: float = 0.0)
     grid = list(product(SWEEP_ALPHA, SWEEP_BETA, SWEEP_GAMMA))
     # Under the highest beta a floor is refused only if it is none of a score.
     floor = CurateConfig(alpha=0.0, beta=SCALE, gamma=0.0, min_contradiction=min_contradiction).min_contradiction
-    kept = decisions.sweep(store, parent, [(*point, floor) for point in grid], swap)
-    return [
-        {"alpha": alpha, "beta": beta, "gamma": gamma, "kept": count}
-        for (alpha, beta, gamma), count in zip(grid, kept, strict=True)
-    ]
+    points = [{"alpha": alpha, "beta": beta, "gamma": gamma} for alpha, beta, gamma in grid]
+    kept = decisions.sweep(store, parent, [{**point, "min_contradiction": floor} for point in points], swap)
+    return [{**point, "kept": count} for point, count in zip(points, kept, strict=True)]
 
 
 def _unfinished(parent: Run) -> Problem:

@@ -18,7 +18,7 @@ from stages.models.llm.request import Reader
 from stages.pace.batches import Batches
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.tasks import sts
-from stages.tasks.sts import Task
+from stages.tasks.sts import StsTask
 from stages.tasks.task import Figure
 from stages.texts import similarity
 from stages.texts.prompts import PromptSet
@@ -42,7 +42,7 @@ class Pair(NamedTuple):
 def run(
     store: Store,
     config: JudgeConfig,
-    tasks: Sequence[Task],
+    tasks: Sequence[StsTask],
     prompts: PromptSet,
     load: Callable[[], Reader],
     batch: int | None,
@@ -84,7 +84,7 @@ def run(
         return store.finish(run, {"tasks": len(tasks), **judgements.counts(store, run)})
 
 
-def pairs(task: Task) -> list[Pair]:
+def pairs(task: StsTask) -> list[Pair]:
     """The pairs of a task, in the order of its files."""
     return [
         Pair(part.name, position, first, second)
@@ -104,7 +104,7 @@ def judge(part: Sequence[Pair], config: JudgeConfig, prompts: PromptSet, reader:
     return [JudgementRow(pair.subset, pair.position, *answer) for pair, answer in zip(part, answers, strict=True)]
 
 
-def figures(task: Task, values: Mapping[tuple[str, int], float | None]) -> list[Figure]:
+def figures(task: StsTask, values: Mapping[tuple[str, int], float | None]) -> list[Figure]:
     """Correlations over the pairs that have a value, and the share of those that have none, of all pairs.
 
     Where fewer than four pairs have a value, or all the same one, there is no correlation.

@@ -62,7 +62,7 @@ def run(
     store: Store,
     config: TrainConfig,
     parent: Run,
-    dev: sts.Task,
+    dev: sts.StsTask,
     loaders: Loaders,
     batch: int | None,
     device: str,
@@ -187,7 +187,7 @@ def _train(
     config: TrainConfig,
     parent: Run,
     counted: Counter[str],
-    dev: sts.Task,
+    dev: sts.StsTask,
     loaders: Loaders,
     batches: Batches,
     resume_seconds: float,
@@ -298,7 +298,7 @@ def _train(
 
 
 def _whiten(
-    encoder: Any, examples: Iterator[tuple[str, ...]], config: TrainConfig, dev: sts.Task, batches: Batches
+    encoder: Any, examples: Iterator[tuple[str, ...]], config: TrainConfig, dev: sts.StsTask, batches: Batches
 ) -> dict[str, Any]:
     """Whiten the encoder's vectors by those of its training's own sentences; what is left, and the dev figure then."""
     texts = (text for example in examples for text in example)
@@ -329,7 +329,7 @@ def _taken(going: Any, config: TrainConfig, chunk: int | None) -> Iterator[Any]:
         ) from error
 
 
-def _best_before(store: Store, run: Run, dev: sts.Task, step: int) -> float:
+def _best_before(store: Store, run: Run, dev: sts.StsTask, step: int) -> float:
     """The best dev figure up to `step`; later ones belong to steps that a kill undid and that are taken again."""
     before = [row.value for row in training.metrics(store, run) if row.task == dev.name and row.step <= step]
     return max(before, default=-np.inf)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -25,6 +26,9 @@ from store.records import Run, as_config, canonical, run_id
 
 # Our own writes take milliseconds; waiting longer than this means somebody holds the store open in a transaction.
 BUSY_SECONDS = 5.0
+
+# Between two tries where SQLite does not wait itself; what is waited for takes less than a millisecond.
+BUSY_PAUSE = 0.005
 
 # Creating or upgrading the schema takes far less, on any disk.
 SCHEMA_SECONDS = 60.0
@@ -80,20 +84,42 @@ class Store:
         return store
 
     def _make_current(self, path: Path) -> None:
-        """Create the schema, or bring it up to date; of several processes one does it and the others wait."""
+        """Create the schema, or bring it up to date; of several processes one does it and the others wait.
+
+        In one transaction that is a writer's from its start: one that began by reading would be refused, without waiting,
+        where another connection opens the file at the wrong moment.
+        """
         from store import migrations
 
         try:
             with FileLock(self.locks / "schema.lock", timeout=SCHEMA_SECONDS):
-                if not _is_store(self, path):
-                    self.connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-                self.connection.execute("PRAGMA journal_mode = WAL")
-                migrations.apply(self.connection)
-                self.connection.execute(f"PRAGMA user_version = {schema.newest()}")
+                if _is_store(self, path) and not _is_behind(self):
+                    return
+                self._use_write_ahead_log()
+                with self.writing() as connection:
+                    connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+                    migrations.apply(connection)
+                    connection.execute(f"PRAGMA user_version = {schema.newest()}")
         except Timeout:
             raise Problem(
                 f"the store {path} is being created or upgraded by another process", "wait for it, then try again"
             ) from None
+
+    def _use_write_ahead_log(self) -> None:
+        """Switch the file to WAL mode, waiting as long as for any write.
+
+        SQLite does not wait where a statement that has read goes on to write, as this one does: it gives up at once, even
+        where the other connection only looks after a journal that was left behind.
+        """
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self.connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(BUSY_PAUSE)
 
     @classmethod
     def memory(cls) -> Store:

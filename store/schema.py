@@ -19,6 +19,8 @@ knew an earlier word (its run names their digest) can still be told what it knew
 
 from __future__ import annotations
 
+from store import rule
+
 # "mcsr" as a big-endian integer: tells a multicsr store from any other SQLite file.
 APPLICATION_ID = 0x6D637372
 
@@ -44,6 +46,12 @@ FIRST_PROBLEM = """
     (SELECT problem FROM drafts JOIN runs AS score ON score.parent = drafts.run
      WHERE score.id = pairs.run AND drafts.premise = pairs.premise AND problem IS NOT NULL ORDER BY role DESC LIMIT 1)
 """
+
+# The levels of the rule, in their order, as branches of a CASE over the columns of `rules`.
+LEVELS = "\n            ".join(
+    f"WHEN NOT ({level.passes(rule.A, rule.B, rule.columns()[level.threshold])}) THEN '{level.reason}'"
+    for level in rule.LEVELS
+)
 
 TABLES = [
     """
@@ -503,23 +511,17 @@ REWRITES = [
 MIN_CONTRADICTION = [
     "ALTER TABLE rules ADD COLUMN min_contradiction REAL NOT NULL DEFAULT 0",
     "DROP VIEW ruled",
-    """
+    f"""
     CREATE VIEW ruled AS
     WITH read AS (
-        SELECT rules.run, rules.score, pairs.premise, pairs.problem,
-               rules.alpha, rules.beta, rules.gamma, rules.min_contradiction,
-               coalesce(rules.swap AND pairs.a < pairs.b, 0) AS swapped,
-               iif(rules.swap AND pairs.a < pairs.b, pairs.b, pairs.a) AS a,
-               iif(rules.swap AND pairs.a < pairs.b, pairs.a, pairs.b) AS b
+        SELECT rules.run, rules.score, premise, problem, {", ".join(rule.columns())},
+               coalesce(swap AND {rule.is_reversed(rule.A, rule.B)}, 0) AS swapped, {rule.as_read("swap")}
         FROM rules JOIN pairs ON pairs.run = rules.score
     ), reasoned AS (
         SELECT run, score, premise, swapped, a, b, CASE
             WHEN problem IS NOT NULL THEN problem
-            WHEN a IS NULL OR b IS NULL THEN 'unscored'
-            WHEN a < alpha THEN 'a<alpha'
-            WHEN b > beta THEN 'b>beta'
-            WHEN a < b + gamma - 1e-9 THEN 'a<b+gamma'
-            WHEN b < min_contradiction THEN 'b<min'
+            WHEN a IS NULL OR b IS NULL THEN '{rule.UNSCORED}'
+            {LEVELS}
             ELSE (SELECT reason FROM repeats WHERE repeats.run = read.run AND repeats.premise = read.premise)
         END AS reason FROM read
     )

@@ -13,7 +13,7 @@ from rows import CURATE, Made, add_drafts, add_premises, scored
 from test_curate import CONFIGS, MADE, curated, distinct
 
 from multicsr_cli.browse import asked, drawing, funnel, numbers
-from multicsr_cli.browse.numbers import SORTS, Chosen, Numbers, Thresholds
+from multicsr_cli.browse.numbers import SORTS, Chosen, Numbers
 from stages.config import CurateConfig
 from store.database import Store
 from store.problem import Problem
@@ -21,6 +21,7 @@ from store.read import numbers as shown
 from store.read import triplets
 from store.records import Run
 from store.rows import reviews
+from store.rule import Thresholds
 
 
 def loaded(store: Store, run: Run) -> Numbers:
@@ -30,7 +31,7 @@ def loaded(store: Store, run: Run) -> Numbers:
 
 
 def thresholds(config: CurateConfig) -> Thresholds:
-    return Thresholds(config.alpha, config.beta, config.gamma, config.swap_reversed, config.min_contradiction)
+    return Thresholds.of(vars(config), config.swap_reversed)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])

@@ -18,7 +18,7 @@ from stages.config import EvalConfig
 from stages.models.encoder.model import Encoder
 from stages.pace import vectors
 from stages.tasks import sts
-from stages.tasks.sts import Subset, Task
+from stages.tasks.sts import StsTask, Subset
 from store.database import Store
 from store.problem import Problem
 from store.records import Run
@@ -26,13 +26,15 @@ from store.rows import training
 
 GOLD = [0.5, 1.0, 4.0, 3.5, 2.0, 5.0, 0.0, 1.5]
 TASKS = [
-    Task("one", [Subset("", PREMISES[:8], PREMISES[1:9], GOLD)]),
-    Task("parts", [Subset("a", PREMISES[:8], PREMISES[2:], GOLD), Subset("b", PREMISES[2:], PREMISES[:8], GOLD[::-1])]),
-    Task("three", [Subset("", PREMISES[:8], PREMISES[2:], GOLD[::-1])]),
+    StsTask("one", [Subset("", PREMISES[:8], PREMISES[1:9], GOLD)]),
+    StsTask(
+        "parts", [Subset("a", PREMISES[:8], PREMISES[2:], GOLD), Subset("b", PREMISES[2:], PREMISES[:8], GOLD[::-1])]
+    ),
+    StsTask("three", [Subset("", PREMISES[:8], PREMISES[2:], GOLD[::-1])]),
 ]
 
 
-def config(tasks: Sequence[Task] = TASKS) -> EvalConfig:
+def config(tasks: Sequence[StsTask] = TASKS) -> EvalConfig:
     return EvalConfig("bert", "b" * 12, "mean", {task.name: task.digest for task in tasks})
 
 
@@ -50,7 +52,7 @@ def encoder(tiny_encoder: Path) -> Encoder:
     return loading.encoder(catalog.locate(str(tiny_encoder), "encoder"), torch.device("cpu"), "mean")
 
 
-def evaluated(store: Store, encoder: Any, tasks: Sequence[Task] = TASKS, batch: int = 4) -> Run:
+def evaluated(store: Store, encoder: Any, tasks: Sequence[StsTask] = TASKS, batch: int = 4) -> Run:
     list(evaluate.run(store, config(tasks), None, tasks, lambda: encoder, batch, "cpu"))
     return store.begin("eval", evaluate.VERSION, config(tasks), None)
 
@@ -121,7 +123,7 @@ def test_other_data_under_the_same_name_is_another_evaluation(store: Store, enco
 def test_a_task_that_cannot_be_judged_is_a_problem_and_keeps_the_others(
     store: Store, encoder: Encoder, gold: list[float]
 ) -> None:
-    bad = Task("bad", [Subset("", PREMISES[: len(gold)], PREMISES[1 : len(gold) + 1], gold)])
+    bad = StsTask("bad", [Subset("", PREMISES[: len(gold)], PREMISES[1 : len(gold) + 1], gold)])
     with pytest.raises(Problem, match="bad"):
         evaluated(store, encoder, [TASKS[0], bad, TASKS[2]])
     assert store.rows("SELECT DISTINCT task FROM metrics") == [("one",)]
@@ -155,7 +157,7 @@ def test_a_store_in_a_file_gives_the_figures_of_one_in_memory(
 
 def test_a_task_on_known_sentences_never_loads_the_model(file_store: Store, encoder: Encoder) -> None:
     evaluated(file_store, encoder)
-    other = Task("other", [Subset("", PREMISES[4:], PREMISES[:6], GOLD[:6])])
+    other = StsTask("other", [Subset("", PREMISES[4:], PREMISES[:6], GOLD[:6])])
     ticks = list(evaluate.run(file_store, config([other]), None, [other], never, 4, "cpu"))
     assert (ticks[-1].done, ticks[-1].total) == (1, 1)
     run = file_store.begin("eval", evaluate.VERSION, config([other]), None)
@@ -175,7 +177,7 @@ def test_another_model_or_pooler_reads_none_of_these_vectors(
 def test_a_break_between_two_windows_costs_no_vector(file_store: Store, encoder: Encoder) -> None:
     """Ticks show how far the encoding of a task is, and what was encoded is not encoded again."""
     texts = [f"The number {place} bus." for place in range(vectors.WINDOW + 3)]
-    big = Task("big", [Subset("", texts, texts[::-1], [float(place) for place in range(len(texts))])])
+    big = StsTask("big", [Subset("", texts, texts[::-1], [float(place) for place in range(len(texts))])])
     going = evaluate.run(file_store, config([big]), None, [big], lambda: encoder, 64, "cpu")
     notes = [tick.note for tick in itertools.islice(going, 2)]
     going.close()  # type: ignore[attr-defined]

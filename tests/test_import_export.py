@@ -20,6 +20,7 @@ from shell import multicsr
 
 from stages import curate
 from stages.files import corpora, export
+from stages.files.layouts import SHAPES
 from stages.stage import COMPLETE, Tick
 from store.database import Store
 from store.problem import Problem
@@ -67,13 +68,13 @@ triplets = st.lists(
 )
 
 
-@given(triplets, st.sampled_from([".csv", ".tsv", ".jsonl"]), st.sampled_from(sorted(corpora.SHAPES)))
+@given(triplets, st.sampled_from([".csv", ".tsv", ".jsonl"]), st.sampled_from(sorted(SHAPES)))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 def test_every_triplet_of_a_file_is_stored_once_also_of_a_premise_that_comes_again(
     tmp_path: Path, made: list[Triplet], suffix: str, shape: str
 ) -> None:
     store = Store.memory()
-    everything(store, write(tmp_path / f"t{suffix}", made, corpora.SHAPES[shape]))
+    everything(store, write(tmp_path / f"t{suffix}", made, SHAPES[shape]))
     assert stored(store) == made
     (run,) = store.rows("SELECT id FROM runs")
     counts = store.run(run[0]).counts
@@ -88,7 +89,7 @@ def test_every_triplet_of_a_file_is_stored_once_also_of_a_premise_that_comes_aga
 
 def test_stopped_and_started_again_equals_uninterrupted(store: Store, tmp_path: Path) -> None:
     made = [Triplet(f"Sentence {n % 4}.", f"It is {n}.", f"It is not {n}.") for n in range(11)]
-    path = write(tmp_path / "t.csv", made, corpora.SHAPES["simcse"])
+    path = write(tmp_path / "t.csv", made, SHAPES["simcse"])
     stopped = corpora.run(store, corpora.corpus(path), at_once=3)
     assert [tick.done for tick in islice(stopped, 3)] == [0, 3, 6]
     stopped.close()
@@ -132,7 +133,7 @@ def test_windows_line_ends_a_byte_order_mark_and_blank_lines_change_nothing(tmp_
         ("t.csv", b"sent0,sent1,hard_neg\nA,B,\xff\n", None, "line 2 is not UTF-8"),
         ("t.csv", b"x,y,z\nA,B,C\n", ["x", "y"], "x,y are not three columns"),
         ("t.csv", b"x,y,z\nA,B,C\n", ["x", "y", "w"], "has no columns x, y, w"),
-        ("t.jsonl", b'{"sent0": "A", "sent1": "B", "hard_neg": 3}\n', None, "line 1: the column is 3, not a text"),
+        ("t.jsonl", b'{"sent0": "A", "sent1": "B", "hard_neg": 3}\n', None, "line 1: hard_neg is 3, not a text"),
         ("t.jsonl", b'{"sent0": "A"\n', None, "line 1 is not JSON"),
         ("t.txt", b"A\tB\tC\n", None, "t.txt is neither .csv nor .tsv nor .jsonl"),
     ],

@@ -18,7 +18,7 @@ from scipy import stats
 from stages import judge
 from stages.config import JudgeConfig
 from stages.models.llm.model import LanguageModel
-from stages.tasks.sts import Subset, Task
+from stages.tasks.sts import StsTask, Subset
 from stages.texts import prompts, similarity
 from store.database import Store
 from store.problem import Problem
@@ -27,8 +27,10 @@ from store.rows import judgements, training
 
 GOLD = [0.5, 1.0, 4.0, 3.5, 2.0, 5.0, 0.0, 1.5]
 TASKS = [
-    Task("one", [Subset("", PREMISES[:8], PREMISES[1:9], GOLD)]),
-    Task("parts", [Subset("a", PREMISES[:8], PREMISES[2:], GOLD), Subset("b", PREMISES[2:7], PREMISES[:5], GOLD[:5])]),
+    StsTask("one", [Subset("", PREMISES[:8], PREMISES[1:9], GOLD)]),
+    StsTask(
+        "parts", [Subset("a", PREMISES[:8], PREMISES[2:], GOLD), Subset("b", PREMISES[2:7], PREMISES[:5], GOLD[:5])]
+    ),
 ]
 PAIRS = 8 + 8 + 5
 
@@ -64,7 +66,7 @@ def never() -> NoReturn:
 
 
 def judged(
-    store: Store, model: Any, config: JudgeConfig, tasks: Sequence[Task] = TASKS, batch: int = 4, asked: Any = SET
+    store: Store, model: Any, config: JudgeConfig, tasks: Sequence[StsTask] = TASKS, batch: int = 4, asked: Any = SET
 ) -> Run:
     list(judge.run(store, config, tasks, asked, lambda: model, batch, "cpu"))
     return store.begin("eval", judge.VERSION, config, None)
@@ -105,7 +107,7 @@ def test_figures_are_the_correlations_of_the_rows_with_gold(store: Store, llm: L
     run = judged(store, llm, LIKELIHOOD)
     found = figures(store, run)
 
-    def rho(task: Task, *names: str) -> float:
+    def rho(task: StsTask, *names: str) -> float:
         parts = [part for part in task.subsets if part.name in names]
         values = {row[1:3]: row[3] for row in rows(store, run) if row[0] == task.name}
         scores = [values[part.name, place + 1] for part in parts for place in range(len(part.gold))]
@@ -183,7 +185,7 @@ REPLIES = {
 
 def test_a_reply_without_a_number_is_a_row_without_a_value_and_is_counted(store: Store) -> None:
     """The correlation is over the pairs that have a number, and says over how many."""
-    task = Task("one", [Subset("", [PREMISES[n] for n in (0, 2, 3, 4, 5, 6, 7)], ["?"] * 7, GOLD[:7])])
+    task = StsTask("one", [Subset("", [PREMISES[n] for n in (0, 2, 3, 4, 5, 6, 7)], ["?"] * 7, GOLD[:7])])
     run = judged(store, Parrot(REPLIES), PROMPT, [task])
     found = [(value, reply) for *_, value, reply in rows(store, run)]
     assert [value for value, _ in found] == [4.5, None, 1.0, None, 3.0, 0.0, 2.5]
@@ -199,7 +201,7 @@ def test_a_reply_without_a_number_is_a_row_without_a_value_and_is_counted(store:
 def test_a_subset_without_replies_is_left_to_the_headline_of_the_others(store: Store) -> None:
     quiet = Subset("quiet", [PREMISES[2]] * 4, ["?"] * 4, GOLD[:4])
     loud = Subset("loud", [PREMISES[n] for n in (0, 3, 5, 6)], ["?"] * 4, GOLD[:4])
-    found = figures(store, judged(store, Parrot(REPLIES), PROMPT, [Task("two", [quiet, loud])]))
+    found = figures(store, judged(store, Parrot(REPLIES), PROMPT, [StsTask("two", [quiet, loud])]))
     assert {key[1:]: n for key, (_, n) in found.items()} == {
         ("", "spearman"): 4,
         ("", "spearman_mean"): 4,
@@ -225,7 +227,7 @@ def test_expected_scores_without_digit_tokens_are_a_problem_and_leave_no_row(sto
 
 
 def test_an_empty_sentence_is_a_text_like_any_other(store: Store, model: LanguageModel) -> None:
-    task = Task("odd", [Subset("", ["", *PREMISES[:4]], [*PREMISES[:4], ""], GOLD[:5])])
+    task = StsTask("odd", [Subset("", ["", *PREMISES[:4]], [*PREMISES[:4], ""], GOLD[:5])])
     run = judged(store, model, LIKELIHOOD, [task])
     assert run.counts == {"tasks": 1, "scored": 5, "unparsable": 0}
 
@@ -233,7 +235,7 @@ def test_an_empty_sentence_is_a_text_like_any_other(store: Store, model: Languag
 @pytest.mark.parametrize("shots", [0, 1, 2])
 def test_a_pair_is_asked_about_behind_the_first_shots(store: Store, shots: int) -> None:
     parrot = Parrot({"": "3"})
-    pair = Task("one", [Subset("", ["A"], ["B"], [1.0])])
+    pair = StsTask("one", [Subset("", ["A"], ["B"], [1.0])])
     judged(store, parrot, replace(PROMPT, shots=shots), [pair], asked=SHOTS)
     behind = ["u / v = 5\n\n", "x / y = 0\n\n"][:shots]
     assert parrot.asked == ["How?\n\n" + "".join(behind) + "u = 3\n\nA / B ="]

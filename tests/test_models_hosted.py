@@ -321,5 +321,5 @@ def test_what_else_is_refused(chat: Chat) -> None:
 
 
 def test_torch_is_not_loaded() -> None:
-    code = "import sys, stages.models.hosted; sys.exit('torch' in sys.modules)"
+    code = "import sys, stages.models.llm.hosted; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

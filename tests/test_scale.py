@@ -18,7 +18,7 @@ from rows import GEN, Made, add_drafts, add_premises
 from stages import train
 from stages.config import TrainConfig
 from stages.models import catalog, loading
-from stages.tasks.sts import Subset, Task
+from stages.tasks.sts import StsTask, Subset
 from store.database import Store
 from store.records import Run
 from store.rows import drafts, premises
@@ -141,7 +141,7 @@ class Drawn:
 
 def prepared(store: Store, gen: Run, encoder: Path) -> tuple[int, int]:
     """The bytes that Python and numpy hold when training takes its first step, and the most they held before."""
-    dev = Task("dev", [Subset("", [*"abcde"], [*"bcdef"], [0.5, 1.0, 4.0, 2.0, 5.0])])
+    dev = StsTask("dev", [Subset("", [*"abcde"], [*"bcdef"], [0.5, 1.0, 4.0, 2.0, 5.0])])
     config = TrainConfig(
         base="bert", base_fingerprint="b" * 12, mask_model="drawn", mask_model_fingerprint="m" * 12, sigma=0.9, tau=0.05,
         train_batch=4, epochs=1, lr=1e-3, max_length=TOKENS, pooler="mean", seed=0, dev="dev", dev_digest=dev.digest,

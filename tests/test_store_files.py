@@ -277,6 +277,21 @@ def test_threads_creating_one_store_at_once_make_one_store(tmp_path: Path) -> No
     assert found == []
 
 
+def test_a_creation_waits_for_whoever_holds_the_file_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on the way into WAL mode, where SQLite itself gives up at once; but not for ever."""
+    path = tmp_path / "s.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    with monkeypatch.context() as hasty:
+        hasty.setattr(database, "BUSY_SECONDS", 0.05)
+        with pytest.raises(Problem, match="held by another writer"):
+            Store.open(path)
+    threading.Timer(0.1, other.execute, ["ROLLBACK"]).start()
+    assert content(Store.open(path)) == content(Store.memory())
+
+
 def test_vectors_are_computed_once_a_model_and_text(file_store: Store) -> None:
     asked: list[list[str]] = []
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.tasks import analysis, sts
-from stages.tasks.sts import Subset, Task
+from stages.tasks.sts import StsTask, Subset
 
 
 def drawn(n: int, d: int, seed: int = 0) -> np.ndarray:
@@ -74,7 +74,7 @@ def test_the_error_of_uniformity_is_the_spread_over_samples() -> None:
 
 
 WORDS = ["ant", "boat", "cedar", "dune", "east", "iron", "lime"]
-TASK = Task(
+TASK = StsTask(
     "two",
     [
         Subset("a", [*WORDS[:4]], [*WORDS[3:]], [4.0, 3.9, 5.0, 0.0]),
@@ -107,7 +107,7 @@ def test_an_analysed_task_has_its_own_figures_too() -> None:
 
 def test_what_has_no_figure_is_refused() -> None:
     with pytest.raises(ValueError, match="no pair has a gold score of 4 or more"):
-        analysis.figures(Task("low", [Subset("", ["a", "b"], ["c", "d"], [0.2, 3.99])]), encode)
+        analysis.figures(StsTask("low", [Subset("", ["a", "b"], ["c", "d"], [0.2, 3.99])]), encode)
     for bad in (0.0, np.nan, np.inf):
         with pytest.raises(ValueError, match="no direction"):
             analysis.unit(np.array([[1.0, 1.0], [bad, bad]]))

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.tasks import own
-from stages.tasks.sts import Task
+from stages.tasks.sts import StsTask
 from store.problem import Problem
 
 Pair = tuple[str, str, float]
@@ -45,7 +45,7 @@ def as_jsonl(rows: Sequence[Sequence[object]], end: str = "\n") -> bytes:
 WRITERS: dict[str, Callable[..., bytes]] = {"csv": as_csv, "tsv": as_tsv, "jsonl": as_jsonl}
 
 
-def rows_of(task: Task) -> list[Pair]:
+def rows_of(task: StsTask) -> list[Pair]:
     (part,) = task.subsets
     return list(zip(part.first, part.second, part.gold, strict=True))
 

@@ -51,7 +51,7 @@ def trec_eval(corpus: Rows, queries: dict[str, str], judged: Judged) -> dict[str
     return {name: [figures[query][name] for query in judged] for name in ("ndcg_cut_10", "recall_100", "map")}
 
 
-def check(task: retrieval.Task, wanted: dict[str, list[float]]) -> None:
+def check(task: retrieval.RetrievalTask, wanted: dict[str, list[float]]) -> None:
     """Mean and standard error of each metric, and the figures of each query."""
     (found,) = task.per_query(encode)
     assert found.T.tolist() == [pytest.approx(values, abs=1e-9) for values in wanted.values()]

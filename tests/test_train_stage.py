@@ -19,14 +19,14 @@ from stages import train
 from stages.config import CurateConfig, TrainConfig
 from stages.models import catalog, loading
 from stages.tasks import sts
-from stages.tasks.sts import Subset, Task
+from stages.tasks.sts import StsTask, Subset
 from store.database import Store
 from store.problem import Problem
 from store.records import Run
 from store.rows import reviews, training
 
 CPU = torch.device("cpu")
-DEV = Task("dev", [Subset("", PREMISES[:8], PREMISES[1:9], [0.5, 1.0, 4.0, 3.5, 2.0, 5.0, 0.0, 1.5])])
+DEV = StsTask("dev", [Subset("", PREMISES[:8], PREMISES[1:9], [0.5, 1.0, 4.0, 3.5, 2.0, 5.0, 0.0, 1.5])])
 CONFIG = TrainConfig(
     base="bert",
     base_fingerprint="b" * 12,
@@ -238,13 +238,13 @@ def test_an_unfinished_parent_is_refused(file_store: Store) -> None:
 
 @pytest.mark.parametrize("count", [0, 3])
 def test_a_dev_task_too_small_to_correlate_is_a_problem(file_store: Store, loaders: Loaded, count: int) -> None:
-    short = Task("short", [Subset("", PREMISES[:count], PREMISES[1 : count + 1], [1.0, 2.0, 3.0][:count])])
+    short = StsTask("short", [Subset("", PREMISES[:count], PREMISES[1 : count + 1], [1.0, 2.0, 3.0][:count])])
     with pytest.raises(Problem, match="short"):
         list(train.run(file_store, UNMASKED, generated(file_store), short, loaders(UNMASKED), 8, "cpu"))
 
 
 def test_a_dev_task_whose_gold_is_constant_is_a_problem(file_store: Store, loaders: Loaded) -> None:
-    flat = Task("flat", [Subset("", PREMISES[:8], PREMISES[1:9], [3.0] * 8)])
+    flat = StsTask("flat", [Subset("", PREMISES[:8], PREMISES[1:9], [3.0] * 8)])
     with pytest.raises(Problem, match="flat"):
         list(train.run(file_store, UNMASKED, generated(file_store), flat, loaders(UNMASKED), 8, "cpu"))
 

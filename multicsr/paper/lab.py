@@ -23,9 +23,9 @@ from multicsr.paper.matching import MASK, copies_name, matches, repeats
 from multicsr.paper.material import BUNDLED_RETRIEVAL, fetched, write_retrieval
 from multicsr.paper.outcome import comma_separated
 from multicsr.paper.plan import Node, in_order, node
-from multicsr.report import page
 from multicsr_cli import screen
 from multicsr_cli.commands import gen, imports, score
+from store import whole
 from store.records import Run
 
 if TYPE_CHECKING:
@@ -147,10 +147,10 @@ class Lab:
         sides = [file.read_text(encoding="utf-8").splitlines() for file in files]
         half = len(sides[0]) // 2
         sentences = self.folder / f"t5-{files[0].name}.txt"
-        page.whole(sentences, "".join(f"{line}\n" for line in sides[0][:half]).encode())
+        whole.write(sentences, "".join(f"{line}\n" for line in sides[0][:half]))
         tested = [self.folder / f"t5-{file.name}" for file in files]
         for path, lines in zip(tested, sides, strict=True):
-            page.whole(path, "".join(f"{line}\n" for line in lines[half:]).encode())
+            whole.write(path, "".join(f"{line}\n" for line in lines[half:]))
         task = bitext.pair(tested[0], tested[1])
         self._add(task)
         return Language(str(sentences), task.name)
@@ -194,7 +194,7 @@ class Lab:
         lines = [Path(part).read_text(encoding="utf-8").splitlines() for part in self._snli() if part]
         rows = list(zip(*lines, strict=True))[:pairs]
         path = self.folder / name
-        page.whole(path, comma_separated(("sentence1", "sentence2", "gold_label"), rows).encode())
+        whole.write(path, comma_separated(("sentence1", "sentence2", "gold_label"), rows))
         return path
 
     def _snli(self) -> list[str | None]:
@@ -273,7 +273,7 @@ class Lab:
         triplets = [tuple(triplet) for triplet in training.triplets(self.store, parent)]
         rows = [*([] if alone else triplets), *triplets[:1] * copies]
         path = self.folder / copies_name(parent, copies, alone)
-        page.whole(path, comma_separated(("premise", "entailment", "contradiction"), rows).encode())
+        whole.write(path, comma_separated(("premise", "entailment", "contradiction"), rows))
         return path
 
     def encode(self, model: str, texts: Sequence[str]) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from multicsr.report import page
+from store import whole
 from store.problem import Problem
 
 # A retrieval task from the bundled graded pairs, for want of a real one, and the gold score from which a sentence answers
@@ -33,7 +33,7 @@ def write_retrieval(folder: Path) -> None:
         "queries.jsonl": _lines_of(queries),
         "qrels/test.tsv": f"query-id\tcorpus-id\tscore\n{judged}",
     }.items():
-        page.whole(folder / name, content.encode())
+        whole.write(folder / name, content)
 
 
 def _lines_of(identities: dict[str, str]) -> str:

@@ -18,6 +18,7 @@ from multicsr.report import page as pages
 from multicsr.report.page import Block, Code, Drawing, Heading, Page, Paragraph, Points
 from multicsr.report.page import Table as PageTable
 from multicsr_cli import screen
+from store import whole
 
 if TYPE_CHECKING:
     from multicsr.paper.lab import Lab
@@ -140,7 +141,7 @@ def write(experiment: Experiment, outcome: Outcome, lab: Lab, runs: Sequence[Run
         **outcome.exports,
     }
     for name, text in texts.items():
-        pages.whole(folder / name, text.encode())
+        whole.write(folder / name, text)
     commands = [[Code(command_line(lab.store, run)), Code(run.id)] for run in {run.id: run for run in runs}.values()]
     page = Page(
         f"{experiment.name}: {experiment.title}",

@@ -20,6 +20,7 @@ from multicsr.paper.plan import Node
 from multicsr.paper.scorers import ASKED, BY_LIKELIHOOD
 from multicsr.report import page
 from multicsr.report.page import Block, Drawing, Heading, Page, Paragraph, Points, Table
+from store import whole
 from store.problem import Problem
 from store.read import figures, triplets
 
@@ -32,17 +33,17 @@ Documents = Mapping[str, Mapping[str, Any]]
 def write(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> Path:
     """Write the page of every experiment whose runs are all in the store. Raises Problem where there is none."""
     page.refuse(path, "--page")
-    whole = [one for one in experiments if not one.missing(lab) and _is_whole(lab, one)]
-    if not whole:
+    complete = [one for one in experiments if not one.missing(lab) and _is_whole(lab, one)]
+    if not complete:
         raise Problem(f"{lab.store.path} holds no whole experiment", "run `multicsr reproduce` first")
     parts: list[Block] = []
     documents: dict[str, Mapping[str, Any]] = {}
-    for one in whole:
+    for one in complete:
         outcome = one.outcome(lab)
         documents[one.name] = outcome.document
         parts += [Heading(f"{one.name}: {one.title}"), *blocks(one, outcome)]
-    parts += [Heading("What each took"), _took(lab, whole)]
-    absent = [one for one in experiments if one not in whole]
+    parts += [Heading("What each took"), _took(lab, complete)]
+    absent = [one for one in experiments if one not in complete]
     reasons = [f"{one.name} ({one.title}): {one.missing(lab) or 'has not been run to its end here.'}" for one in absent]
     learnt: list[Block] = []
     for question, answer in LEARNT.items():
@@ -88,7 +89,7 @@ def fill(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> list[str]:
             f"{path} has no mark of an experiment that {lab.store.path} holds whole",
             "write <!-- t3: made by multicsr reproduce --into FILE --> and <!-- end of t3 --> where its table belongs",
         )
-    page.whole(path, text.encode())
+    whole.write(path, text)
     return filled
 
 

@@ -15,7 +15,7 @@ from multicsr.train import model_folder
 
 if TYPE_CHECKING:
     from multicsr.paper.lab import Lab
-    from stages.tasks.sts import Task
+    from stages.tasks.sts import StsTask
     from store.records import Run
 
 SHOWN_TASKS = ("mini", "stsb")
@@ -109,7 +109,7 @@ def _compared(lab: Lab, trained: str, model: Node | str, name: str, run: Run, ta
     )
 
 
-def _scores(lab: Lab, run: Run, task: Task) -> np.ndarray:
+def _scores(lab: Lab, run: Run, task: StsTask) -> np.ndarray:
     """The LLM's score of every pair, (n,); NaN where its reply could not be read."""
     from store.rows import judgements
 
@@ -118,7 +118,7 @@ def _scores(lab: Lab, run: Run, task: Task) -> np.ndarray:
     return np.array([values.get(one) for one in places], dtype=float)
 
 
-def _cosines(lab: Lab, model: Node | str, task: Task) -> np.ndarray:
+def _cosines(lab: Lab, model: Node | str, task: StsTask) -> np.ndarray:
     """The cosine of every pair, (n,)."""
     place = model if isinstance(model, str) else str(model_folder(lab.store, lab.make(model)))
     first, second = (

@@ -8,6 +8,7 @@ from typing import Any
 
 from multicsr_cli import screen
 from store.database import Store
+from store.markdown import Marked, escape, table
 from store.read import triplets
 from store.read.triplets import Standing
 
@@ -100,10 +101,12 @@ def show(boards: list[Leaderboard], *, json: bool, markdown: bool) -> None:
 
 
 def _markdown(board: Leaderboard) -> list[str]:
-    columns = board.columns()
-    lines = [columns, ["---"] * len(columns), *board.cells()]
-    return [f"{board.split} figures x 100, the best of each column with a star.", ""] + [
-        f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines
+    # Stars stand behind figures of ours, where they are no markup.
+    rows = [[escape(model), *map(Marked, figures)] for model, *figures in board.cells()]
+    return [
+        f"{board.split} figures x 100, the best of each column with a star.",
+        "",
+        *table(board.columns(), rows),
     ]
 
 

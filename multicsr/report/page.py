@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import html
 import io
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from store import markdown as marking
+from store import whole
+from store.markdown import Marked
 from store.problem import Problem
 
 if TYPE_CHECKING:
@@ -37,9 +39,6 @@ COLOURS = {"ink": "#1c2024", "faint": "#8b939c", "first": "#2563c9", "second": "
 TEXT_BAR = 24  # characters of a full bar in Markdown
 
 _NUMBER = re.compile(r"-|[-+]?[\d,]+(\.\d+)?( %)?( ± [\d.]+)?")
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_MARKDOWN = re.compile(r"[\\`*_{}\[\]#|~$]|^[-+](?=\s)")
-_NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")  # at the start of a line, an item of a list
 
 
 @dataclass(frozen=True)
@@ -124,14 +123,14 @@ def write(page: Page, path: Path) -> list[Path]:
     Each appears whole, the page when all it shows is there. What lay there before is replaced: `refuse` looks first.
     """
     if path.suffix.lower() == ".html":
-        return [whole(path, html_of(page).encode())]
+        return [whole.write(path, html_of(page))]
     drawings = [(block.name, drawn(block)) for block in page.blocks if isinstance(block, Drawing)]
     images = [
-        whole(path.with_name(f"{name}.{kind}"), _saved(figure, kind, name))
+        whole.write(path.with_name(f"{name}.{kind}"), _saved(figure, kind, name))
         for name, figure in drawings
         for kind in ("png", "svg")
     ]
-    return [*images, whole(path, markdown_of(page).encode())]
+    return [*images, whole.write(path, markdown_of(page))]
 
 
 def refuse(path: Path, flag: str = "--out") -> None:
@@ -149,20 +148,6 @@ def refuse(path: Path, flag: str = "--out") -> None:
 def _is_ours(path: Path) -> bool:
     with path.open("rb") as file:
         return MARK.encode() in file.read(MARK_WITHIN)
-
-
-def whole(path: Path, content: bytes) -> Path:
-    """Write a file under a temporary name, flush it, and rename it into place."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
 
 
 def html_of(page: Page) -> str:
@@ -238,7 +223,7 @@ def _html_cell(cell: Cell) -> str:
 
 def _escaped(text: str) -> str:
     """Text that is only text, in an element as in an attribute."""
-    return html.escape(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text))
+    return html.escape(marking.printable(text))
 
 
 def _anchor(text: str) -> str:
@@ -260,7 +245,7 @@ def _inline(figure: Figure, name: str) -> str:
 
 def markdown_of(page: Page) -> str:
     """The page as Markdown (with tables, as GitHub and most converters read them)."""
-    return f"<!-- {MARK} -->\n\n# {_marked(page.title)}\n\n{markdown(page.blocks)}"
+    return f"<!-- {MARK} -->\n\n# {marking.escape(page.title)}\n\n{markdown(page.blocks)}"
 
 
 def markdown(blocks: Sequence[Block]) -> str:
@@ -271,51 +256,31 @@ def markdown(blocks: Sequence[Block]) -> str:
 def _markdown(block: Block) -> list[str]:
     match block:
         case Heading(text, level):
-            return [f"{'#' * level} {_marked(text)}"]
+            return [f"{'#' * level} {marking.escape(text)}"]
         case Paragraph(text):
-            return [_marked(text)]
+            return [marking.escape(text)]
         case Points(texts):
-            return [f"- {_marked(text)}" for text in texts]
+            return [f"- {marking.escape(text)}" for text in texts]
         case Verbatim(text):
-            return [f"    {line}" for line in _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text).splitlines()]
+            return marking.block(text)
         case Drawing(name, says):
-            return [f"![{_marked(says)}]({quote(name)}.png)"]
+            return [f"![{marking.escape(says)}]({quote(name)}.png)"]
         case Table():
-            right = numeric(block)
-            rule = ["---:" if place in right else "---" for place in range(len(block.columns))]
             rows = [[_markdown_cell(cell) for cell in row] for row in block.rows]
             for number in block.strong:
-                rows[number] = [f"**{cell}**" if cell else cell for cell in rows[number]]
-            lines = [[_marked(name) for name in block.columns], rule, *rows]
-            caption = ["", _marked(block.caption)] if block.caption else []
-            return [*(f"| {' | '.join(cells)} |" for cells in lines), *caption]
+                rows[number] = [Marked(f"**{cell}**") if cell else cell for cell in rows[number]]
+            caption = ["", marking.escape(block.caption)] if block.caption else []
+            return [*marking.table(block.columns, rows, numeric(block)), *caption]
 
 
-def _markdown_cell(cell: Cell) -> str:
+def _markdown_cell(cell: Cell) -> Marked:
     match cell:
         case Bar(share):
-            return "█" * round(TEXT_BAR * min(max(share, 0), 1))
+            return Marked("█" * round(TEXT_BAR * min(max(share, 0), 1)))
         case Code(text):
-            return _code_span(text)
+            return marking.code(text)
         case str(text):
-            return _marked(text)
-
-
-def _marked(text: str) -> str:
-    """Text that is only text: one line, nothing in it HTML or Markdown."""
-    escaped = _MARKDOWN.sub(r"\\\g<0>", html.escape(_one_line(text), quote=False))
-    return _NUMBERED.sub(r"\1\\\2", escaped)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text).split())
-
-
-def _code_span(text: str) -> str:
-    line = _one_line(text)
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
-    padded = f" {line} " if line.startswith("`") or line.endswith("`") else line
-    return f"{fence}{padded}{fence}".replace("|", "\\|")
+            return marking.escape(text)
 
 
 def numeric(table: Table) -> set[int]:

@@ -6,7 +6,6 @@ A picture is for print: colours that the colour-blind tell apart and that differ
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from store import whole
 from store.problem import Problem
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def pairs_of(evaluated: Evaluation) -> list[Pairs]:
     from stages.tasks.analysis import Analysed
     from stages.tasks.compare import Correlation
 
-    tasks = [task for task in evaluated.tasks if isinstance(task, (sts.Task, Analysed))]
+    tasks = [task for task in evaluated.tasks if isinstance(task, (sts.StsTask, Analysed))]
     measured = evaluated.measured()
     return [
         Pairs(head.task, outcome.predicted, outcome.gold, head.value, head.error)
@@ -70,7 +70,7 @@ def draw(path: Path, model: str, measured: Sequence[Pairs]) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
+    kind = path.suffix.lower().removeprefix(".")
     # In an SVG file text stays text, and the same pairs make the same file.
     settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "multicsr", "font.size": 9}
     with matplotlib.rc_context(settings):
@@ -85,12 +85,10 @@ def draw(path: Path, model: str, measured: Sequence[Pairs]) -> None:
                 axes.spines[["top", "right"]].set_visible(False)
         figure.suptitle(model, x=0.01, ha="left", weight="bold", parse_math=False)
         try:
-            figure.savefig(temporary, dpi=200, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
-            temporary.replace(path)
+            with whole.file(path) as part:
+                figure.savefig(part, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else None)
         except OSError as error:
-            raise Problem(f"--plot {path} cannot be written: {error.strerror}", "give another file") from None
-        finally:
-            temporary.unlink(missing_ok=True)
+            raise Problem(f"{path} cannot be written: {error.strerror}", "give another file") from None
 
 
 def _points(axes: Any, pairs: Pairs) -> None:

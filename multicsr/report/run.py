@@ -23,6 +23,7 @@ from store.read import triplets
 from store.records import Run
 from store.rows import drafts, training
 from store.rows.training import MetricRow
+from store.rule import WORDS
 
 if TYPE_CHECKING:
     from store.database import Store
@@ -172,7 +173,10 @@ class Story:
             found = reports.examples(self.store, self.view, reason, EXAMPLES)
             if found:
                 title = reason or ("kept" if curated else "written")
-                blocks += [Heading(title, 3), _triplets(found)]
+                blocks.append(Heading(title, 3))
+                if reason in WORDS:
+                    blocks.append(Paragraph(f"{WORDS[reason].capitalize()}."))
+                blocks.append(_triplets(found))
         return blocks
 
     def _training(self) -> list[Block]:

@@ -28,7 +28,7 @@ from textual.worker import get_current_worker
 from multicsr_cli.browse import asked, detail, drawn, export, funnel, help, tabs
 from multicsr_cli.browse import numbers as numbers_of
 from multicsr_cli.browse.drawing import cut
-from multicsr_cli.browse.numbers import SORTS, VERDICTS, Chosen, Numbers, Places, Thresholds
+from multicsr_cli.browse.numbers import SORTS, VERDICTS, Chosen, Numbers, Places
 from multicsr_cli.browse.rows import Line, Rows
 from multicsr_cli.browse.state import State
 from store.database import Store
@@ -39,6 +39,7 @@ from store.read.triplets import View
 from store.records import Run
 from store.rows import reviews
 from store.rows.reviews import Verdict
+from store.rule import LEVELS, Thresholds
 
 # Seconds between two looks at whether somebody has written, and how much longer than reading everything anew took there is
 # no second time, so that following a large run leaves the processor to it.
@@ -110,7 +111,7 @@ class Browser(App[None]):
         Binding("t", "plane"),
         *(
             Binding(key, f"threshold('{name}', {sign})")
-            for name in ("alpha", "beta", "gamma", "min_contradiction")
+            for name in (level.threshold for level in LEVELS)
             for key, sign in ((name[0], -1), (name[0].upper(), 1))
         ),
         Binding("0", "reset"),
@@ -671,9 +672,7 @@ class Browser(App[None]):
 
         def made(store: Store) -> Run:
             told = {name: rule[name] for name in ("drop_copies", "drop_duplicates") if name in rule}
-            told |= {"alpha": at.alpha, "beta": at.beta, "gamma": at.gamma}
-            told |= {"swap_reversed": at.swap, "min_contradiction": at.min_contradiction}
-            return curate.job(store, score, **told).run().run
+            return curate.job(store, score, **told, **at.named, swap_reversed=at.swap).run().run
 
         self.tell("writing ...")
         async with self.one_writer:

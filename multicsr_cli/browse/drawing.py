@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from rich.text import Text
 
-from multicsr_cli.browse.numbers import Thresholds
 from multicsr_cli.screen import one_line
 from stages.texts.replies import UNSPACED
+from store import rule
+from store.rule import Thresholds
 
 KEEP_STYLE, DROP_STYLE, NEW_STYLE = "green", "red", "bold underline cyan"
 
@@ -65,29 +66,22 @@ def _words(text: str) -> list[str]:
 
 
 def density(cells: npt.NDArray[np.int64], thresholds: Thresholds | None) -> list[Text]:
-    """The plane of (a, b) from `cells` (h, w): a to the right, b upwards, a mark at alpha, at beta and at a floor on b.
+    """The plane of (a, b) from `cells` (h, w): a to the right, b upwards, a mark at each threshold on a or b alone.
 
     A cell belongs to the kept region by its middle.
     """
     height, width = cells.shape
+    marks = {"a": _marks(thresholds, "a", width), "b": _marks(thresholds, "b", height)}
     most = max(int(cells.max(initial=0)), 1)
     lines = []
     for row in reversed(range(height)):
         b = 5 * (row + 0.5) / height
         line = Text(_axis(row, height, "b"))
-        bound = thresholds is not None and row in {
-            min(int(value * height / 5), height - 1)
-            for value in (thresholds.beta, thresholds.min_contradiction)
-            if value
-        }
+        bound = row in marks["b"]
         line.append("┤" if bound else "│", "bold" if bound else "dim")
         for column in range(width):
             a = 5 * (column + 0.5) / width
-            kept = thresholds is not None and (
-                a >= thresholds.alpha
-                and thresholds.min_contradiction <= b <= thresholds.beta
-                and a >= b + thresholds.gamma
-            )
+            kept = thresholds is not None and rule.keeps(a, b, thresholds)
             count = int(cells[row, column])
             # The square root shows thin regions beside a full one.
             shade = min(int(4 * (count / most) ** 0.5), 3)
@@ -95,12 +89,17 @@ def density(cells: npt.NDArray[np.int64], thresholds: Thresholds | None) -> list
             style = KEEP_STYLE if kept else DROP_STYLE if thresholds is not None else ""
             line.append(sign, style if count else "dim")
         lines.append(line)
-    foot = ["─"] * width
-    if thresholds is not None:
-        foot[min(int(thresholds.alpha * width / 5), width - 1)] = "┴"
-    lines.append(Text("  └" + "".join(foot)))
+    lines.append(Text("  └" + "".join("┴" if column in marks["a"] else "─" for column in range(width))))
     lines.append(Text("   0" + "a".center(width - 2) + "5"))
     return lines
+
+
+def _marks(thresholds: Thresholds | None, quantity: str, cells: int) -> set[int]:
+    """The cells of an axis in which the thresholds on this quantity lie."""
+    if thresholds is None:
+        return set()
+    bounds = {level: thresholds[level.threshold] for level in rule.LEVELS if level.compared == quantity}
+    return {min(int(bound * cells / 5), cells - 1) for level, bound in bounds.items() if level.asks(bound)}
 
 
 def _axis(row: int, height: int, name: str) -> str:

@@ -15,6 +15,7 @@ from store.database import Store
 from store.problem import Problem
 from store.read import numbers as shown
 from store.rows import reviews
+from store.rule import LEVELS
 
 # The left side in cells, and from which width of the screen on it is the wider one.
 NARROW_LEFT, WIDE_LEFT, WIDE = 25, 38, 100
@@ -51,8 +52,9 @@ def title(state: State, db: str, width: int) -> Text:
         return Text(cut(f" {db}: no runs yet, `multicsr gen` begins the first", width))
     told = f" {run.stage} {run.id}  {detail.omega(state.view.gen)}"
     if state.now is not None:
-        told += f"  α {state.now.alpha:g}  β {state.now.beta:g}  γ {state.now.gamma:g}"
-        told += f"  b≥{state.now.min_contradiction:g}" if state.now.min_contradiction else ""
+        for level in LEVELS:
+            bound = state.now[level.threshold]
+            told += f"  {level.sign} {bound:g}" if level.asks(bound) else ""
         if state.moved:
             told += "  (moved; w writes, 0 resets)" if width >= WIDE else "  (moved)"
     note = "reading" if state.reading and state.numbers is None else "" if run.finished else "being written"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,6 +13,7 @@ import numpy as np
 from multicsr_cli.browse import detail
 from multicsr_cli.browse.numbers import Places
 from multicsr_cli.browse.state import State
+from store import whole
 from store.database import Store
 from store.problem import Problem
 from store.read import numbers as shown
@@ -33,17 +33,11 @@ def write(path: Path, rows: Iterable[tuple[Any, ...]]) -> int:
         raise Problem(f"{path} exists already", "give another name")
     if not path.resolve().parent.is_dir():
         raise Problem(f"the folder {path.resolve().parent} does not exist", "create it, or give another name")
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
+        with whole.file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
             count = form(file, rows)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
     except OSError as error:
         raise Problem(f"{path}: {error.strerror}", "give a file in a folder that can be written to") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return count
 
 

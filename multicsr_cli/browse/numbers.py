@@ -1,8 +1,8 @@
 """The numbers of every premise of a run, in memory: what filters, sorts and thresholds are answered from.
 
 Arrow: store -> numbers -> the places that are shown. A premise is some thirty bytes here; its texts stay in the store. The
-rule is that of the view `ruled` (store/schema.py; MultiCSR, eq. 4) in numpy, because a threshold that is moved by a key must
-judge a million premises before the next frame; a test holds the two to each other.
+rule (store/rule.py) is asked of the arrays, because a threshold that is moved by a key must judge a million premises before
+the next frame; a test holds what it says to the view `ruled`.
 """
 
 from __future__ import annotations
@@ -15,36 +15,26 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from store import rule
 from store.database import Store
 from store.read import numbers as shown
 from store.read.triplets import View
 from store.rows import reviews
+from store.rule import Thresholds
 
 Places = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int8]
 
 # What is told of a premise, as small numbers. The names of problems and repeats are added behind as they occur.
-KEPT, UNSCORED, A_ALPHA, B_BETA, A_B_GAMMA, B_MIN, REVIEW, WAITING, UNDECIDED = range(9)
-NAMES = ("", "unscored", "a<alpha", "b>beta", "a<b+gamma", "b<min", "review", "waiting", "undecided")
+NAMES = ("", rule.UNSCORED, "review", "waiting", "undecided", *(level.reason for level in rule.LEVELS))
+KEPT, UNSCORED, REVIEW, WAITING, UNDECIDED = range(5)
 
 # A person's word.
 SILENT, KEEP, DROP = range(3)
 
 SORTS = ("premise", "a", "b", "a−b", "length")
 VERDICTS = ("all", "keep", "drop", "changed", "reviewed")
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """The rule of a curate run: keep iff a >= alpha and b <= beta and a >= b + gamma and b >= min_contradiction; `swap`
-    changes reversed roles first."""
-
-    alpha: float
-    beta: float
-    gamma: float
-    swap: bool = False
-    min_contradiction: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,19 +93,19 @@ class Numbers:
         """What the rule says with these thresholds, and what counts with the words of persons; without thresholds nothing
         is decided but by persons."""
         if thresholds is None:
-            rule = np.full(len(self), UNDECIDED, np.int8)
+            ruled = np.full(len(self), UNDECIDED, np.int8)
         else:
             a, b = self.read(thresholds.swap)
-            rule = np.where(b < thresholds.min_contradiction, np.int8(B_MIN), self.repeat)
-            rule = np.where(a < b + thresholds.gamma - 1e-9, np.int8(A_B_GAMMA), rule)
-            rule = np.where(b > thresholds.beta, np.int8(B_BETA), rule)
-            rule = np.where(a < thresholds.alpha, np.int8(A_ALPHA), rule)
-            rule = np.where(self.settled != KEPT, self.settled, rule)
-        rule = np.where(self.waiting, np.int8(WAITING), rule)
-        code = rule.copy()
+            ruled = self.repeat
+            for level in reversed(rule.LEVELS):  # the first reason is written last
+                passed = level.passes(a, b, thresholds[level.threshold])
+                ruled = np.where(passed, ruled, np.int8(NAMES.index(level.reason)))
+            ruled = np.where(self.settled != KEPT, self.settled, ruled)
+        ruled = np.where(self.waiting, np.int8(WAITING), ruled)
+        code = ruled.copy()
         code[self.word == KEEP] = KEPT
-        code[(self.word == DROP) & ~dropped(rule)] = REVIEW
-        return Judged(code, rule)
+        code[(self.word == DROP) & ~dropped(ruled)] = REVIEW
+        return Judged(code, ruled)
 
     @cached_property
     def settled(self) -> Codes:
@@ -133,7 +123,8 @@ class Numbers:
     @property
     def swapped(self) -> Mask:
         """Where the entailment scores below the contradiction."""
-        return self.a < self.b
+        swapped: Mask = rule.is_reversed(self.a, self.b)
+        return swapped
 
     def take(self, measured: Measured) -> None:
         """What was measured of these premises."""

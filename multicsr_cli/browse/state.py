@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from multicsr.curate import usual
-from multicsr_cli.browse.numbers import Chosen, Judged, Mask, Numbers, Places, Thresholds
+from multicsr_cli.browse.numbers import Chosen, Judged, Mask, Numbers, Places
 from store.read.triplets import View
 from store.records import Run
+from store.rule import LEVELS, Thresholds
 
 # How far one key moves a threshold.
 STEP = 0.1
@@ -56,10 +57,7 @@ class State:
         """Another run, or the same one anew: then the thresholds stay as moved."""
         self.view, self.reading = view, True
         rule = view.curate.config if view.curate else None
-        own = None
-        if rule is not None:
-            floor = rule["min_contradiction"]
-            own = Thresholds(rule["alpha"], rule["beta"], rule["gamma"], rule["swap_reversed"], floor)
+        own = Thresholds.of(rule, rule["swap_reversed"]) if rule is not None else None
         if own != self.own or self.numbers is None:
             self.own = self.now = own
 
@@ -87,10 +85,10 @@ class State:
         assert self.view is not None
         assert self.view.score is not None
         assert self.numbers is not None
-        now = self.now or Thresholds(**usual(self.view.score))
-        low, high = (-5.0, 5.0) if name == "gamma" else (0.0, 5.0)
-        value = min(max(round(getattr(now, name) + sign * STEP, 3), low), high)
-        self.now, self.plane = replace(now, **{name: value}), True
+        names = [level.threshold for level in LEVELS]
+        now = self.now or Thresholds.of(usual(self.view.score))
+        low, high = LEVELS[names.index(name)].reach
+        self.now, self.plane = now.moved(name, min(max(round(now[name] + sign * STEP, 3), low), high)), True
         self.judged = self.numbers.judge(self.now)
 
     def reset(self) -> None:

@@ -13,6 +13,7 @@ from store.database import Store
 from store.read import numbers, triplets
 from store.records import Run
 from store.rows import training
+from store.rule import LEVELS, Thresholds
 
 # Columns, and rows of as many cells.
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
@@ -81,9 +82,10 @@ def about(run: Run) -> str:
     told = {
         "gen": lambda: f"{config['llm']}, {omega(run)}" if "llm" in config else omega(run),
         "score": lambda: f"by {config['by']}" + (f", {config['llm']}" if "llm" in config else ""),
-        "curate": lambda: (
-            f"α {config['alpha']:g} β {config['beta']:g} γ {config['gamma']:g}"
-            + (f" b ≥ {config['min_contradiction']:g}" if config["min_contradiction"] else "")
+        "curate": lambda: " ".join(
+            f"{level.sign} {bound:g}"
+            for level, bound in zip(LEVELS, Thresholds.of(config).values, strict=True)
+            if level.asks(bound)
         ),
         "train": lambda: f"{config['base']}, seed {config['seed']}",
         "eval": lambda: ", ".join(config["tasks"]),

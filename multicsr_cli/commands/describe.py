@@ -23,6 +23,7 @@ def command(
     json: Json = False,
 ) -> None:
     """List the store's views and tables with their rows; `sqlite3` and Datasette may read it."""
+    from store import whole
     from store.database import Store
     from store.read import describe
 
@@ -37,7 +38,7 @@ def command(
         if not datasette.resolve().parent.is_dir():
             raise Problem(f"the folder {datasette.resolve().parent} does not exist", "create it, or give another FILE")
         text = jsonlib.dumps(describe.datasette(db.stem), ensure_ascii=False, indent=2)
-        datasette.write_text(text + "\n", encoding="utf-8")
+        whole.write(datasette, text + "\n")
         screen.say(f"next: datasette {db} -m {datasette}")
     if json:
         screen.document(

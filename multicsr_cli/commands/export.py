@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Write the triplets of a run to a file, in the shape that other trainers read."""
     from stages.files import export
-    from stages.files.corpora import SHAPES
+    from stages.files.layouts import SHAPES
     from store.database import Store
     from store.read import exports, triplets
 

@@ -38,11 +38,9 @@ def command(
     if not text.strip():
         raise Problem("the text to look for is empty", "give a sentence or a few words")
     size = options.batch_size(batch)
-    try:
-        source = read_source(file, column)
-    except Problem as problem:
-        what = problem.what.replace("premises file", "file")
-        raise Problem(what, problem.remedy.replace("--premises", "--in")) from None
+    from stages.files.sources import Asked
+
+    source = read_source(file, column, Asked(file="file", called="file"))
     from stages.evaluate import vectors_key
     from stages.pace.batches import Batches
     from stages.pace.lookup import Search

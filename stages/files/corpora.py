@@ -1,15 +1,14 @@
 """Triplets made elsewhere, as a gen run of their own. Arrow: a file of triplets -> premise and hypotheses (and scores).
 
-Labelled pairs of an NLI corpus are joined to triplets first (`stages/files/labelled.py`). From there on they are scored,
-curated, trained on and inspected like our own. A file is read twice: once to check every line and to name its content, then
-to store it, so that a bad line leaves the store as it was. Both passes stream; of labelled pairs those that wait for their
-other half are held.
+What a file's columns are is known by their names (`stages/files/layouts.py`), and labelled pairs of an NLI corpus are joined
+to triplets first (`stages/files/labelled.py`). From there on they are scored, curated, trained on and inspected like our own.
+A file is read twice: once to check every line and to name its content, then to store it, so that a bad line leaves the store
+as it was. Both passes stream; of labelled pairs those that wait for their other half are held.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,8 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stages.config import ImportConfig, ImportedScoresConfig
-from stages.files import sources
+from stages.files import layouts, sources, tables
 from stages.files.labelled import LABELS, Pairs
+from stages.files.layouts import Layout
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.texts import replies as text
 from store.database import Store
@@ -27,47 +27,12 @@ from store.records import ROLES, Run, ScoreRow, Triplet
 from store.rows import drafts, imports, scores
 
 VERSION = 1
-PAIRS_VERSION = 2  # before, a pair was a triplet without a contradiction, which every rule drops
-
-SCALE = 5.0  # the top of the similarity scale
-DIGITS = 6  # of a stored score, after a scale of another length
-
-# The columns of a triplet as others call them, tried in this order: ours, sentence-transformers', SimCSE's and SynCSE's.
-SHAPES = {
-    "multicsr": ("premise", "entailment", "contradiction"),
-    "sentence-transformers": ("anchor", "positive", "negative"),
-    "simcse": ("sent0", "sent1", "hard_neg"),
-}
-
-
-class Layout(NamedTuple):
-    """What the columns of a file are: premise, entailment and, save in a file of pairs, contradiction; scores of the
-    entailment and the contradiction where there are any, of which `top` is the highest. With a `label` column a row is a
-    labelled pair, half a triplet."""
-
-    texts: tuple[str, ...]
-    scores: tuple[str, ...]
-    top: float
-    label: tuple[str, ...] = ()
-
-
-# Pairs with a score: what the released CLAIF code writes, and what STS sets are called by most.
-PAIRS = (Layout(("text_a", "text_b"), ("label",), 1.0), Layout(("sentence1", "sentence2"), ("score",), SCALE))
-
-# Labelled pairs: what SNLI and MNLI are distributed with, and their sets on the hub.
-LABELLED = tuple(
-    Layout(texts, (), SCALE, (label,))
-    for label in ("gold_label", "label")
-    for texts in (("sentence1", "sentence2"), ("premise", "hypothesis"))
-)
-
-# Our own names of the two scores (`multicsr export --scores`); they may stand beside any triplet.
-SCORES = ("a", "b")
+PAIRS_VERSION = 2  # of scored pairs: a pair is a rewrite of its premise, and no triplet
 
 ROWS_AT_ONCE = 10_000  # stored in one transaction: what a kill costs
 
 
-class Row(NamedTuple):
+class CorpusRow(NamedTuple):
     """A triplet of the file with its line, and its scores in [0, 5] as far as there are any; a pair has no contradiction."""
 
     line: int
@@ -93,26 +58,23 @@ class Corpus:
     def version(self) -> int:
         return PAIRS_VERSION if self.scored_pairs else VERSION
 
-    def triplets(self) -> Iterator[Row]:
+    def triplets(self) -> Iterator[CorpusRow]:
         """Each row that is not blank; of labelled pairs each triplet, with the line that completes it."""
         return _rows(self.path, self.columns, Pairs())
 
 
 def corpus(path: Path, columns: Sequence[str] | None = None) -> Corpus:
-    """Check a CSV, TSV or JSONL file from end to end; `columns` name premise, entailment and contradiction.
+    """Check a file of triplets from end to end; `columns` name premise, entailment and contradiction.
 
     Raises Problem, naming the line, for what is no triplet. A hypothesis may be empty: it is stored with that problem.
     """
-    if columns is not None and (len(columns) != 3 or len(set(columns)) != 3):
-        raise Problem(
-            f"--columns {','.join(columns)} are not three columns",
-            "give premise, entailment and contradiction, as A,B,C",
-        )
-    chosen = None if columns is None else (columns[0], columns[1], columns[2])
+    chosen = _three(columns)
     if not path.is_file():
         raise Problem(f"there is no file {path}", "give a CSV, TSV or JSONL file of triplets")
-    if path.suffix.lower() not in sources.TABLES:
-        raise Problem(f"{path.name} is neither {' nor '.join(sources.TABLES)}", "give a file with one of these endings")
+    if path.suffix.lower() not in tables.SUFFIXES:
+        raise Problem(
+            f"{path.name} is neither {' nor '.join(tables.SUFFIXES)}", "give a file with one of these endings"
+        )
     content, rows, scored, scored_pairs = hashlib.blake2b(digest_size=6), 0, False, False
     pairs = Pairs()
     for row in _rows(path, chosen, pairs):
@@ -130,66 +92,47 @@ def corpus(path: Path, columns: Sequence[str] | None = None) -> Corpus:
     return Corpus(f"{path.name}@{digest}", path, chosen, digest, rows, scored, left_out, scored_pairs)
 
 
-def _rows(path: Path, columns: tuple[str, str, str] | None, pairs: Pairs) -> Iterator[Row]:
-    layout = Layout(("",), (), SCALE)
+def _three(columns: Sequence[str] | None) -> tuple[str, str, str] | None:
+    if columns is None:
+        return None
+    if len(columns) != 3 or len(set(columns)) != 3:
+        raise Problem(
+            f"columns {','.join(columns)} are not three columns",
+            "give premise, entailment and contradiction, as A,B,C",
+            setting="columns",
+        )
+    return columns[0], columns[1], columns[2]
+
+
+def _rows(path: Path, columns: tuple[str, str, str] | None, pairs: Pairs) -> Iterator[CorpusRow]:
+    layout = Layout(("",))
 
     def choose(there: list[str], where: str) -> Sequence[str]:
         nonlocal layout
-        layout = _layout(path, columns, there, where)
-        return (*layout.texts, *layout.scores, *layout.label)
+        layout = layouts.layout(columns, there, f"{path}{where}")
+        return layout.columns
 
-    numbers = (*SCORES, *(name for known in (*PAIRS, *LABELLED) for name in (*known.scores, *known.label)))
-    for number, fields in sources.records(path, choose, numbers):
+    for line, fields in sources.records(path, choose, layouts.NUMBERS):
         if not any(fields):
             continue
+        where = tables.at(path, line)
         texts, scores = fields[: len(layout.texts)], fields[len(layout.texts) :]
         if not texts[0]:
-            raise Problem(f"{path}, line {number} has no premise", "mend that line, or leave it out")
+            raise Problem(f"{where} has no premise", "mend that line, or leave it out")
         if layout.label:
-            if triplet := _paired(pairs, path, number, *fields):
-                yield Row(number, triplet, (None, None), False)
+            if triplet := _paired(pairs, where, *fields):
+                yield CorpusRow(line, triplet, (None, None), False)
             continue
-        a, b = [*(_score(text, layout.top, path, number) for text in scores), None, None][:2]
-        yield Row(number, Triplet(*texts, *[""] * (3 - len(texts))), (a, b), len(texts) == 2)
+        a, b = [*(layouts.score(text, layout.top, where) for text in scores), None, None][:2]
+        yield CorpusRow(line, Triplet(*texts, *[""] * (3 - len(texts))), (a, b), len(texts) == 2)
 
 
-def _paired(pairs: Pairs, path: Path, line: int, premise: str, hypothesis: str, label: str) -> Triplet | None:
+def _paired(pairs: Pairs, where: str, premise: str, hypothesis: str, label: str) -> Triplet | None:
     """The triplet that a labelled pair completes, if it does."""
     try:
         return pairs.add(premise, hypothesis, label)
     except KeyError:
-        raise Problem(
-            f"{path}, line {line}: the label {label!r} is not known", f"give one of {', '.join(LABELS)}"
-        ) from None
-
-
-def _layout(path: Path, columns: tuple[str, str, str] | None, there: list[str], where: str) -> Layout:
-    """What the columns that are `there` make. Raises Problem where they make nothing."""
-    shapes = [columns] if columns else list(SHAPES.values())
-    scores = SCORES if set(SCORES) <= set(there) else ()
-    known: list[Layout] = [Layout(names, scores, SCALE) for names in shapes]
-    known += () if columns else (*PAIRS, *LABELLED)
-    for layout in known:
-        if {*layout.texts, *layout.scores, *layout.label} <= set(there):
-            return layout
-    wanted = " or ".join(", ".join((*layout.texts, *layout.scores, *layout.label)) for layout in known)
-    raise Problem(
-        f"{path}{where} has no columns {wanted}",
-        f"name premise, entailment and contradiction with --columns A,B,C, among {', '.join(there) or 'none'}",
-    )
-
-
-def _score(text: str, top: float, path: Path, line: int) -> float | None:
-    """A score of the file in [0, 5]; None for an empty field."""
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= top:
-        raise Problem(f"{path}, line {line}: the score {text!r} is not a number from 0 to {top:g}", "mend that line")
-    return round(value * SCALE / top, DIGITS)
+        raise Problem(f"{where}: the label {label!r} is not known", f"give one of {', '.join(LABELS)}") from None
 
 
 def run(store: Store, source: Corpus, notes: Notes | None = None, at_once: int = ROWS_AT_ONCE) -> Ticks:
@@ -215,7 +158,7 @@ def run(store: Store, source: Corpus, notes: Notes | None = None, at_once: int =
         store.finish(run, {**drafts.counts(store, run), **source.left_out})
 
 
-def _add_triplets(store: Store, run: Run, source: Corpus, part: Sequence[Row]) -> None:
+def _add_triplets(store: Store, run: Run, source: Corpus, part: Sequence[CorpusRow]) -> None:
     rows = [
         (line, triplet, text.problem(triplet.entailment, True), text.problem(triplet.contradiction, True))
         for line, triplet, *_ in part
@@ -223,7 +166,7 @@ def _add_triplets(store: Store, run: Run, source: Corpus, part: Sequence[Row]) -
     imports.add(store, run, source.name, str(source.path), source.digest, rows)
 
 
-def _add_pairs(store: Store, run: Run, source: Corpus, part: Sequence[Row]) -> None:
+def _add_pairs(store: Store, run: Run, source: Corpus, part: Sequence[CorpusRow]) -> None:
     rows = [(line, pair.premise, pair.entailment, text.problem(pair.entailment, True)) for line, pair, *_ in part]
     imports.add_pairs(store, run, source.name, str(source.path), source.digest, rows)
 

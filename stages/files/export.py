@@ -1,21 +1,16 @@
-"""Triplets in the files that other programs read. Arrow: triplet -> a file; pure: rows in, a file out.
-
-A file appears whole: it is written under a temporary name in its folder, and renamed when it is on the disk.
-"""
+"""Triplets in the files that other programs read. Arrow: triplet -> a file; pure: rows in, a file out."""
 
 from __future__ import annotations
 
 import csv
 import json
-import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from stages.files.corpora import SHAPES
+from stages.files.layouts import SHAPES
+from store import whole
 from store.problem import Problem
 from store.read.exports import Exported
 
@@ -37,11 +32,11 @@ def columns(shape: str, scores: bool, decision: bool) -> dict[str, str]:
 def write(rows: Iterable[Exported], names: dict[str, str], format: str, path: Path, card: str = "") -> int:
     """Write `rows` to `path` (for hf: a folder with the rows and `card`); returns their number. Streams."""
     if format == "hf":
-        with _whole_folder(path) as folder:
+        with whole.folder(path) as folder:
             written = write(rows, names, "jsonl", folder / "train.jsonl")
             (folder / "README.md").write_text(card, encoding="utf-8")
             return written
-    with _whole_file(path) as temporary:
+    with whole.file(path) as temporary:
         return _WRITERS[format](rows, names, temporary)
 
 
@@ -100,24 +95,3 @@ _WRITERS: dict[str, Callable[[Iterable[Exported], dict[str, str], Path], int]] =
     "jsonl": _jsonl,
     "parquet": _parquet,
 }
-
-
-@contextmanager
-def _whole_file(path: Path) -> Iterator[Path]:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _whole_folder(path: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as outer:
-        folder = Path(outer) / path.name
-        folder.mkdir()
-        yield folder
-        folder.replace(path)

@@ -1,7 +1,4 @@
-"""Encoders on disk, in the form sentence-transformers and transformers both load, and the state of a training.
-
-A folder appears whole: it is written under a temporary name, flushed, and renamed.
-"""
+"""Encoders on disk, in the form sentence-transformers and transformers both load, and the state of a training."""
 
 from __future__ import annotations
 
@@ -20,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from stages.models.encoder.model import Encoder
+from store.whole import folder as whole_folder
 
 MODULE = "sentence_transformers.models"
 
@@ -138,23 +136,9 @@ def load_state(folder: Path, device: torch.device) -> dict[str, Any]:
 
 
 def whole(folder: Path, fill: Callable[[Path], object]) -> None:
-    """Let `fill` write into a temporary folder, flush it, and rename it to `folder`, replacing what was there."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    target = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir()
-    try:
-        with _full_disk_named(folder):
-            fill(target)
-        for path in target.rglob("*"):
-            if path.is_file():
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
-        if folder.exists():
-            shutil.rmtree(folder)
-        target.rename(folder)
-    finally:
-        shutil.rmtree(target, ignore_errors=True)
+    """Let `fill` write what becomes `folder`, replacing what was there (`store/whole.py`)."""
+    with whole_folder(folder, replace=True) as target, _full_disk_named(folder):
+        fill(target)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from stages.public.sets import (
     write_record,
 )
 from stages.stage import COMPLETE, Tick, Ticks
+from store import whole
 from store.problem import Problem
 
 RETRIES = 5  # in a row, without one new byte
@@ -391,7 +392,7 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Any:
 
 def _place(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    source.replace(target)
+    whole.place(source, target)
 
 
 def _part(aside: Path, remote: Remote) -> Path:

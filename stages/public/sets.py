@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from stages.tasks.files import senteval_root
+from store import whole
 from store.problem import Problem
 
 if sys.version_info >= (3, 11):
@@ -166,12 +166,7 @@ def write_record(folder: Path, name: str, fetched: Fetched) -> None:
     """Store what was fetched of the set `name`; the record appears whole."""
     entries = record(folder) | {name: fetched}
     text = json.dumps({key: vars(entry) for key, entry in sorted(entries.items())}, indent=1, ensure_ascii=False)
-    new = folder / f"{RECORD}.new"
-    with new.open("w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(folder / RECORD)
+    whole.write(folder / RECORD, text + "\n")
 
 
 def sha256(path: Path) -> str:

@@ -26,7 +26,7 @@ ROWS_AT_ONCE = 512  # against all others: a block of a hundred thousand sentence
 class Analysed:
     """An STS task that has these two figures beside its own."""
 
-    task: sts.Task
+    task: sts.StsTask
 
     @property
     def name(self) -> str:
@@ -49,7 +49,7 @@ class Analysed:
         return self.task.outcome(encode)
 
 
-def figures(task: sts.Task, encode: Encode) -> list[Figure]:
+def figures(task: sts.StsTask, encode: Encode) -> list[Figure]:
     """Alignment and uniformity over a whole task. Raises ValueError where no pair scores high, or a vector is zero."""
     texts = task.texts
     place = {text: row for row, text in enumerate(texts)}

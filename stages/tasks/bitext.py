@@ -26,7 +26,7 @@ PROTOCOL = "bitext 1: nearest by cosine, ties to the earlier line, equal sentenc
 
 
 @dataclass(frozen=True)
-class Task:
+class BitextTask:
     """Sentences and their translations, line by line, and the names of the two sides."""
 
     name: str
@@ -79,7 +79,7 @@ def found(data: Path) -> tuple[str, ...]:
     return tuple(sorted(_pairs(data)))
 
 
-def load(name: str, data: Path | None, split: str = "test") -> Task:
+def load(name: str, data: Path | None, split: str = "test") -> BitextTask:
     """The task called `name`. Raises Absent where neither of its files is in `data`, Problem where they do not match."""
     if data is None:
         raise Absent(f"the task {name} needs data", "give --data DIR, a folder with two aligned text files")
@@ -91,14 +91,14 @@ def load(name: str, data: Path | None, split: str = "test") -> Task:
     return pair(*files)
 
 
-def pair(first: Path, second: Path) -> Task:
+def pair(first: Path, second: Path) -> BitextTask:
     """Two aligned text files. Raises Problem for empty lines, and where one has more lines than the other."""
     sentences, translations = _sentences(first), _sentences(second)
     if len(sentences) != len(translations):
         raise Problem(
             f"{first} has {len(sentences)} lines and {second} {len(translations)}", "give two files that are aligned"
         )
-    return Task(called(first, second), _sides(first, second), sentences, translations)
+    return BitextTask(called(first, second), _sides(first, second), sentences, translations)
 
 
 def called(first: Path, second: Path) -> str:

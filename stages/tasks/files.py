@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from stages.files import tables
 from store.problem import Problem
 
 # The parts of a benchmark that are measured on; what a model learns from is none of them.
@@ -32,21 +33,9 @@ def lines(path: Path, encoding: str = "utf-8") -> list[str]:
 
 
 def stream(path: Path, encoding: str = "utf-8") -> Iterator[str]:
-    """As `lines`, one after the other: for files larger than memory."""
-    return (line.removesuffix("\n").removesuffix("\r") for line in whole_lines(path, encoding))
-
-
-def whole_lines(path: Path, encoding: str = "utf-8") -> Iterator[str]:
-    """As `stream`, with their ends: for formats in which a line end may be part of a field."""
+    """As `lines`, one after the other: for files larger than memory. Raises Absent where there is no such file."""
     try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield line.decode("utf-8-sig" if number == 1 and encoding == "utf-8" else encoding)
-                except UnicodeDecodeError:
-                    raise Problem(
-                        f"{path}, line {number} is not UTF-8", "save the file as UTF-8, or restore it"
-                    ) from None
+        yield from (tables.bare(line) for _, line in tables.lines(path, encoding))
     except IsADirectoryError:
         raise Problem(f"{path} is a folder, not a file", "give the file") from None
     except (FileNotFoundError, NotADirectoryError):

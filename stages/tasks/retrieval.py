@@ -99,7 +99,7 @@ class Collection:
 
 
 @dataclass(frozen=True)
-class Task:
+class RetrievalTask:
     """One folder, or the forums of CQADupStack."""
 
     name: str
@@ -158,7 +158,7 @@ def found(data: Path) -> tuple[str, ...]:
     return tuple(sorted(_folders(data)))
 
 
-def load(name: str, data: Path | None, split: str = "test") -> Task:
+def load(name: str, data: Path | None, split: str = "test") -> RetrievalTask:
     """The task called `name`. Raises Absent where `data` does not hold it or it has no such split, Problem where it is
     damaged."""
     if data is None:
@@ -167,11 +167,11 @@ def load(name: str, data: Path | None, split: str = "test") -> Task:
     if folder is None:
         raise Absent(f"there is no BEIR folder {name} in {data}", "give --data the folder that holds it")
     if name != CQADUPSTACK:
-        return Task(name, [collection("", folder, split)])
+        return RetrievalTask(name, [collection("", folder, split)])
     missing = [forum for forum in FORUMS if not (folder / forum).is_dir()]
     if missing:
         raise Problem(f"{folder} lacks the forums {', '.join(missing)}", "restore them: the mean is over all twelve")
-    return Task(name, [collection(forum, folder / forum, split) for forum in FORUMS])
+    return RetrievalTask(name, [collection(forum, folder / forum, split) for forum in FORUMS])
 
 
 def collection(name: str, folder: Path, split: str) -> Collection:

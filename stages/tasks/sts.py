@@ -42,7 +42,7 @@ class Subset:
 
 
 @dataclass(frozen=True)
-class Task:
+class StsTask:
     """A loaded task. `digest` names its content, so that an evaluation on other data is another run."""
 
     name: str
@@ -73,12 +73,12 @@ class Task:
 FEWEST_PAIRS = 4  # below that the standard error of a rank correlation is not defined
 
 
-def load(name: str, data: Path | None, split: str = "test") -> Task:
+def load(name: str, data: Path | None, split: str = "test") -> StsTask:
     """The task called `name`. Raises Absent where its files are not under `data`, Problem where they are damaged."""
     return judged(_load(name, data, split))
 
 
-def _load(name: str, data: Path | None, split: str) -> Task:
+def _load(name: str, data: Path | None, split: str) -> StsTask:
     if name == "mini":
         return mini(split)
     if data is None:
@@ -93,17 +93,17 @@ def _load(name: str, data: Path | None, split: str) -> Task:
     return _year(root, name)
 
 
-def mini(split: str) -> Task:
+def mini(split: str) -> StsTask:
     """The bundled graded pairs, written for this project. Its figures are `mini`, never STS-B."""
     text = (files("stages") / "bundled" / "mini.tsv").read_text(encoding="utf-8")
     rows = [row for line in text.splitlines()[1:] if (row := line.split("\t"))[0] == split]
     # Its kinds (paraphrase, negation, ...) span a narrow range of scores each, so a correlation within one says little.
-    return Task(
+    return StsTask(
         "mini", [Subset("", [row[3] for row in rows], [row[4] for row in rows], [float(row[2]) for row in rows])]
     )
 
 
-def judged(task: Task) -> Task:
+def judged(task: StsTask) -> StsTask:
     """`task`, if a rank correlation over it means something. Raises Problem for too few pairs or one gold score."""
     gold = [score for subset in task.subsets for score in subset.gold]
     if len(gold) < FEWEST_PAIRS or len(set(gold)) < 2:
@@ -114,21 +114,21 @@ def judged(task: Task) -> Task:
     return task
 
 
-def _stsb(root: Path, split: str) -> Task:
+def _stsb(root: Path, split: str) -> StsTask:
     path = root / "STS" / "STSBenchmark" / f"sts-{split}.csv"
     rows = fields(path, 7)
     gold = [number(row[4], path, line) for line, row in enumerate(rows, start=1)]
-    return Task("stsb", [Subset("", [row[5] for row in rows], [row[6] for row in rows], gold)])
+    return StsTask("stsb", [Subset("", [row[5] for row in rows], [row[6] for row in rows], gold)])
 
 
-def _sick(root: Path, split: str) -> Task:
+def _sick(root: Path, split: str) -> StsTask:
     path = root / "SICK" / {"test": "SICK_test_annotated.txt", "dev": "SICK_trial.txt"}.get(split, "SICK_train.txt")
     rows = fields(path, 4, header=True)
     gold = [number(row[3], path, line) for line, row in enumerate(rows, start=2)]
-    return Task("sickr", [Subset("", [row[1] for row in rows], [row[2] for row in rows], gold)])
+    return StsTask("sickr", [Subset("", [row[1] for row in rows], [row[2] for row in rows], gold)])
 
 
-def _year(root: Path, name: str) -> Task:
+def _year(root: Path, name: str) -> StsTask:
     folder = root / "STS" / f"STS{name.removeprefix('sts')}-en-test"
     subsets = []
     for subset in YEARS[name]:
@@ -144,10 +144,10 @@ def _year(root: Path, name: str) -> Task:
         subsets.append(
             Subset(subset, [pair[0] for pair, _ in kept], [pair[1] for pair, _ in kept], [gold for _, gold in kept])
         )
-    return Task(name, subsets)
+    return StsTask(name, subsets)
 
 
-def evaluate(task: Task, encode: Encode, subsets: bool = True) -> list[Figure]:
+def evaluate(task: StsTask, encode: Encode, subsets: bool = True) -> list[Figure]:
     """Encode every sentence once and correlate: the headline first, then means and subsets where the task has them."""
     return figures([part.name for part in task.subsets], _predicted(task, encode), _gold(task), subsets)
 
@@ -177,7 +177,7 @@ def figures(
     return found + parts
 
 
-def _predicted(task: Task, encode: Encode) -> list[np.ndarray]:
+def _predicted(task: StsTask, encode: Encode) -> list[np.ndarray]:
     """The cosine of every pair, an array (n,) a subset; each sentence is encoded once."""
     texts = task.texts
     place = {text: row for row, text in enumerate(texts)}
@@ -188,7 +188,7 @@ def _predicted(task: Task, encode: Encode) -> list[np.ndarray]:
     ]
 
 
-def _gold(task: Task) -> list[np.ndarray]:
+def _gold(task: StsTask) -> list[np.ndarray]:
     return [np.array(part.gold) for part in task.subsets]
 
 

@@ -56,7 +56,7 @@ class Item(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Task:
+class TransferTask:
     """A loaded task. `dev` and `test` are None where folds of `train` stand in for them."""
 
     name: str
@@ -211,7 +211,7 @@ def f1(predicted: np.ndarray, gold: np.ndarray) -> float:
     return 200 * found / max(1, int((predicted == 1).sum() + (gold == 1).sum()))
 
 
-def load(name: str, data: Path | None, split: str = "test", probe: str = "adam") -> Task:
+def load(name: str, data: Path | None, split: str = "test", probe: str = "adam") -> TransferTask:
     """The task called `name`, one of NAMES. Raises Absent where `data` does not hold it, Problem where it is damaged.
 
     The dev split of sst2 is its dev set; of trec and mrpc, the folds of the train set that choose the decay. On either the
@@ -225,16 +225,16 @@ def load(name: str, data: Path | None, split: str = "test", probe: str = "adam")
         raise Absent(f"{name} has no {split} split: folds of all its items are its test", "use sst2, trec or mrpc")
     root = senteval_root(data)
     if name in BINARY:
-        return Task(name, probe, split, 2, _binary([root / file for file in BINARY[name]]), None, None)
+        return TransferTask(name, probe, split, 2, _binary([root / file for file in BINARY[name]]), None, None)
     if name == "sst2":
         folder = root / "SST" / "binary"
         train, dev, test = (_sst(folder / f"sentiment-{part}") for part in ("train", "dev", "test"))
-        return Task(name, probe, split, 2, _enough(train, ("0", "1"), folder), dev, test)
+        return TransferTask(name, probe, split, 2, _enough(train, ("0", "1"), folder), dev, test)
     if name == "trec":
         train, test = _trec(root / "TREC" / "train_5500.label"), _trec(root / "TREC" / "TREC_10.label")
-        return Task(name, probe, split, len(COARSE), _enough(train, COARSE, root / "TREC"), None, test)
+        return TransferTask(name, probe, split, len(COARSE), _enough(train, COARSE, root / "TREC"), None, test)
     train, test = (_mrpc(root / "MRPC" / f"msr_paraphrase_{part}.txt") for part in ("train", "test"))
-    return Task(name, probe, split, 2, _enough(train, ("0", "1"), root / "MRPC"), None, test)
+    return TransferTask(name, probe, split, 2, _enough(train, ("0", "1"), root / "MRPC"), None, test)
 
 
 def _binary(paths: Sequence[Path]) -> list[Item]:

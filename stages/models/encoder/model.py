@@ -215,7 +215,11 @@ class Encoder(nn.Module):
     def capacity(self, texts: Sequence[str]) -> int:
         """How many texts as long as the longest of `texts` could be encoded at once; see `stages/models/memory.py`."""
         tokens = len(self.ids([max(texts, key=len)])[0])
-        return memory.count(self.device, memory.encoding(self, tokens), memory.TEXTS[self.device.type])
+        return memory.count(self.device, self.text_bytes(tokens), memory.TEXTS[self.device.type])
+
+    def text_bytes(self, tokens: int) -> int:
+        """Bytes that encoding one text of `tokens` tokens takes, beside the weights."""
+        return memory.activation_bytes(self.backbone.config, tokens, tokens, self.backbone.dtype.itemsize)
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str], batch: int = 64) -> np.ndarray:

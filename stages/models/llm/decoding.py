@@ -17,7 +17,7 @@ the others go on, so no line waits for the slowest:
     choose a token for every line  ->  lines that are done get up  ->  feed the tokens  ->  the next lines sit down
 
 What a line writes depends only on its own prompts and key. Batches change sums in their last bits; in float32, where
-such a change could tip the choice, the step is computed again alone (`LanguageModel.alone`) and that decides.
+such a change could tip the choice, the step is computed again alone (`Backend.alone`) and that decides.
 """
 
 from __future__ import annotations
@@ -25,16 +25,14 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stages.models.llm.backend import Backend
 from stages.models.llm.request import Draft, Line, Prompt, Sampling
-
-if TYPE_CHECKING:
-    from stages.models.llm.model import LanguageModel
+from stages.models.llm.streams import open_streams
 
 # Scores closer than this (in logits) are settled alone. Float32 batches were seen to move a contrasted score by up to
 # 1e-4; at most one step in a thousand is this close.
@@ -51,7 +49,7 @@ BLOCK = 64
 
 
 def writing(
-    llm: LanguageModel,
+    llm: Backend,
     prompts: Sequence[Prompt],
     lines: Sequence[Line],
     max_tokens: int,
@@ -105,7 +103,7 @@ class _Desks:
 
     def __init__(
         self,
-        llm: LanguageModel,
+        llm: Backend,
         prompts: Sequence[Prompt],
         lines: Sequence[Line],
         sampling: Sampling | None,
@@ -121,7 +119,7 @@ class _Desks:
         self.written: dict[int, list[int]] = {}  # desk -> tokens
         self.chosen = torch.zeros(size, dtype=torch.long)  # the newest token of each desk
         self.weights = torch.zeros((self.layers - 1, size))
-        self.streams = llm.open(self.layers * size)
+        self.streams = open_streams(llm, self.layers * size)
 
     @property
     def taken(self) -> list[int]:
@@ -138,7 +136,7 @@ class _Desks:
     def seat(self, places: Sequence[int]) -> None:
         """Let lines sit down at free desks: their prompts are read, each once."""
         if not self.line:
-            self.streams = self.llm.open(self.layers * self.size)
+            self.streams = open_streams(self.llm, self.layers * self.size)
         rows, wanted = list[int](), list[int]()
         for desk, place in zip(self.free, places, strict=False):
             line = self.lines[place]
