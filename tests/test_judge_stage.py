@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import pytest
 from asked import SET, TOML
 from conftest import PREMISES
+from driven import finished
 from parrot import Parrot
 from rows import content
 from scipy import stats
@@ -68,8 +69,7 @@ def never() -> NoReturn:
 def judged(
     store: Store, model: Any, config: JudgeConfig, tasks: Sequence[StsTask] = TASKS, batch: int = 4, asked: Any = SET
 ) -> Run:
-    list(judge.run(store, config, tasks, asked, lambda: model, batch, "cpu"))
-    return store.begin("eval", judge.VERSION, config, None)
+    return finished(judge.run(store, config, tasks, asked, lambda: model, batch, "cpu"))
 
 
 def rows(store: Store, run: Run) -> list[Any]:
@@ -257,7 +257,7 @@ def test_each_number_of_shots_is_a_run_of_its_own(store: Store, llm: LanguageMod
 def test_more_shots_than_there_are_is_a_problem(by: str) -> None:
     assert SHOTS.with_shots(by, SHOTS.shots(by)) == SHOTS
     for count in (-1, 3):
-        with pytest.raises(Problem, match=f"--shots {count} is out of range: .*with shots has 2"):
+        with pytest.raises(Problem, match=f"shots {count} is out of range: .*with shots has 2"):
             SHOTS.with_shots(by, count)
 
 

@@ -297,7 +297,9 @@ def test_the_leaderboard_holds_finished_evaluations_only(store: Store) -> None:
 
     rows = []
     for place, (name, value) in enumerate([("a", 60.0), ("b", 70.0), ("c", 80.0)]):
-        run = store.begin("eval", 1, EvalConfig(name, str(place), "mean", {"t": "x"}), None)
+        run = store.begin(
+            "eval", 1, EvalConfig(model=name, model_fingerprint=str(place), pooler="mean", tasks={"t": "x"}), None
+        )
         training.add_metrics(store, run, [MetricRow("t", "", "spearman", 0, value, 10, 1.5)])
         if name != "c":
             store.finish(run, {"tasks": 1})

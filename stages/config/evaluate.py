@@ -18,7 +18,7 @@ class EvalConfig(Settings):
     model: str
     model_fingerprint: str
     tasks: dict[str, str]
-    split: str = setting("of the tasks' data: test or dev", "test", choices=SPLITS)
+    split: str = setting("the part of the tasks' data: test or dev", "test", choices=SPLITS)
     pooler: str = setting(
         "how the vectors of tokens become one: mean, cls, cls_before_pooler, first_last_mean or prompt",
         usual="the model's own",
@@ -49,7 +49,7 @@ class JudgeConfig(Settings):
     model: str
     model_fingerprint: str
     tasks: dict[str, str]
-    split: str = setting("of the tasks' data: test or dev", "test", choices=SPLITS)
+    split: str = setting("the part of the tasks' data: test or dev", "test", choices=SPLITS)
     by: str = setting(
         "with scorer: how the LLM is read, by prompt or likelihood",
         usual="likelihood for smollm2, else prompt",
