@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from multicsr.evaluate import locate
+from multicsr.encoders import locate
 from multicsr.names import Plan, notes_of, reach, resolve
 from multicsr.server import NOWHERE, Server, cells
 from multicsr.workplace import HERE, Workplace
