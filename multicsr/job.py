@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from multicsr.workplace import HERE, Workplace
@@ -96,6 +96,19 @@ class Job:
             return Made(run, 0.0, 0, 0.0)
         now = time.monotonic()
         return Made(run, now - started, tick.fresh, _rate(tick.fresh, now - first))
+
+
+def as_part(wanted: Job, part: str) -> Ticks:
+    """Make a job as the part of another that comes first: its ticks under the name of the part, unless it is complete."""
+    ticks = wanted.start()
+    while True:
+        try:
+            tick = next(ticks)
+        except StopIteration as ended:
+            run: Run = ended.value
+            return run
+        if tick.note != COMPLETE:
+            yield replace(tick, part=tick.part or part, unit=tick.unit or wanted.unit)
 
 
 def _rate(fresh: int, seconds: float) -> float:
