@@ -26,4 +26,13 @@ def job(store: Store, file: str | Path | Corpus, columns: Sequence[str] | None =
     source = corpora.corpus(Path(file), columns) if isinstance(file, str | Path) else file
     notes = notes_of(file=source.path, columns=",".join(columns) if columns else None)
     start = partial(corpora.run, store, source, notes)
-    return Job(store, "gen", source.version, ImportConfig(premises=source.name), None, start, "import", "triplets")
+    return Job(
+        store,
+        "gen",
+        source.version,
+        ImportConfig(premises=source.name),
+        None,
+        start,
+        f"import {source.path.name}",
+        "triplets",
+    )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multicsr.encoders import model_folder
 from multicsr.names import resolve
-from multicsr.train import model_folder
 from multicsr_cli import screen
 from store.problem import Problem
 from store.records import Run

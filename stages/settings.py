@@ -29,8 +29,8 @@ class Setting:
 
     `usual` says in `--help` what a setting without a default follows from. `low` to `high` is the range of a number, `low`
     itself left out where `above`; `choices` are the values of a word. `readers` names another setting and the values of it
-    under which this one is read; `off` asks for nothing, so that it may be told under any. `noted`: the config holds what the value means (a file's content), the run's notes what
-    was typed. `flag` is the flag where it is not `--name`.
+    under which this one is read; with the value `off` it asks for nothing, whatever the other is. `noted`: the config holds
+    what the value means (a file's content), the run's notes what was typed. `flag` is the flag where it is not `--name`.
     """
 
     help: str
@@ -122,7 +122,7 @@ def settings_of(config: type) -> tuple[Described, ...]:
 def complete(config: type, given: Mapping[str, Any]) -> dict[str, Any]:
     """`given` over the defaults of `config`; a setting that has no default and is not given is absent.
 
-    Raises Problem for a name that no setting has, for a value out of range, and for one that is not read under the others.
+    Raises Problem for a name that no setting has, a value out of range, and a setting that is not read under the others.
     """
     known = {one.name: one for one in settings_of(config)}
     for name in given:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -159,7 +160,7 @@ class TrainConfig(Settings):
         assert (self.clhaif is None) == (self.objective != "clhaif")
 
 
-def usual(told: dict[str, Any], examples: int, pairs: bool = False) -> dict[str, Any]:
+def usual(told: Mapping[str, Any], examples: int, pairs: bool = False) -> dict[str, Any]:
     """The settings of a training on so many `examples` that follow from those that are told: how much at once, how fast, how
     often, under which temperature and mask. `pairs`: the examples are CLAIF's pairs."""
     schedule = EMBEDDED_SCHEDULE if told["base"] in EMBEDDED_BASES else SCHEDULES[told["objective"]]
