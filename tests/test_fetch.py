@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.public import checks, fetch, hub
+from stages.public import checks, hub
 from stages.public import sets as datasets
 from stages.public.sets import Fetched
 from store.problem import Problem
