@@ -50,7 +50,7 @@ class Boundary(TyperGroup):
         except Problem as problem:
             screen.complain(*self._as_typed(problem))
         except sqlite3.Error as error:
-            from store.database import explain
+            from store.opening import explain
 
             known = explain(error, ctx.params.get("db"))
             if known is None:

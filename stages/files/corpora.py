@@ -138,7 +138,9 @@ def _paired(pairs: Pairs, where: str, premise: str, hypothesis: str, label: str)
 def run(store: Store, source: Corpus, notes: Notes | None = None, at_once: int = ROWS_AT_ONCE) -> Ticks:
     """Store what is missing of the corpus as a gen run, `at_once` rows a transaction. A premise that occurs again keeps each
     of its triplets."""
-    run = store.begin("gen", source.version, ImportConfig(premises=source.name), parent=None, environment=dict(notes or {}))
+    run = store.begin(
+        "gen", source.version, ImportConfig(premises=source.name), parent=None, environment=dict(notes or {})
+    )
     if run.finished:
         yield Tick(source.rows, source.rows, COMPLETE)
         return

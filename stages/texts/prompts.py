@@ -103,7 +103,7 @@ class PromptSet:
             having = [name for name in names() if load(name).similarity is not None]
             raise Problem(
                 f"the prompt set {self.name} has no [similarity], the question for a number from 0 to 1",
-                f"write one with {{premise}} and {{hypothesis}}, or give --prompts with one of {', '.join(having)}",
+                f"write one with {{premise}} and {{hypothesis}}, or give prompts=NAME, one of {', '.join(having)}",
             )
         return self.similarity
 
@@ -118,8 +118,9 @@ class PromptSet:
         """The set with only the first `count` shots for scoring. Raises Problem if there are fewer."""
         if not 0 <= count <= self.shots(by):
             raise Problem(
-                f"--shots {count} is out of range: the prompt set {self.name} has {self.shots(by)} to score by {by}",
-                f"give a whole number from 0 to {self.shots(by)}, or --prompts with another set",
+                f"shots {count} is out of range: the prompt set {self.name} has {self.shots(by)} to score by {by}",
+                f"give a whole number from 0 to {self.shots(by)}, or another set, prompts=NAME",
+                setting="shots",
             )
         if by == "prompt":
             return replace(self, question=_first_shots(self.question, count))
