@@ -149,7 +149,7 @@ def omega(gen: Run) -> str:
     if "omega" not in gen.config:
         return "imported"
     both = [gen.config["omega"], gen.config["omega_contradiction"]]
-    nu = f"  ν {number(gen.config['nu'])}" if "nu" in gen.config else ""
+    nu = f"  ν {number(gen.config['nu'])}" if gen.config["nu"] else ""
     return (f"ω {number(both[0])}" if both[0] == both[1] else f"ω {number(both[0])} / {number(both[1])}") + nu
 
 
