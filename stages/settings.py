@@ -121,7 +121,7 @@ def settings_of(config: type) -> tuple[Described, ...]:
 def complete(config: type, given: Mapping[str, Any]) -> dict[str, Any]:
     """`given` over the defaults of `config`; a setting that has no default and is not given is absent.
 
-    Raises Problem for a name that no setting has, and for one that is not read under the others.
+    Raises Problem for a name that no setting has, a value out of range, and a setting that is not read under the others.
     """
     known = {one.name: one for one in settings_of(config)}
     for name in given:
@@ -131,6 +131,8 @@ def complete(config: type, given: Mapping[str, Any]) -> dict[str, Any]:
                 f"there is no setting {name!r}", f"did you mean {near[0]}?" if near else f"give {', '.join(known)}"
             )
     told = {name: value for name, value in given.items() if value is not None}
+    for name, value in told.items():
+        known[name].check(value)
     whole = {name: one.default for name, one in known.items() if one.has_default} | told
     refuse_unread(config, whole, told)
     return whole

@@ -41,6 +41,7 @@ class Store:
     def __init__(self, connection: sqlite3.Connection, path: Path | None, read_only: bool = False) -> None:
         self.path = path
         self.read_only = read_only
+        self.is_promise = False  # of a file that is not there yet
         connection.isolation_level = None  # transactions are opened by `writing()`, never implicitly
         self.connection = connection
         connection.execute("PRAGMA foreign_keys = ON")
@@ -78,6 +79,26 @@ class Store:
             store.close()
             return cls._open(path, write=True)
         return store
+
+    @classmethod
+    def promised(cls, path: str | Path) -> Store:
+        """The store at `path`, which is created at the first writing if it is not there: what is refused leaves no file.
+
+        Raises Problem where it could not be opened or created.
+        """
+        path = Path(path)
+        if path.exists():
+            return cls.open(path)
+        _refuse_unusable(path, create=True, write=True)
+        store = cls.memory()
+        store.path, store.is_promise = path, True
+        return store
+
+    def _keep_promise(self) -> None:
+        assert self.path is not None
+        created = Store.open(self.path)
+        self.connection.close()
+        self.connection, self.is_promise = created.connection, False
 
     def _make_current(self, path: Path) -> None:
         """Create the schema, or bring it up to date; of several processes one does it and the others wait."""
@@ -144,6 +165,8 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of it is stored or none. Raises Problem where the file cannot take it."""
+        if self.is_promise:
+            self._keep_promise()
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             try:
