@@ -8,8 +8,7 @@ from typing import Any
 
 from multicsr_cli import screen
 from store.database import Store
-from store.read import triplets
-from store.read.triplets import Standing
+from store.read.figures import LeaderboardRow, leaderboard
 
 Cells = Sequence[Sequence[str]]
 
@@ -20,7 +19,7 @@ class Row:
 
     name: str
     setting: dict[str, Any]
-    figures: dict[str, Standing]
+    figures: dict[str, LeaderboardRow]
     average: dict[str, float]
 
 
@@ -67,9 +66,9 @@ def read(store: Store) -> list[Leaderboard]:
     from stages.tasks.files import SPLITS
     from stages.tasks.task import HEADLINES
 
-    by_split: dict[str, dict[str, list[Standing]]] = {}
-    for one in triplets.leaderboard(store):
-        if one.metric in HEADLINES:
+    by_split: dict[str, dict[str, list[LeaderboardRow]]] = {}
+    for one in sorted(leaderboard(store), key=lambda row: row.finished):
+        if one.metric in HEADLINES and not one.subset:
             split = one.setting.get("split", "test")  # evaluations made before there was a choice
             by_split.setdefault(split, {}).setdefault(_key(one.setting), []).append(one)
     found = []

@@ -18,8 +18,7 @@ from multicsr.report.page import Bar, Block, Cell, Code, Drawing, Heading, Page,
 from multicsr.terms import TERMS
 from multicsr_cli.commands.runs import command_line
 from stages.public import published
-from store.read import figures as reports
-from store.read import triplets
+from store.read import figures, funnel, runs, triplets
 from store.records import Run
 from store.rows import drafts, training
 from store.rows.training import MetricRow
@@ -27,7 +26,7 @@ from store.rule import WORDS
 
 if TYPE_CHECKING:
     from store.database import Store
-    from store.read.triplets import View
+    from store.read.runs import View
 
 EXAMPLES = 4  # triplets shown for each reason
 BINS = 20  # of a score: a quarter of a point each
@@ -42,13 +41,13 @@ class Story:
 
     def __init__(self, store: Store, run: Run, name: str) -> None:
         self.store, self.run, self.name = store, run, name
-        self.line = reports.line(store, run)
+        self.line = runs.line(store, run)
         self.by_stage = {one.stage: one for one in self.line}
         last = next((one for one in reversed(self.line) if one.stage in ("curate", "score", "gen")), None)
-        self.view: View | None = triplets.view(store, last) if last else None
+        self.view: View | None = runs.view(store, last) if last else None
         train = self.by_stage.get("train")
-        self.evaluations = [run] if run.stage == "eval" else reports.evaluations(store, train) if train else []
-        self.funnel: dict[str, Any] = triplets.funnel(store, self.view) if self.view else {}
+        self.evaluations = [run] if run.stage == "eval" else runs.evaluations(store, train) if train else []
+        self.funnel: dict[str, Any] = funnel.levels(store, self.view) if self.view else {}
 
     def page(self) -> Page:
         """Every section that has something to show."""
@@ -138,10 +137,10 @@ class Story:
         from stages.config import CurateConfig
 
         score, curate = self.by_stage.get("score"), self.by_stage.get("curate")
-        means = reports.averages(self.store, score) if score else None
+        means = figures.averages(self.store, score) if score else None
         if score is None or means is None:
             return []
-        counted = reports.bins(self.store, score, BINS)
+        counted = figures.bins(self.store, score, BINS)
         rule = CurateConfig(**curate.config) if curate else None
         says = (
             f"Over {means.premises:,} premises with both scores the mean of a is {means.a:.2f} and of b {means.b:.2f};"
@@ -165,12 +164,12 @@ class Story:
             return []
         curated = self.view.curate is not None
         if self.view.curate is not None:
-            reasons = list(self.funnel.get("reasons", triplets.reasons(self.store, self.view.curate)))
+            reasons = list(self.funnel.get("reasons", funnel.reasons(self.store, self.view.curate)))
         else:
-            reasons = reports.problems(self.store, self.view.gen)
+            reasons = funnel.problems_met(self.store, self.view.gen)
         blocks: list[Block] = []
         for reason in (None, *reasons):
-            found = reports.examples(self.store, self.view, reason, EXAMPLES)
+            found = triplets.examples(self.store, self.view, reason, EXAMPLES)
             if found:
                 title = reason or ("kept" if curated else "written")
                 blocks.append(Heading(title, 3))
@@ -182,10 +181,10 @@ class Story:
     def _training(self) -> list[Block]:
         """The curve: loss, masked share, dev figures with the chosen step."""
         train = self.by_stage.get("train")
-        points = reports.curve(self.store, train, POINTS) if train else []
+        points = figures.curve(self.store, train, POINTS) if train else []
         if train is None or not points:
             return []
-        dev = reports.dev(self.store, train)
+        dev = figures.dev(self.store, train)
         best = training.best_step(self.store, train, train.config["dev"], "spearman")
         masked = train.config["mask_model"] != "none"
         says = f"{points[-1].step:,} steps, the last with a loss of {points[-1].loss:.4f}."
@@ -244,18 +243,18 @@ class Story:
 
     def _made(self) -> list[Block]:
         """Commands, times, versions and machine of every run."""
-        noted = [triplets.environment(self.store, run) for run in self.line]
-        runs: list[list[Cell]] = []
+        noted = [runs.environment(self.store, run) for run in self.line]
+        rows: list[list[Cell]] = []
         for run in self.line:
-            started, finished = reports.times(self.store, run)
-            runs.append([Code(run.id), run.stage, _minute(started), _minute(finished), Code(self._command(run))])
+            started, finished = runs.times(self.store, run)
+            rows.append([Code(run.id), run.stage, _minute(started), _minute(finished), Code(self._command(run))])
         names = list(dict.fromkeys(name for one in noted for name in one))
         versions: list[list[Cell]] = [[Code(name), *(shown(one.get(name)) for one in noted)] for name in names]
         store = self.store.path.name if self.store.path else "in memory"
         return [
             Table(
                 ("run", "stage", "started", "finished", "command"),
-                runs,
+                rows,
                 stacked=True,
                 caption="Times are UTC. Of files and folders only the last part of the path is shown.",
             ),
@@ -314,7 +313,7 @@ def _bars(what: str, counts: Any, whole: int) -> Table:
     return Table((what, "premises", "share", ""), rows)
 
 
-def _triplets(found: Sequence[reports.Example]) -> Table:
+def _triplets(found: Sequence[triplets.ExampleTriplet]) -> Table:
     scored = any(one.a is not None or one.b is not None for one in found)
     rows: list[list[Cell]] = []
     for one in found:

@@ -34,8 +34,8 @@ from multicsr_cli.browse.state import State
 from store.database import Store
 from store.problem import Problem
 from store.read import numbers as shown
-from store.read import triplets
-from store.read.triplets import View
+from store.read import runs, texts
+from store.read.runs import View
 from store.records import Run
 from store.rows import reviews
 from store.rows.reviews import Verdict
@@ -172,7 +172,7 @@ class Browser(App[None]):
         self.rows.focus()
         self.set_interval(LOOK_EVERY, self.follow)
         self.show_tabs()
-        self.open_view(triplets.view(self.store, self.first) if self.first else self.newest())
+        self.open_view(runs.view(self.store, self.first) if self.first else self.newest())
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.show_everything)
@@ -186,8 +186,8 @@ class Browser(App[None]):
         return str(self.query_one(ContentSwitcher).current)
 
     def newest(self) -> View | None:
-        run = shown.newest(self.store)
-        return triplets.view(self.store, run) if run else None
+        run = runs.newest_shown(self.store)
+        return runs.view(self.store, run) if run else None
 
     def put(self, id: str, content: Any) -> None:
         self.query_one(f"#{id}", Static).update(content)
@@ -273,7 +273,7 @@ class Browser(App[None]):
                 self.open_view(self.newest())
             elif any(part is not None and not part.finished for part in (view.gen, view.score, view.curate)):
                 self.state.found = None
-                self.open_view(triplets.view(self.store, self.store.run(run.id)))
+                self.open_view(runs.view(self.store, self.store.run(run.id)))
             else:
                 self.hear()
         except Problem as problem:
@@ -495,7 +495,7 @@ class Browser(App[None]):
         if run.stage in ("gen", "score", "curate"):
             self.state.leave()
             self.action_tab("triplets")
-            self.open_view(triplets.view(self.store, run))
+            self.open_view(runs.view(self.store, run))
         elif run.stage == "train":
             self.training = [one.id for one in tabs.trainings(self.store)].index(run.id)
             self.action_tab("training")
@@ -573,7 +573,7 @@ class Browser(App[None]):
         try:
             store = self.finder = Store.open(self.db, create=False, write=False)
             try:
-                found = np.array(shown.found(store, gen, text), dtype=np.int64)
+                found = np.array(texts.with_words(store, gen, text), dtype=np.int64)
             finally:
                 if self.finder is store:
                     self.finder = None
@@ -605,7 +605,7 @@ class Browser(App[None]):
             premise = shown.at(self.store, view.gen, int(number))
             hits = [] if premise is None else [premise]
         else:
-            hits = shown.found(self.store, view.gen, value)
+            hits = texts.with_words(self.store, view.gen, value)
         there = np.flatnonzero(np.isin(numbers.ids[self.rows.places], np.array(hits, dtype=np.int64)))
         if len(there):
             self.rows.choose(int(there[0]))
@@ -686,7 +686,7 @@ class Browser(App[None]):
                 self.refused(problem)
                 return
         assert isinstance(run, Run)
-        self.open_view(triplets.view(self.store, run))
+        self.open_view(runs.view(self.store, run))
         self.tell(f"curate {run.id}: {run.counts['kept']:,} kept, {run.counts['dropped']:,} dropped by the rule")
 
     @work(thread=True, group="export")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from multicsr_cli.browse.numbers import Chosen, Judged, Mask, Numbers, Places
 from multicsr_cli.commands.curate import usual
-from store.read.triplets import View
+from store.read.runs import View
 from store.records import Run
 from store.rule import LEVELS, Thresholds
 

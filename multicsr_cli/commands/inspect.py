@@ -15,7 +15,7 @@ from store.problem import Problem
 
 if TYPE_CHECKING:
     from store.database import Store
-    from store.read.triplets import View
+    from store.read.runs import View
     from store.records import Run
 
 STAGES = ("curate", "score", "gen")
@@ -38,18 +38,19 @@ def command(
 ) -> None:
     """Browse triplets with their scores, the decision and its reason; piped or with --plain, print them."""
     from store.database import Store
-    from store.read import triplets
+    from store.read import funnel as counted
+    from store.read import runs, triplets
     from store.rows import drafts
 
     store = Store.open(db, create=False, write=False)
     if _in_terminal() and not plain and not json:
         chosen = _to_browse(store, run)
-        if chosen is None or not drafts.are_rewrites(store, triplets.view(store, chosen).gen):
+        if chosen is None or not drafts.are_rewrites(store, runs.view(store, chosen).gen):
             _open(db, chosen, rejected=rejected, reason=reason, search=search, skip=offset)
             return
         screen.say("the browser shows triplets; pairs are printed")
         run = chosen.id
-    shown = triplets.view(store, store.find(run, STAGES))
+    shown = runs.view(store, store.find(run, STAGES))
     if (rejected or reason) and shown.curate is None:
         raise Problem(
             f"run {(shown.score or shown.gen).id} has no decisions yet",
@@ -58,7 +59,7 @@ def command(
     if (
         reason is not None
         and shown.curate is not None
-        and reason not in (known := triplets.reasons(store, shown.curate))
+        and reason not in (known := counted.reasons(store, shown.curate))
     ):
         raise Problem(
             f"nothing was dropped for {reason!r}", f"the reasons are {', '.join(known) or 'none: all were kept'}"
@@ -68,8 +69,8 @@ def command(
             store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset, json=json
         )
         return
-    rows = triplets.rows(store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset)
-    funnel = triplets.funnel(store, shown)
+    rows = triplets.listed(store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset)
+    funnel = counted.levels(store, shown)
     newest = shown.curate or shown.score or shown.gen
     if json:
         screen.document(
@@ -102,10 +103,10 @@ def _print_pairs(
     json: bool,
 ) -> None:
     """The same where a run holds pairs."""
-    from store.rows import partners
+    from store.read import pairs
 
-    rows = partners.shown(store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset)
-    funnel = partners.funnel(store, shown)
+    rows = pairs.listed(store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset)
+    funnel = pairs.levels(store, shown)
     newest = shown.curate or shown.score or shown.gen
     if json:
         screen.document({"run": newest.id, "funnel": funnel, "rows": [row._asdict() for row in rows]})
@@ -136,9 +137,9 @@ def _to_browse(store: Store, name: str) -> Run | None:
     except Problem:
         if name != "latest":
             raise
-        from store.read import numbers as shown
+        from store.read.runs import newest_shown
 
-        return shown.newest(store)
+        return newest_shown(store)
 
 
 def _open(db: Path, run: Run | None, *, rejected: bool, reason: str | None, search: str | None, skip: int) -> None:

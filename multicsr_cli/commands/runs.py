@@ -47,7 +47,7 @@ def command(
     if markdown and (json or not leaderboard):
         raise Problem("--markdown goes with --leaderboard, and without --json", "leave one of them out")
     from store.database import Store
-    from store.read import triplets
+    from store.read import runs
 
     store = Store.open(db, create=False, write=False)
     if leaderboard:
@@ -55,7 +55,7 @@ def command(
 
         board.show(board.read(store), json=json, markdown=markdown)
         return
-    listed = triplets.runs(store)
+    listed = runs.listed(store)
     if json:
         screen.document(
             {
@@ -93,9 +93,9 @@ def _state(run: Run) -> str:
 def command_line(store: Store, run: Run) -> str:
     """The command that makes (or resumes) a run; settings that are the command's own defaults are left out."""
     from stages.tasks.bitext import called
-    from store.read import triplets
+    from store.read import runs
 
-    noted = triplets.environment(store, run)
+    noted = runs.environment(store, run)
     settings = {**run.config, **{flag: noted[flag] for flag in NOTED if flag in noted}}
     if "prompts" in settings:
         settings["prompts"] = noted.get("prompts")  # a set that was not named follows from the LLM, or the parent run
