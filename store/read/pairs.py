@@ -10,6 +10,20 @@ from store.read.runs import View
 from store.read.triplets import full_text_query
 from store.records import REWRITES
 
+# Every pair of a view. A rewrite has a draft; a random partner stands among the decisions alone.
+PAIRS = """
+    SELECT premises.id AS premise_id, drafts.id AS draft, premises.text AS premise, drafts.text AS partner,
+           drafts.role AS role, scores.value AS score, label, verdict, coalesce(reason, problem) AS reason
+    FROM drafts JOIN premises ON premises.id = drafts.premise
+    LEFT JOIN scores ON scores.run = :score AND scores.premise = drafts.premise AND scores.role = drafts.role
+    LEFT JOIN partners ON partners.run = :curate AND partners.premise = drafts.premise AND partners.role = drafts.role
+    WHERE drafts.run = :gen
+    UNION ALL
+    SELECT premises.id, NULL, premises.text, other.text, role, NULL, label, verdict, reason
+    FROM partners JOIN premises ON premises.id = premise JOIN premises AS other ON other.id = partners.other
+    WHERE run = :curate
+"""
+
 
 class ListedPair(NamedTuple):
     """One pair as `inspect` shows it; without a score run no score, without a curate run no label, verdict and reason."""
@@ -46,20 +60,8 @@ def listed(
             " OR draft IN (SELECT rowid FROM drafts_fts WHERE drafts_fts MATCH :search))"
         )
     page = store.rows(
-        # A rewrite has a draft; a random partner stands among the decisions alone.
-        "SELECT premise, partner, role, score, label, verdict, reason FROM ("
-        " SELECT premises.id AS premise_id, drafts.id AS draft, premises.text AS premise, drafts.text AS partner,"
-        "  drafts.role AS role, scores.value AS score, label, verdict, coalesce(reason, problem) AS reason"
-        " FROM drafts JOIN premises ON premises.id = drafts.premise"
-        " LEFT JOIN scores ON scores.run = :score AND scores.premise = drafts.premise AND scores.role = drafts.role"
-        " LEFT JOIN partners ON partners.run = :curate AND partners.premise = drafts.premise"
-        "  AND partners.role = drafts.role"
-        " WHERE drafts.run = :gen"
-        " UNION ALL"
-        " SELECT premises.id, NULL, premises.text, other.text, role, NULL, label, verdict, reason"
-        " FROM partners JOIN premises ON premises.id = premise JOIN premises AS other ON other.id = partners.other"
-        " WHERE run = :curate"
-        f") WHERE {' AND '.join(where)} ORDER BY premise_id, draft IS NULL, draft, role LIMIT :limit OFFSET :offset",
+        f"SELECT premise, partner, role, score, label, verdict, reason FROM ({PAIRS}) WHERE {' AND '.join(where)}"
+        " ORDER BY premise_id, draft IS NULL, draft, role LIMIT :limit OFFSET :offset",
         {
             **view.ids,
             "reason": reason,

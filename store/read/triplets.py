@@ -12,6 +12,14 @@ from store.read.runs import View
 # Premises read at once; no cursor is open between two windows.
 PREMISES_AT_ONCE = 4096
 
+# (premise, verdict, reason) of every triplet of a curate run, and of a run without decisions, where only persons have spoken.
+DECIDED = "SELECT premise, verdict, reason FROM decisions WHERE run = :curate"
+UNDECIDED = """
+    SELECT drafts.premise, reviewed.verdict, iif(reviewed.verdict = 'drop', 'review', NULL) AS reason FROM drafts
+    LEFT JOIN reviewed ON reviewed.run = :gen AND reviewed.premise = drafts.premise
+    WHERE drafts.run = :gen AND role = 'entailment'
+"""
+
 # Which triplets leave the store: the condition on one of a run with decisions, and of one without.
 CHOICES = {
     "kept": ("verdict = 'keep'", "e.text <> '' AND c.text <> '' AND reviewed.verdict IS NOT 'drop'"),
@@ -83,14 +91,7 @@ def listed(
             " (SELECT rowid FROM drafts_fts WHERE drafts_fts MATCH :search))"
         )
         values["search"] = full_text_query(search)
-    if shown.curate is not None:
-        every = "SELECT premise, verdict, reason FROM decisions WHERE run = :curate"
-    else:
-        every = (
-            "SELECT drafts.premise, reviewed.verdict, iif(reviewed.verdict = 'drop', 'review', NULL) AS reason FROM drafts"
-            " LEFT JOIN reviewed ON reviewed.run = :gen AND reviewed.premise = drafts.premise"
-            " WHERE drafts.run = :gen AND role = 'entailment'"
-        )
+    every = DECIDED if shown.curate is not None else UNDECIDED
     # The page is chosen by numbers alone; texts are read for its rows only.
     page = store.rows(
         f"WITH page AS MATERIALIZED (SELECT * FROM ({every}) WHERE {' AND '.join(where)}"
