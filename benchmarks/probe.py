@@ -11,8 +11,10 @@ import torch
 from benchmarks import harness
 from benchmarks.harness import Record, Settings
 from stages.models import catalog, loading
-from stages.tasks import probe, transfer
-from stages.tasks.probe import BATCH, CHECK_EVERY, DECAYS, MOST_CHECKS, PATIENCE, SEED, Fitted, Split
+from stages.tasks import adam, linear, transfer
+from stages.tasks.adam import BATCH, CHECK_EVERY, MOST_CHECKS, PATIENCE
+from stages.tasks.linear import SEED, Fitted, Split
+from stages.tasks.probe import DECAYS
 
 CLOSE = 0.3  # points of accuracy
 LEAST = 10.0
@@ -35,18 +37,18 @@ def measure(settings: Settings) -> Record:
     encoder = loading.encoder(catalog.locate("minilm", "encoder"), torch.device("cpu"))
     features = encoder.encode([item.texts[0] for item in items], ENCODED_AT_ONCE)
     labels = np.array([item.label for item in items])
-    table, truth = probe.with_ones(features), np.eye(2, dtype=np.float32)[labels]
-    rest, fold = next(probe.folds(labels, transfer.FOLDS))
+    table, truth = linear.with_ones(features), np.eye(2, dtype=np.float32)[labels]
+    rest, fold = next(linear.folds(labels, transfer.FOLDS))
 
     def judge(fit: Fit) -> np.ndarray:
         """The classes of the outer fold's items."""
-        inner = [Split(rest[train], rest[dev]) for train, dev in probe.folds(labels[rest], transfer.FOLDS)]
+        inner = [Split(rest[train], rest[dev]) for train, dev in linear.folds(labels[rest], transfer.FOLDS)]
         accuracy = fit(inner, np.tile(DECAYS, (len(inner), 1))).accuracy
         best = (100 * accuracy.mean(0)).round(2).argmax()
-        return probe.predict(table[fold], fit([probe.held_out(rest)], np.array([[DECAYS[best]]])).weights[0, 0])
+        return linear.predict(table[fold], fit([linear.held_out(rest)], np.array([[DECAYS[best]]])).weights[0, 0])
 
     race, ours, theirs = harness.race(
-        lambda: judge(lambda splits, decays: probe.adam(table, truth, splits, decays)),
+        lambda: judge(lambda splits, decays: adam.fit(table, truth, splits, decays)),
         lambda: judge(lambda splits, decays: in_turn(features, labels, splits, decays)),
         settings.rounds,
     )
@@ -67,7 +69,7 @@ def measure(settings: Settings) -> Record:
 
 
 def in_turn(features: np.ndarray, labels: np.ndarray, splits: Sequence[Split], decays: np.ndarray) -> Fitted:
-    """What `probe.adam` does, one fit after another by SentEval's loop."""
+    """What `adam.fit` does, one fit after another by SentEval's loop."""
     classes = int(labels.max()) + 1
     rows = [
         [one_by_one(features, labels, split, decay, classes) for decay in own]
@@ -87,7 +89,7 @@ def one_by_one(
     if split.drawn:
         shuffles.permutation(split.drawn)
     model = torch.nn.Linear(features.shape[1], classes)
-    adam = torch.optim.Adam(model.parameters(), lr=probe.RATE, weight_decay=decay)
+    descent = torch.optim.Adam(model.parameters(), lr=adam.RATE, weight_decay=decay)
     inputs, answers = torch.from_numpy(features[split.train]), torch.from_numpy(labels[split.train])
     dev, gold = torch.from_numpy(features[split.dev]), torch.from_numpy(labels[split.dev])
     best, accuracy, failures = copy.deepcopy(model.state_dict()), -1.0, 0
@@ -96,9 +98,9 @@ def one_by_one(
             order = torch.from_numpy(shuffles.permutation(len(inputs)))
             for batch in order.split(BATCH):
                 loss = torch.nn.functional.cross_entropy(model(inputs[batch]), answers[batch])
-                adam.zero_grad()
+                descent.zero_grad()
                 loss.backward()
-                adam.step()
+                descent.step()
         with torch.no_grad():
             now = float((model(dev).argmax(1) == gold).double().mean())
         if now > accuracy:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multicsr.names import resolve
-from multicsr.train import model_folder
+from multicsr.training_encoders import model_folder
 from stages.config.words import POOLERS
 from store.problem import Problem
 from store.records import Run

@@ -16,7 +16,6 @@ from multicsr_cli import screen
 from multicsr_cli.commands import (
     curate,
     data,
-    describe,
     evaluate,
     export,
     gen,
@@ -29,6 +28,7 @@ from multicsr_cli.commands import (
     runs,
     score,
     search,
+    store,
     train,
 )
 from store.problem import Problem
@@ -50,7 +50,7 @@ class Boundary(TyperGroup):
         except Problem as problem:
             screen.complain(*self._as_typed(problem))
         except sqlite3.Error as error:
-            from store.database import explain
+            from store.opening import explain
 
             known = explain(error, ctx.params.get("db"))
             if known is None:
@@ -107,7 +107,7 @@ app.command("search", short_help="Show the sentences of a file nearest to a text
 app.command("export", short_help="Write triplets to a file that other trainers read.")(export.command)
 app.command("import", short_help="Take triplets made elsewhere.")(imports.command)
 app.command("merge", short_help="Join the stores that shards were written into.")(merge.command)
-app.command("store", short_help="List the store's tables and views, for those who query it.")(describe.command)
+app.command("store", short_help="List the store's tables and views, for those who query it.")(store.command)
 app.command("report", short_help="Write one page about a run and all it was made from.")(report.command)
 app.command("runs", short_help="List every run and its command; or the leaderboard.")(runs.command)
 app.command("models", short_help="List the model aliases and what is installed.")(models.command)

@@ -15,13 +15,16 @@ from store.records import Run
 @dataclass(frozen=True)
 class Tick:
     """Progress: `done` of `total` units; `note` says what the stage is doing; `fresh` units this process computed;
-    `warning` is news that must not be overwritten by the next tick."""
+    `warning` is news that must not be overwritten by the next tick. Where a run has parts that are made first, `part` names
+    the one that is being made, and `unit` what is counted in it."""
 
     done: int
     total: int
     note: str
     fresh: int = 0
     warning: str = ""
+    part: str = ""
+    unit: str = ""
 
 
 Ticks = Generator[Tick, None, Run]  # what a stage yields, and the finished run that it returns

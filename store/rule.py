@@ -4,10 +4,10 @@ Keep iff a >= alpha and b <= beta and a - b >= gamma, with a = sim(x, x+) and b 
 does not ask, b >= min_contradiction: a contradiction that is merely unrelated is too easy a negative to learn from.
 
 A level holds a quantity of the two scores against a threshold. The quantity is written with operators alone, so it takes
-whatever has them: two numbers, two arrays (n,), or two `Sql`, which give the text of the expression. The view `ruled` and
-the columns of `rules` (store/schema.py), counts and sweep (store/rows/decisions.py), the browser and the reports ask the
-levels, in their order; the first one that is not passed is the reason. A score that is missing passes none: NULL in SQL, NaN
-in an array.
+whatever has them: two numbers, two arrays (n,), or two `Sql`, which give the text of the expression. From the levels come the
+columns of `rules` (store/schema.py), the view `ruled` (store/views.py), counts and sweep (store/rows/decisions.py), and what
+browser and reports say and draw. They are asked in their order, and the first one that is not passed is the reason. A score
+that is missing passes none: NULL in SQL, NaN in an array.
 """
 
 from __future__ import annotations

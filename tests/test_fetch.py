@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.public import fetch
+from stages.public import checks, hub
 from stages.public import sets as datasets
 from stages.public.sets import Fetched
 from store.problem import Problem
@@ -133,7 +133,7 @@ def test_a_damaged_record_is_refused_not_forgotten(tmp_path: Path, text: str) ->
 
 def test_gits_sum_of_a_file_is_the_one_that_git_gives(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"hello\n")
-    assert fetch._git_sum(tmp_path / "a") == "ce013625030ba8dba906f756967f9e9ca394464a"  # git hash-object
+    assert checks.git_sum(tmp_path / "a") == "ce013625030ba8dba906f756967f9e9ca394464a"  # git hash-object
 
 
 def archive(path: Path, *members: tuple[str, bytes | str | None]) -> Path:
@@ -153,7 +153,7 @@ def archive(path: Path, *members: tuple[str, bytes | str | None]) -> Path:
 
 def test_an_archive_becomes_its_regular_files_and_links_are_left_out(tmp_path: Path) -> None:
     members = [("d", None), ("./d/a", b"one"), ("b", b""), ("link", "/etc/passwd"), ("d/up", "../..")]
-    assert fetch.unpack(archive(tmp_path / "x.tar", *members), tmp_path / "out") == ["link", "d/up"]
+    assert checks.unpack(archive(tmp_path / "x.tar", *members), tmp_path / "out") == ["link", "d/up"]
     found = {path.relative_to(tmp_path / "out").as_posix(): path for path in (tmp_path / "out").rglob("*")}
     assert {name: path.read_bytes() for name, path in found.items() if path.is_file()} == {"d/a": b"one", "b": b""}
     assert not any(path.is_symlink() for path in found.values())
@@ -162,7 +162,7 @@ def test_an_archive_becomes_its_regular_files_and_links_are_left_out(tmp_path: P
 @pytest.mark.parametrize("name", ["../out2", "d/../../out2", "/tmp/multicsr-out2", "/../out2"])
 def test_an_archive_that_leads_out_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(Problem, match="leads out of the folder"):
-        fetch.unpack(archive(tmp_path / "x.tar", (name, b"x")), tmp_path / "out")
+        checks.unpack(archive(tmp_path / "x.tar", (name, b"x")), tmp_path / "out")
     assert not (tmp_path / "out2").exists()
 
 
@@ -170,7 +170,7 @@ def test_a_file_behind_a_link_of_the_archive_stays_inside(tmp_path: Path) -> Non
     """The link is not made, so its name becomes a plain folder."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    fetch.unpack(archive(tmp_path / "x.tar", ("d", str(elsewhere)), ("d/a", b"x")), tmp_path / "out")
+    checks.unpack(archive(tmp_path / "x.tar", ("d", str(elsewhere)), ("d/a", b"x")), tmp_path / "out")
     assert (tmp_path / "out" / "d" / "a").read_bytes() == b"x"
     assert not list(elsewhere.iterdir())
 
@@ -180,12 +180,12 @@ def test_an_archive_cut_short_is_refused(tmp_path: Path, kept: int) -> None:
     path = archive(tmp_path / "x.tar", ("a", b"x" * 1000))
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(Problem, match="no whole archive"):
-        fetch.unpack(path, tmp_path / "out")
+        checks.unpack(path, tmp_path / "out")
     assert not path.exists()
 
 
 def test_an_address_is_shown_without_its_password() -> None:
-    assert fetch._shown("https://me:hf_secret@mirror.example:8443/x?token=1") == "https://mirror.example:8443"
+    assert hub.public_address("https://me:hf_secret@mirror.example:8443/x?token=1") == "https://mirror.example:8443"
 
 
 def test_the_bundled_table_is_part_of_the_package() -> None:

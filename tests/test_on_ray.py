@@ -27,8 +27,9 @@ from shell import Ended, assert_problem, multicsr, refused, start
 
 from stages import gen, score
 from stages.models.llm.model import LanguageModel
+from stages.pace.assignments import AHEAD
 from stages.pace.batches import Batches
-from stages.pace.ray_workers import AHEAD, DEATHS, RayWorkers
+from stages.pace.ray_workers import DEATHS, RayWorkers
 from stages.pace.workers import InProcess
 from stages.stage import Tick
 from store.database import Store
@@ -75,7 +76,7 @@ def worked(engine: RayWorkers, middle: Callable[..., Any], windows: Sequence[Seq
     back: list[int] = []
     for window in windows:
         for done in engine.flow(window, by_value(middle)):
-            assert len(engine.sent) <= AHEAD * engine.count
+            assert len(engine.assignments.under_way) <= AHEAD * engine.assignments.workers
             back += done
     for done in engine.rest():
         back += done

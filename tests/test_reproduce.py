@@ -22,7 +22,7 @@ from multicsr.paper.plan import in_order, node
 from multicsr.paper.scales import SCALES, Backbone, Scale
 from multicsr_cli.commands import reproduce
 from stages.models import catalog, checkpoint, loading
-from stages.tasks import retrieval, sts
+from stages.tasks import beir, sts
 from store.database import Store
 from store.problem import Problem
 
@@ -131,7 +131,7 @@ def test_without_data_retrieval_is_measured_on_the_bundled_pairs(scale: Scale, t
     told, _ = reproduce.run(lab, [reproduce.experiments()["t8"]], show=False)
     assert [list(row["figures"]) for row in told[0]["rows"]] == [[BUNDLED_RETRIEVAL]] * 3
     (collection,) = lab.tasks[BUNDLED_RETRIEVAL].collections
-    texts = dict(retrieval.documents(collection.corpus))
+    texts = dict(beir.documents(collection.corpus))
     found = {(collection.queries[query], texts[one]) for query, row in collection.judgements.items() for one in row}
     (pairs,) = sts.load("mini", None, "test").subsets
     rows = list(zip(pairs.first, pairs.second, pairs.gold, strict=True))

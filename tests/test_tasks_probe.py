@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.probe import one_by_one
-from stages.tasks import probe
-from stages.tasks.probe import DECAYS, SEED, Split
+from stages.tasks import adam, convex, linear, probe
+from stages.tasks.linear import SEED, Split
+from stages.tasks.probe import DECAYS
 
 ROWS, WIDTH = 230, 12
 
@@ -26,14 +27,14 @@ def data(classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def splits(labels: np.ndarray, count: int = 5) -> list[Split]:
     """Folds of two sizes, and one with held-out rows."""
-    every = [Split(rest, fold) for rest, fold in probe.folds(labels, count)]
-    return [*every, probe.held_out(np.arange(len(labels)))]
+    every = [Split(rest, fold) for rest, fold in linear.folds(labels, count)]
+    return [*every, linear.held_out(np.arange(len(labels)))]
 
 
-def fitted(classes: int, chosen: list[Split], decays: np.ndarray, kind: str = "adam") -> probe.Fitted:
+def fitted(classes: int, chosen: list[Split], decays: np.ndarray, kind: str = "adam") -> linear.Fitted:
     features, labels = data(classes)
     truth = np.eye(classes, dtype=np.float32)[labels]
-    return probe.fit(kind, probe.with_ones(features), truth, chosen, decays)
+    return probe.fit(kind, linear.with_ones(features), truth, chosen, decays)
 
 
 def all_decays(count: int) -> np.ndarray:
@@ -59,7 +60,7 @@ def test_the_first_weights_are_torchs(width: int, classes: int) -> None:
     torch.manual_seed(SEED)
     layer = torch.nn.Linear(width, classes)
     expected = np.hstack([layer.weight.detach().numpy(), layer.bias.detach().numpy()[:, None]])
-    assert probe.first_weights(classes, width) == pytest.approx(expected, abs=1e-7)
+    assert adam.first_weights(classes, width) == pytest.approx(expected, abs=1e-7)
 
 
 def test_a_fit_does_not_depend_on_its_company() -> None:
@@ -80,7 +81,7 @@ def test_a_fit_does_not_depend_on_its_company() -> None:
 
 def test_more_splits_than_go_side_by_side_are_all_trained() -> None:
     _, labels = data(2)
-    chosen = splits(labels)[:1] * (2 * probe.SIDE_BY_SIDE + 1)
+    chosen = splits(labels)[:1] * (2 * adam.SIDE_BY_SIDE + 1)
     found = fitted(2, chosen, all_decays(len(chosen)))
     assert np.unique(found.accuracy, axis=0).shape == (1, len(DECAYS))
     assert np.ptp(found.weights, axis=0).max() < 1e-5
@@ -92,29 +93,29 @@ def test_the_solver_reaches_the_optimum(classes: int) -> None:
     features, labels = data(classes)
     chosen = splits(labels)
     found = fitted(classes, chosen, all_decays(len(chosen)), "convex")
-    adam = fitted(classes, chosen, all_decays(len(chosen)))
-    table, truth = probe.with_ones(features).astype(float), np.eye(classes)[labels]
+    near = fitted(classes, chosen, all_decays(len(chosen)))
+    table, truth = linear.with_ones(features).astype(float), np.eye(classes)[labels]
     generator = np.random.default_rng(1)
     for place, split in enumerate(chosen):
         for column, decay in enumerate(DECAYS):
             given = table[split.train], truth[split.train], decay
             weights = found.weights[place, column]
-            least, gradient = probe.objective(weights, *given)
+            least, gradient = convex.objective(weights, *given)
             assert np.abs(gradient).max() < 1e-4
             away = weights + 0.05 * generator.normal(size=weights.shape)
-            assert probe.objective(away, *given)[0] > least
-            assert probe.objective(adam.weights[place, column].astype(float), *given)[0] > least
+            assert convex.objective(away, *given)[0] > least
+            assert convex.objective(near.weights[place, column].astype(float), *given)[0] > least
 
 
 def test_the_objective_is_torchs_loss_with_its_decay() -> None:
     """Value and gradient: cross-entropy by autograd, plus decay / 2 of the squares, the bias among them."""
     features, labels = data(3)
     weights = torch.randn(3, WIDTH + 1, dtype=torch.float64, generator=torch.manual_seed(0), requires_grad=True)
-    table = probe.with_ones(features).astype(float)
+    table = linear.with_ones(features).astype(float)
     loss = torch.nn.functional.cross_entropy(torch.from_numpy(table) @ weights.T, torch.from_numpy(labels))
     loss = loss + 0.3 / 2 * (weights**2).sum()
     loss.backward()
-    value, gradient = probe.objective(weights.detach().numpy(), table, np.eye(3)[labels], 0.3)
+    value, gradient = convex.objective(weights.detach().numpy(), table, np.eye(3)[labels], 0.3)
     assert value == pytest.approx(loss.item(), abs=1e-12)
     assert weights.grad is not None
     assert gradient == pytest.approx(weights.grad.numpy(), abs=1e-12)
@@ -124,7 +125,7 @@ def test_vectors_without_an_optimum_are_refused() -> None:
     features, labels = data(2)
     features[3, 3] = np.inf
     with np.errstate(all="ignore"), pytest.raises(ValueError, match="no optimum"):
-        probe.fit("convex", probe.with_ones(features), np.eye(2)[labels], splits(labels)[-1:], np.array([[0.1]]))
+        probe.fit("convex", linear.with_ones(features), np.eye(2)[labels], splits(labels)[-1:], np.array([[0.1]]))
 
 
 @given(st.lists(st.integers(0, 3), min_size=12, max_size=90), st.integers(2, 10))
@@ -137,14 +138,14 @@ def test_folds_are_those_of_scikit_learn(labels: list[int], count: int) -> None:
     with np.testing.suppress_warnings() as quiet:
         quiet.filter(UserWarning)
         pairs = list(expected.split(np.zeros(len(array)), array))
-    for (rest, fold), (train, test) in zip(probe.folds(array, count), pairs, strict=True):
+    for (rest, fold), (train, test) in zip(linear.folds(array, count), pairs, strict=True):
         assert rest.tolist() == train.tolist()
         assert fold.tolist() == test.tolist()
 
 
 def test_held_out_rows_are_a_twentieth_and_never_learned_from() -> None:
     rows = np.arange(100, 300)
-    split = probe.held_out(rows)
+    split = linear.held_out(rows)
     assert sorted([*split.train, *split.dev]) == rows.tolist()
     assert len(split.dev) == 10
     assert split.drawn == 200

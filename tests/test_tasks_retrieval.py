@@ -14,7 +14,7 @@ import pytrec_eval
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from stages.tasks import retrieval
+from stages.tasks import beir, retrieval
 from store.problem import Problem
 
 Rows = list[tuple[str, str, str]]  # (id, title, text)
@@ -204,7 +204,7 @@ def test_documents_that_no_model_can_find_are_counted(tmp_path: Path) -> None:
 
 def test_cqadupstack_is_the_mean_over_its_forums(tmp_path: Path) -> None:
     """Each forum counts the same, however many queries it has; and has its own figures."""
-    forums = {forum: drawn(12 + place, 2 + place, 6, place) for place, forum in enumerate(retrieval.FORUMS)}
+    forums = {forum: drawn(12 + place, 2 + place, 6, place) for place, forum in enumerate(beir.FORUMS)}
     for forum, content in forums.items():
         write(tmp_path / "cqadupstack" / forum, *content)
     assert retrieval.found(tmp_path) == retrieval.found(tmp_path / "cqadupstack") == ("cqadupstack",)

@@ -11,9 +11,10 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.probe import one_by_one
-from stages.tasks import probe, transfer
+from stages.tasks import linear, probe, senteval, transfer
 from stages.tasks.files import Absent
-from stages.tasks.probe import DECAYS, SEED, Split
+from stages.tasks.linear import SEED, Split
+from stages.tasks.probe import DECAYS
 from store.problem import Problem
 
 # A word or two of each class, and words of all.
@@ -48,8 +49,8 @@ def put(path: Path, rows: Sequence[str], encoding: str = "utf-8", end: str = "\n
 
 def write(root: Path, name: str, end: str = "\n", size: int = 30) -> Path:
     """The files of a task, `size` items a class in train."""
-    if name in transfer.BINARY:
-        for label, file in enumerate(transfer.BINARY[name]):
+    if name in senteval.BINARY:
+        for label, file in enumerate(senteval.BINARY[name]):
             put(root / file, texts(size + label, label, 0), "latin-1", end)
     elif name == "sst2":
         for seed, (part, count) in enumerate({"train": size, "dev": 14, "test": 17}.items()):
@@ -59,7 +60,7 @@ def write(root: Path, name: str, end: str = "\n", size: int = 30) -> Path:
         for seed, (file, count) in enumerate({"train_5500": size, "TREC_10": 5}.items()):
             rows = [
                 f"{coarse}:fine {text} ?"
-                for label, coarse in enumerate(transfer.COARSE)
+                for label, coarse in enumerate(senteval.COARSE)
                 for text in texts(count, label, seed)
             ]
             put(root / f"TREC/{file}.label", rows, "latin-1", end)
@@ -78,7 +79,7 @@ def write(root: Path, name: str, end: str = "\n", size: int = 30) -> Path:
     return root
 
 
-def vectors(items: list[transfer.Item]) -> tuple[np.ndarray, np.ndarray]:
+def vectors(items: list[senteval.Item]) -> tuple[np.ndarray, np.ndarray]:
     sides = [encode([item.texts[side] for item in items]) for side in range(len(items[0].texts))]
     if len(sides) == 2:
         sides = [np.concatenate([abs(sides[0] - sides[1]), sides[0] * sides[1]], axis=1)]
@@ -103,7 +104,7 @@ def chosen_decay(features: np.ndarray, labels: np.ndarray, classes: int) -> floa
 
 
 def refit(features: np.ndarray, labels: np.ndarray, decay: float, classes: int, judged: np.ndarray) -> np.ndarray:
-    _, weights = one_by_one(features, labels, probe.held_out(np.arange(len(labels))), decay, classes)
+    _, weights = one_by_one(features, labels, linear.held_out(np.arange(len(labels))), decay, classes)
     found: np.ndarray = (judged @ weights[:, :-1].T + weights[:, -1]).argmax(1)
     return found
 
@@ -168,7 +169,7 @@ def test_the_dev_split_of_trec_is_its_inner_folds(tmp_path: Path) -> None:
     assert not {item.texts[0] for item in task.test} - {item.texts[0] for item in task.train} & set(task.texts)
 
 
-@pytest.mark.parametrize("name", list(transfer.BINARY))
+@pytest.mark.parametrize("name", list(senteval.BINARY))
 def test_cross_validated_tasks_have_no_dev_split(tmp_path: Path, name: str) -> None:
     with pytest.raises(Absent, match=f"{name} has no dev split"):
         transfer.load(name, write(tmp_path, name), "dev")
@@ -211,7 +212,7 @@ def test_a_label_stands_behind_the_last_tab(tmp_path: Path) -> None:
     write(tmp_path, "sst2")
     put(tmp_path / "SST/binary/sentiment-dev", ["one\ttwo \t1", '"three\t0'])
     task = transfer.load("sst2", tmp_path)
-    assert task.dev == [transfer.Item(('"three',), 0), transfer.Item(("one two",), 1)]
+    assert task.dev == [senteval.Item(('"three',), 0), senteval.Item(("one two",), 1)]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The plots of a report, in the page's colours (`multicsr/report/page.py`). Arrow: what the store counted -> figure."""
+"""The plots of a report, in the page's colours (`multicsr/report/blocks.py`). Arrow: what the store counted -> figure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from multicsr.report.page import COLOURS
+from multicsr.report.blocks import COLOURS
 from store.read.figures import Bin, Point
 from store.rule import HIGHEST_SCORE, Thresholds, kept_region
 

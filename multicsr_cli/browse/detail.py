@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from multicsr_cli.browse.drawing import DROP_STYLE, KEEP_STYLE, differences
+from multicsr_cli.browse.charts import DROP_STYLE, KEEP_STYLE, differences
 from store.read.numbers import Elsewhere, Side, Texts
 from store.records import Run
 from store.rows.reviews import Word
@@ -149,7 +149,7 @@ def omega(gen: Run) -> str:
     if "omega" not in gen.config:
         return "imported"
     both = [gen.config["omega"], gen.config["omega_contradiction"]]
-    nu = f"  ν {number(gen.config['nu'])}" if "nu" in gen.config else ""
+    nu = f"  ν {number(gen.config['nu'])}" if gen.config["nu"] else ""
     return (f"ω {number(both[0])}" if both[0] == both[1] else f"ω {number(both[0])} / {number(both[1])}") + nu
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from multicsr_cli.browse.drawing import DROP_STYLE, KEEP_STYLE, bar
+from multicsr_cli.browse.charts import DROP_STYLE, KEEP_STYLE, bar
 from multicsr_cli.browse.numbers import KEEP, KEPT, UNDECIDED, Judged, Numbers, dropped
 from store.rule import LEVELS, Thresholds
 

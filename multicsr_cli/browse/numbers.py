@@ -7,7 +7,7 @@ the next frame; a test holds what it says to the view `ruled`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -16,9 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from store import rule
-from store.database import Store
-from store.read import numbers as shown
-from store.read.triplets import View
 from store.rows import reviews
 from store.rule import Thresholds
 
@@ -66,6 +63,14 @@ class Chosen:
     def everything(self) -> bool:
         """Whether nothing is left out."""
         return replace(self, sort="premise", descending=False) == Chosen()
+
+
+class Lengths(NamedTuple):
+    """The length of each premise in characters, and its source as a place in `sources`."""
+
+    length: npt.NDArray[np.int32]
+    source: npt.NDArray[np.int16]
+    sources: list[str]
 
 
 @dataclass
@@ -126,9 +131,9 @@ class Numbers:
         swapped: Mask = rule.is_reversed(self.a, self.b)
         return swapped
 
-    def take(self, measured: Measured) -> None:
-        """What was measured of these premises."""
-        self.length, self.source, self.sources = measured
+    def take(self, lengths: Lengths) -> None:
+        """What was read of the texts of these premises."""
+        self.length, self.source, self.sources = lengths
 
     def quantity(self, name: str, swap: bool = False) -> npt.NDArray[Any]:
         """What one can sort by."""
@@ -228,71 +233,3 @@ def dropped(codes: Codes) -> Mask:
     """Where a premise is dropped: decided, and not kept."""
     found: Mask = (codes != KEPT) & (codes != WAITING) & (codes != UNDECIDED)
     return found
-
-
-def load(store: Store, view: View) -> Iterator[Numbers]:
-    """The numbers of a run: first of its first premises, so that there is something to see, then of all."""
-    names = list(NAMES)
-
-    def code(name: str) -> int:
-        if name not in names:
-            names.append(name)
-        return names.index(name)
-
-    problems = {premise: code(name) for premise, name in shown.problems(store, view.gen).items()}
-    repeats: dict[int, int] = {}
-    if view.curate is not None:
-        repeats = {premise: code(name) for premise, name in shown.repeats(store, view.curate).items()}
-    words = reviews.standing(store, view.gen)
-
-    finished = view.score is not None and view.score.finished is not None
-
-    def made(ids: Places, scored: npt.NDArray[np.float64]) -> Numbers:
-        a, b = np.full(len(ids), np.nan), np.full(len(ids), np.nan)
-        waiting = np.zeros(len(ids), bool)
-        if view.score is not None:
-            known = np.ones(len(ids), bool) if finished else np.isin(ids, scored[:, 0].astype(np.int64))
-            a[known], b[known] = scored[:, 1], scored[:, 2]
-            waiting = ~known
-        problem, repeat, word = (np.zeros(len(ids), np.int8) for _ in range(3))
-        numbers = Numbers(ids, a, b, waiting, problem, repeat, word, names)
-        numbers.put(numbers.problem, problems)
-        numbers.put(numbers.repeat, repeats)
-        numbers.hear(words)
-        return numbers
-
-    ids: list[Places] = []
-    scores = [np.empty((0, 3))]
-    source = shown.scored(store, view.score) if view.score is not None else iter(())
-    for rows in source:
-        scores.append(np.array(rows, dtype=np.float64))
-        if finished:
-            ids.append(scores[-1][:, 0].astype(np.int64))
-            if len(ids) == 1 and len(rows) == shown.WINDOW:
-                yield made(ids[0], scores[-1])
-    if not finished:
-        ids = [np.array(rows, dtype=np.int64)[:, 0] for rows in shown.written(store, view.gen)]
-    yield made(np.concatenate(ids) if ids else np.empty(0, np.int64), np.concatenate(scores))
-
-
-class Measured(NamedTuple):
-    """The length of each premise in characters, and its source as a place in `sources`."""
-
-    length: npt.NDArray[np.int32]
-    source: npt.NDArray[np.int16]
-    sources: list[str]
-
-
-def measure(store: Store, view: View, numbers: Numbers) -> Measured:
-    """Length and source of each premise: texts have to be read for them, so they come last."""
-    length, source = np.zeros(len(numbers), np.int32), np.zeros(len(numbers), np.int16)
-    numbered: dict[str, int] = {}
-    for rows in shown.lengths(store, view.gen):
-        ids, lengths, sources = zip(*rows, strict=True)
-        for name in sources:
-            numbered.setdefault(name, len(numbered))
-        known = np.isin(np.array(ids), numbers.ids)  # a run that is being written has grown meanwhile
-        places = np.searchsorted(numbers.ids, np.array(ids)[known])
-        length[places] = np.array(lengths)[known]
-        source[places] = np.array([numbered[name] for name in sources])[known]
-    return Measured(length, source, list(numbered))

@@ -5,13 +5,19 @@ Arrow: numbers, thresholds, filters -> decisions -> the places that are shown.
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass, field, replace
 
 from multicsr.curate import usual
 from multicsr_cli.browse.numbers import Chosen, Judged, Mask, Numbers, Places
+from store.problem import Problem
 from store.read.triplets import View
 from store.records import Run
 from store.rule import LEVELS, Thresholds
+
+# A part of a score range as it is typed.
+_PART = re.compile(r"(a\s*[-−]\s*b|a|b)\s*(<=|>=|<|>|=|≤|≥)\s*(-?\d+(?:\.\d+)?)")
 
 # How far one key moves a threshold.
 STEP = 0.1
@@ -111,3 +117,19 @@ class State:
         if self.numbers is None or self.judged is None:
             return None
         return self.numbers.places(self.chosen, self.judged, self.before, self.here, self.swap)
+
+
+def ranges(text: str) -> tuple[tuple[str, float, float], ...]:
+    """`a>=2 b<1.5 a-b<=0` as (quantity, low, high), both ends included. Raises Problem for anything else."""
+    left = _PART.sub("", text).replace(",", " ").strip()
+    if left:
+        raise Problem(f"{left!r} is no score range", "write it like this: a>=2 b<1.5 a-b<=0")
+    found = []
+    for name, sign, value in _PART.findall(text):
+        low, high, number = -math.inf, math.inf, float(value)
+        if sign in (">", ">=", "≥", "="):
+            low = math.nextafter(number, math.inf) if sign == ">" else number
+        if sign in ("<", "<=", "≤", "="):
+            high = math.nextafter(number, -math.inf) if sign == "<" else number
+        found.append((re.sub(r"\s*[-−]\s*", "−", name), low, high))
+    return tuple(found)

@@ -48,7 +48,7 @@ def command(
     result, next_run = {**summary(run, work), **source.left_out}, run
     if source.scored:
         screen.drive_ticks(corpora.run_scores(store, source, run, notes), "import of scores", "triplets")
-        next_run = store.begin("score", source.version, ImportedScoresConfig(source.name), run.id)
+        next_run = store.begin("score", source.version, ImportedScoresConfig(premises=source.name), run.id)
         result |= {"score": next_run.id, **next_run.counts}
     if json:
         screen.document(result)
@@ -68,4 +68,4 @@ def make(store: Store, source: Corpus, notes: dict[str, str]) -> tuple[Run, scre
     from stages.files import corpora
 
     work = screen.drive_ticks(corpora.run(store, source, notes), "import", "triplets")
-    return store.begin("gen", source.version, ImportConfig(source.name), None), work
+    return store.begin("gen", source.version, ImportConfig(premises=source.name), None), work

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,8 @@ from store.problem import Problem
 from store.records import Run
 
 if TYPE_CHECKING:
-    pass
+    from store.database import Store
+    from store.read.triplets import Listed
 
 
 def command(
@@ -30,30 +31,14 @@ def command(
 
     store = Store.open(db, create=False, write=False)
     if leaderboard:
-        from multicsr.report import leaderboard as board
+        from multicsr.report import leaderboard as standings
+        from multicsr_cli import shown_leaderboard
 
-        board.show(board.read(store), json=json, markdown=markdown)
+        shown_leaderboard.show(standings.read(store), json=json, markdown=markdown)
         return
     listed = triplets.runs(store)
     if json:
-        screen.document(
-            {
-                "runs": [
-                    {
-                        "run": row.run.id,
-                        "stage": row.run.stage,
-                        "parent": row.run.parent,
-                        "state": _state(row.run),
-                        "done": row.done,
-                        "counts": row.run.counts,
-                        "started": row.started,
-                        "finished": row.run.finished,
-                        "command": command_line(store, row.run),
-                    }
-                    for row in listed
-                ]
-            }
-        )
+        screen.document({"runs": [_document(store, row) for row in listed]})
         return
     screen.table(
         str(db),
@@ -63,6 +48,20 @@ def command(
             for row in listed
         ],
     )
+
+
+def _document(store: Store, row: Listed) -> dict[str, Any]:
+    return {
+        "run": row.run.id,
+        "stage": row.run.stage,
+        "parent": row.run.parent,
+        "state": _state(row.run),
+        "done": row.done,
+        "counts": row.run.counts,
+        "started": row.started,
+        "finished": row.run.finished,
+        "command": command_line(store, row.run),
+    }
 
 
 def _state(run: Run) -> str:

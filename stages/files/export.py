@@ -75,7 +75,8 @@ def _parquet(rows: Iterable[Exported], names: dict[str, str], path: Path) -> int
         import pyarrow.parquet
     except ImportError:
         raise Problem(
-            "Parquet files need pyarrow, which is not installed", "pip install 'multicsr[parquet]', or --format jsonl"
+            "Parquet files need pyarrow, which is not installed",
+            "pip install 'multicsr[parquet]', or give format=jsonl",
         ) from None
     kinds = {"a": pyarrow.float64(), "b": pyarrow.float64()}
     schema = pyarrow.schema([(name, kinds.get(field, pyarrow.string())) for field, name in names.items()])

@@ -23,7 +23,7 @@ SHAPES = {
     "simcse": ("sent0", "sent1", "hard_neg"),
 }
 
-# Our own names of the two scores (`multicsr export --scores`); they may stand beside any triplet.
+# Our own names of the two scores (an export with scores); they may stand beside any triplet.
 SCORES = ("a", "b")
 
 

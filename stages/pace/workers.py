@@ -47,7 +47,7 @@ class Engine(Protocol):
 
 
 class InProcess:
-    """The model in this process."""
+    """The `Engine` whose model is in this process."""
 
     def start(self, load: Callable[[], Any], batches: Batches, left: int) -> None:
         self.model, self.batches = load(), batches
@@ -60,8 +60,8 @@ class InProcess:
         return iter(())
 
     def take_spent(self) -> Mapping[str, int]:
-        found: Mapping[str, int] = self.model.take_spent()
-        return found
+        spent: Mapping[str, int] = self.model.take_spent()
+        return spent
 
     def pace(self) -> str:
         return ""

@@ -103,9 +103,9 @@ def known(own: Path | None = None) -> dict[str, Dataset]:
     try:
         text = own.read_text(encoding="utf-8")
     except OSError as error:
-        raise Problem(f"--sets {own} cannot be read: {error.strerror}", "give a TOML file") from None
+        raise Problem(f"sets {own} cannot be read: {error.strerror}", "give a TOML file", setting="sets") from None
     except UnicodeDecodeError as error:
-        raise Problem(f"--sets {own} is not UTF-8 (byte {error.start})", "save it as UTF-8") from None
+        raise Problem(f"sets {own} is not UTF-8 (byte {error.start})", "save it as UTF-8", setting="sets") from None
     return found | _parsed(text, str(own))
 
 

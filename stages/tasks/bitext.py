@@ -82,12 +82,12 @@ def found(data: Path) -> tuple[str, ...]:
 def load(name: str, data: Path | None, split: str = "test") -> BitextTask:
     """The task called `name`. Raises Absent where neither of its files is in `data`, Problem where they do not match."""
     if data is None:
-        raise Absent(f"the task {name} needs data", "give --data DIR, a folder with two aligned text files")
+        raise Absent(f"the task {name} needs data", "give data=DIR, a folder with two aligned text files")
     if split != "test":
         raise Absent(f"{name} has no {split} split", "use it as a test")
     files = _pairs(data).get(name)
     if files is None:
-        raise Absent(f"there are no aligned files {name} in {data}", "give --data the folder that holds them")
+        raise Absent(f"there are no aligned files {name} in {data}", "give data=DIR, the folder that holds them")
     return pair(*files)
 
 
@@ -131,7 +131,7 @@ def _sentences(path: Path) -> list[str]:
 def _pairs(data: Path) -> dict[str, tuple[Path, Path]]:
     """The two files of each name. Where one is not there it is named too, so that reading it is refused."""
     if not data.is_dir():
-        raise Problem(f"the data folder {data} does not exist", "give --data a folder with two aligned text files")
+        raise Problem(f"the data folder {data} does not exist", "give data=DIR, a folder with two aligned text files")
     pairs: dict[str, tuple[Path, Path]] = {}
     for folder in (data, data / "tatoeba"):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():

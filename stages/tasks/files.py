@@ -20,7 +20,7 @@ class Absent(Problem):
 def senteval_root(data: Path) -> Path:
     """The folder with the tasks in it: `data` itself, or its `downstream`, or its `data/downstream`."""
     if not data.is_dir():
-        raise Problem(f"the data folder {data} does not exist", "give --data the folder of the SentEval layout")
+        raise Problem(f"the data folder {data} does not exist", "give data=DIR, the folder of the SentEval layout")
     for levels in ("data/downstream", "downstream", "senteval/downstream"):
         if (data / levels).is_dir():
             return data / levels
@@ -39,7 +39,7 @@ def stream(path: Path, encoding: str = "utf-8") -> Iterator[str]:
     except IsADirectoryError:
         raise Problem(f"{path} is a folder, not a file", "give the file") from None
     except (FileNotFoundError, NotADirectoryError):
-        raise Absent(f"there is no {path}", "give --data a folder that holds this task") from None
+        raise Absent(f"there is no {path}", "give data=DIR, a folder that holds this task") from None
 
 
 def fields(path: Path, needed: int, header: bool = False) -> list[list[str]]:

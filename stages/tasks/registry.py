@@ -73,7 +73,7 @@ def load(name: str, data: Path | None, split: str = "test", probe: str = "adam")
     """The task called `name`; `probe` is what a transfer task trains. Raises Absent where `data` does not hold it,
     Problem where it is damaged."""
     if split not in SPLITS:
-        raise Problem(f"--split {split!r} is not known", f"give one of {', '.join(SPLITS)}")
+        raise Problem(f"split {split!r} is not known", f"give one of {', '.join(SPLITS)}", setting="split")
     for kind in KINDS:
         if name in kind.NAMES:
             return transfer.load(name, data, split, probe) if kind is transfer else kind.load(name, data, split)
@@ -96,10 +96,10 @@ def members(name: str, data: Path | None) -> tuple[str, ...]:
     if name not in OPEN:
         return GROUPS.get(name, (name,))
     if data is None:
-        raise Absent(f"the tasks of {name} need data", "give --data DIR, the folder that holds them")
+        raise Absent(f"the tasks of {name} need data", "give data=DIR, the folder that holds them")
     there = tuple(task for task, kind in opened(data).items() if kind is OPEN[name])
     if not there:
-        raise Absent(f"no task of {name} lies in {data}", "give --data the folder that holds them")
+        raise Absent(f"no task of {name} lies in {data}", "give data=DIR, the folder that holds them")
     return there
 
 

@@ -1,7 +1,7 @@
-"""Retrieval in the layout of BEIR: which documents of a corpus answer a query, judged as trec_eval does.
+"""Retrieval in the layout of BEIR: which documents of a corpus answer a query, judged as trec_eval does. Arrow: checkpoint ->
+metric ± error.
 
-A folder holds `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and `qrels/test.tsv` or
-`qrels/dev.tsv` (a header, then query, document and relevance, joined by tabs). What counts:
+The folders are read in `stages/tasks/beir.py`. What counts:
 
 - A document's text is its title, a blank and its text, without outer blanks. Documents are ordered by cosine, ties by
   descending id, as trec_eval orders them. A document with the id of the query is no result of it (BEIR's rule).
@@ -17,8 +17,6 @@ The corpus is read twice, once for its ids and its digest and once for its vecto
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,8 +26,18 @@ from pathlib import Path
 import numpy as np
 
 from stages.tasks import neighbours, ranking
+from stages.tasks.beir import (
+    CQADUPSTACK,
+    FORUMS,
+    Judgements,
+    documents,
+    find_folders,
+    read_judgements,
+    read_queries,
+    refuse_repeated,
+)
 from stages.tasks.compare import Mean
-from stages.tasks.files import Absent, stream
+from stages.tasks.files import Absent
 from stages.tasks.task import Encode, Figure
 from store.problem import Problem
 
@@ -37,13 +45,6 @@ METRICS = ("ndcg@10", "recall@100", "map")
 DEPTH = 1000  # results of a query: average precision sees no more
 WINDOW = 4096  # documents in memory at once
 PROTOCOL = "BEIR 1: title and text, cosine, ties by descending id, own id excluded, depth 1000"
-CQADUPSTACK = "cqadupstack"
-FORUMS = (
-    *("android", "english", "gaming", "gis", "mathematica", "physics", "programmers", "stats", "tex", "unix"),
-    *("webmasters", "wordpress"),
-)
-
-Judgements = dict[str, dict[str, int]]  # query -> document -> relevance
 
 
 @dataclass(frozen=True)
@@ -155,17 +156,17 @@ class RetrievalTask:
 
 def found(data: Path) -> tuple[str, ...]:
     """The names of the BEIR folders that `data` holds, directly or under `beir`, or of `data` itself if it is one."""
-    return tuple(sorted(_folders(data)))
+    return tuple(sorted(find_folders(data)))
 
 
 def load(name: str, data: Path | None, split: str = "test") -> RetrievalTask:
     """The task called `name`. Raises Absent where `data` does not hold it or it has no such split, Problem where it is
     damaged."""
     if data is None:
-        raise Absent(f"the task {name} needs data", "give --data DIR, a folder that holds BEIR folders")
-    folder = _folders(data).get(name)
+        raise Absent(f"the task {name} needs data", "give data=DIR, a folder that holds BEIR folders")
+    folder = find_folders(data).get(name)
     if folder is None:
-        raise Absent(f"there is no BEIR folder {name} in {data}", "give --data the folder that holds it")
+        raise Absent(f"there is no BEIR folder {name} in {data}", "give data=DIR, the folder that holds it")
     if name != CQADUPSTACK:
         return RetrievalTask(name, [collection("", folder, split)])
     missing = [forum for forum in FORUMS if not (folder / forum).is_dir()]
@@ -180,8 +181,8 @@ def collection(name: str, folder: Path, split: str) -> Collection:
     for needed in (corpus, folder / "queries.jsonl"):
         if not needed.exists():  # the folder is here, so this is no absent task
             raise Problem(f"there is no {needed}", "restore the file")
-    judgements, first = _judgements(path)
-    queries = _queries(folder / "queries.jsonl", judgements)
+    judgements, first = read_judgements(path)
+    queries = read_queries(folder / "queries.jsonl", judgements)
     for query, line in first.items():
         if query not in queries:
             raise Problem(
@@ -190,7 +191,7 @@ def collection(name: str, folder: Path, split: str) -> Collection:
     content = hashlib.blake2b(repr((list(queries.items()), judgements)).encode(), digest_size=6)
     places: dict[str, int] = {}
     for line, (identity, text) in enumerate(documents(corpus), start=1):
-        _new(identity, places, corpus, line)
+        refuse_repeated(identity, places, corpus, line)
         content.update(repr((identity, text)).encode())
     if not places:
         raise Problem(f"{corpus} is empty", "restore the file")
@@ -199,116 +200,6 @@ def collection(name: str, folder: Path, split: str) -> Collection:
         raise Problem(f"{path}: none of its documents is in {corpus}", "use files that belong together")
     missing = sum(relevance > 0 and document not in places for document, relevance in judged)
     return Collection(name, corpus, list(places), queries, judgements, missing, content.hexdigest())
-
-
-def documents(path: Path) -> Iterator[tuple[str, str]]:
-    """Id and text of each document of a corpus, as it is encoded."""
-    for line, row in _objects(path):
-        title = _string(row, "title", path, line) if row.get("title") is not None else ""
-        yield _string(row, "_id", path, line), f"{title} {_string(row, 'text', path, line)}".strip()
-
-
-def _queries(path: Path, judgements: Judgements) -> dict[str, str]:
-    """The texts of the judged queries, in the order of the judgements."""
-    texts: dict[str, str] = {}
-    lines: dict[str, int] = {}
-    for line, row in _objects(path):
-        identity, text = _string(row, "_id", path, line), _string(row, "text", path, line)
-        _new(identity, lines, path, line)
-        if identity in judgements:
-            texts[identity] = text
-    return {query: texts[query] for query in judgements if query in texts}
-
-
-def _judgements(path: Path) -> tuple[Judgements, dict[str, int]]:
-    """The relevance of the judged documents of each query, and the line on which each query is first named."""
-    judgements: Judgements = {}
-    first: dict[str, int] = {}
-    for line, text in enumerate(stream(path), start=1):
-        row = text.split("\t")
-        if len(row) != 3:
-            raise Problem(f"{path}, line {line}: {len(row)} fields, not 3", "restore the file")
-        query, document, relevance = row
-        whole = re.fullmatch(r"[+-]?[0-9]+", relevance)
-        if line == 1:
-            if whole:
-                raise Problem(f"{path}, line 1: no header", "put query-id, corpus-id and score before it")
-            continue
-        if not whole:
-            raise Problem(f"{path}, line {line}: the relevance {relevance!r} is no integer", "restore the file")
-        if document in judgements.setdefault(query, {}):
-            raise Problem(
-                f"{path}, line {line}: the document {document!r} is judged twice for the query {query!r}",
-                "keep one of the judgements",
-            )
-        judgements[query][document] = int(relevance)
-        first.setdefault(query, line)
-    if not judgements:
-        raise Problem(f"{path} holds no judgements", "restore the file")
-    return judgements, first
-
-
-def _objects(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
-    """Each line of a JSONL file with its number."""
-    for line, text in enumerate(stream(path), start=1):
-        try:
-            row = json.loads(text)
-        except ValueError:
-            row = None
-        if not isinstance(row, dict):
-            raise Problem(f"{path}, line {line}: no JSON object: {text[:40]!r}", "restore the file")
-        yield line, row
-
-
-def _string(row: dict[str, object], key: str, path: Path, line: int) -> str:
-    value = row.get(key)
-    if not isinstance(value, str):
-        wrong = f"{key} is {value!r}, not a string" if key in row else f"there is no {key}"
-        raise Problem(f"{path}, line {line}: {wrong}", "restore the file")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise Problem(f"{path}, line {line}: {key} holds half a character", "restore the file") from None
-    return value
-
-
-def _new(identity: str, lines: dict[str, int], path: Path, line: int) -> None:
-    if identity in lines:
-        raise Problem(
-            f"{path}, line {line}: the _id {identity!r} stands on line {lines[identity]} already", "keep one of the two"
-        )
-    lines[identity] = line
-
-
-def _folders(data: Path) -> dict[str, Path]:
-    """The BEIR folders of `data`, by their names in lower case. Raises Problem where two have the same."""
-    if not data.is_dir():
-        raise Problem(f"the data folder {data} does not exist", "give --data a folder that holds BEIR folders")
-    places = [data] if _is_task(data) else [*_inside(data), *_inside(data / "beir")]
-    folders: dict[str, Path] = {}
-    for folder in places:
-        if not _is_task(folder):
-            continue
-        name = folder.resolve().name.lower()
-        if name in folders:
-            raise Problem(f"{folders[name]} and {folder} are both called {name}", "rename one of them")
-        folders[name] = folder
-    return folders
-
-
-def _is_task(folder: Path) -> bool:
-    if folder.resolve().name.lower() == CQADUPSTACK:
-        return any(map(_is_collection, _inside(folder)))
-    return _is_collection(folder)
-
-
-def _is_collection(folder: Path) -> bool:
-    """Whether this is meant as a BEIR folder; one without the other file is damaged, not none."""
-    return any((folder / name).is_file() for name in ("corpus.jsonl", "queries.jsonl"))
-
-
-def _inside(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
 def _error_of_mean(errors: list[np.ndarray | None]) -> np.ndarray | None:

@@ -82,7 +82,7 @@ def _load(name: str, data: Path | None, split: str) -> StsTask:
     if name == "mini":
         return mini(split)
     if data is None:
-        raise Absent(f"the task {name} needs data", "give --data DIR, the folder of the SentEval layout")
+        raise Absent(f"the task {name} needs data", "give data=DIR, the folder of the SentEval layout")
     root = senteval_root(data)
     if name == "stsb":
         return _stsb(root, split)

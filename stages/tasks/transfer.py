@@ -8,9 +8,7 @@ from, and never by the rows that it is judged on:
     sst2              its dev set chooses; judged on its test set
     trec mrpc         ten folds of the train set choose; a probe trained on all of it is judged on the test set
 
-Items stand in SentEval's order, by their number of words and then their class: folds and batches are drawn by place. Texts
-are words joined by single spaces, and a text without a word is read as ".", as SentEval's examples do. A pair's features
-are [|u - v|, u · v].
+The files are read in `stages/tasks/senteval.py`. A pair's features are [|u - v|, u · v].
 """
 
 from __future__ import annotations
@@ -24,35 +22,22 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stages.tasks import linear, senteval
 from stages.tasks import probe as probes
 from stages.tasks.compare import Mean
-from stages.tasks.files import Absent, fields, lines, senteval_root
-from stages.tasks.probe import DECAYS, Split
+from stages.tasks.files import Absent, senteval_root
+from stages.tasks.linear import Split
+from stages.tasks.probe import DECAYS
+from stages.tasks.senteval import BINARY, COARSE, RESTORE, Item
 from stages.tasks.task import Encode, Figure
 from store.problem import Problem
 
-# The files of class 0 and class 1.
-BINARY = {
-    "mr": ("MR/rt-polarity.neg", "MR/rt-polarity.pos"),
-    "cr": ("CR/custrev.neg", "CR/custrev.pos"),
-    "subj": ("SUBJ/subj.subjective", "SUBJ/subj.objective"),
-    "mpqa": ("MPQA/mpqa.neg", "MPQA/mpqa.pos"),
-}
 NAMES = (*BINARY, "sst2", "trec", "mrpc")
-COARSE = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
 
-RESTORE = "restore the file"
 
 FOLDS = 10
 FEWEST = 12  # items of the largest class: nine tenths of them still give each inner fold one
 FEWEST_ITEMS = 24  # of all classes: a twentieth of nine tenths of them is one item
-
-
-class Item(NamedTuple):
-    """One text, or the two of a pair, and its class."""
-
-    texts: tuple[str, ...]
-    label: int
 
 
 @dataclass(frozen=True)
@@ -115,7 +100,7 @@ class TransferTask:
             raise ValueError("a vector holds a number that is not finite")
         items = self._items
         labels = np.array([item.label for item in items])
-        study = _Study(self.probe, probes.with_ones(vectors), labels, np.eye(self.classes, dtype=np.float32)[labels])
+        study = _Study(self.probe, linear.with_ones(vectors), labels, np.eye(self.classes, dtype=np.float32)[labels])
         train, rest = np.arange(len(self.train)), np.arange(len(self.train), len(items))
         if self.dev is not None:
             dev, test = np.split(rest, [len(self.dev)])
@@ -153,12 +138,12 @@ class _Study(NamedTuple):
     def by_dev(self, train: np.ndarray, dev: np.ndarray, judged: np.ndarray) -> np.ndarray:
         """The dev set chooses the decay."""
         fitted = self._fit([Split(train, dev)])
-        return probes.predict(self.table[judged], fitted.weights[0, _best(fitted.accuracy)[0]])
+        return linear.predict(self.table[judged], fitted.weights[0, _best(fitted.accuracy)[0]])
 
     def by_folds(self, train: np.ndarray, judged: np.ndarray) -> np.ndarray:
         """Folds of the train set choose the decay; all of it is learned from."""
         decay = _best(self._fit(self._folds(train)).accuracy)
-        return probes.predict(self.table[judged], self._again([train], decay)[0])
+        return linear.predict(self.table[judged], self._again([train], decay)[0])
 
     def inner(self, train: np.ndarray) -> np.ndarray:
         """The rows of each fold by the probe of the other folds, with the decay that is best over all of them."""
@@ -167,23 +152,23 @@ class _Study(NamedTuple):
         decay = _best(fitted.accuracy)[0]
         found = np.empty(len(train), int)
         for split, weights in zip(splits, fitted.weights[:, decay], strict=True):
-            found[split.dev] = probes.predict(self.table[split.dev], weights)
+            found[split.dev] = linear.predict(self.table[split.dev], weights)
         return found
 
     def nested(self, rows: np.ndarray) -> np.ndarray:
         """Each outer fold by a probe of the other folds, whose decay inner folds of them choose; all are trained at once."""
-        outer = list(probes.folds(self.labels[rows], FOLDS))
+        outer = list(linear.folds(self.labels[rows], FOLDS))
         fitted = self._fit([split for rest, _ in outer for split in self._folds(rest)])
         weights = self._again([rest for rest, _ in outer], _best(fitted.accuracy))
         found = np.empty(len(rows), int)
         for (_, fold), own in zip(outer, weights, strict=True):
-            found[fold] = probes.predict(self.table[fold], own)
+            found[fold] = linear.predict(self.table[fold], own)
         return found
 
     def _folds(self, rows: np.ndarray) -> list[Split]:
-        return [Split(rows[rest], rows[fold]) for rest, fold in probes.folds(self.labels[rows], FOLDS)]
+        return [Split(rows[rest], rows[fold]) for rest, fold in linear.folds(self.labels[rows], FOLDS)]
 
-    def _fit(self, splits: Sequence[Split]) -> probes.Fitted:
+    def _fit(self, splits: Sequence[Split]) -> linear.Fitted:
         """Every split with every decay."""
         decays = np.tile(DECAYS, (len(splits), 1))
         return probes.fit(self.probe, self.table, self.truth, splits, decays)
@@ -193,7 +178,7 @@ class _Study(NamedTuple):
 
         Adam has a twentieth held out to choose the epoch; an optimum needs none, and learns from every row.
         """
-        splits = [probes.held_out(rows) if self.probe == "adam" else Split(rows, rows) for rows in trains]
+        splits = [linear.held_out(rows) if self.probe == "adam" else Split(rows, rows) for rows in trains]
         return probes.fit(self.probe, self.table, self.truth, splits, np.array(DECAYS)[best][:, None]).weights[:, 0]
 
 
@@ -218,86 +203,25 @@ def load(name: str, data: Path | None, split: str = "test", probe: str = "adam")
     epoch and the decay are chosen too, so that it flatters a little.
     """
     if probe not in probes.PROBES:
-        raise Problem(f"--probe {probe!r} is not known", f"give one of {', '.join(probes.PROBES)}")
+        raise Problem(f"probe {probe!r} is not known", f"give one of {', '.join(probes.PROBES)}", setting="probe")
     if data is None:
-        raise Problem(f"the task {name} needs data", "give --data DIR, the folder of the SentEval layout")
+        raise Problem(f"the task {name} needs data", "give data=DIR, the folder of the SentEval layout")
     if name in BINARY and split != "test":
         raise Absent(f"{name} has no {split} split: folds of all its items are its test", "use sst2, trec or mrpc")
     root = senteval_root(data)
     if name in BINARY:
-        return TransferTask(name, probe, split, 2, _binary([root / file for file in BINARY[name]]), None, None)
+        paths = [root / file for file in BINARY[name]]
+        items = _enough(senteval.binary(paths), [path.name for path in paths], paths[0].parent)
+        return TransferTask(name, probe, split, 2, items, None, None)
     if name == "sst2":
         folder = root / "SST" / "binary"
-        train, dev, test = (_sst(folder / f"sentiment-{part}") for part in ("train", "dev", "test"))
+        train, dev, test = (senteval.sst(folder / f"sentiment-{part}") for part in ("train", "dev", "test"))
         return TransferTask(name, probe, split, 2, _enough(train, ("0", "1"), folder), dev, test)
     if name == "trec":
-        train, test = _trec(root / "TREC" / "train_5500.label"), _trec(root / "TREC" / "TREC_10.label")
+        train, test = senteval.trec(root / "TREC" / "train_5500.label"), senteval.trec(root / "TREC" / "TREC_10.label")
         return TransferTask(name, probe, split, len(COARSE), _enough(train, COARSE, root / "TREC"), None, test)
-    train, test = (_mrpc(root / "MRPC" / f"msr_paraphrase_{part}.txt") for part in ("train", "test"))
+    train, test = (senteval.mrpc(root / "MRPC" / f"msr_paraphrase_{part}.txt") for part in ("train", "test"))
     return TransferTask(name, probe, split, 2, _enough(train, ("0", "1"), root / "MRPC"), None, test)
-
-
-def _binary(paths: Sequence[Path]) -> list[Item]:
-    """A file for each class, a text a line."""
-    items = [Item((line,), label) for label, path in enumerate(paths) for line in lines(path, "latin-1")]
-    return _enough(_ordered(items), [path.name for path in paths], paths[0].parent)
-
-
-def _sst(path: Path) -> list[Item]:
-    """Lines of text, tab, label. The label stands behind the last tab."""
-    rows = [line.rpartition("\t") for line in lines(path)]
-    items = []
-    for number, (text, tab, label) in enumerate(rows, start=1):
-        if not tab:
-            raise Problem(f"{path}, line {number}: 1 field, not 2", RESTORE)
-        items.append(Item((text,), _binary_label(label, path, number)))
-    return _not_empty(_ordered(items), path)
-
-
-def _trec(path: Path) -> list[Item]:
-    """Lines of COARSE:fine text."""
-    items = []
-    for number, line in enumerate(lines(path, "latin-1"), start=1):
-        labels, space, text = line.partition(" ")
-        coarse, colon, _ = labels.partition(":")
-        if not space or not colon:
-            raise Problem(f"{path}, line {number}: {line[:40]!r} is not COARSE:fine and a text", RESTORE)
-        if coarse not in COARSE:
-            raise Problem(f"{path}, line {number}: {coarse!r} is none of {', '.join(COARSE)}", RESTORE)
-        items.append(Item((text,), COARSE.index(coarse)))
-    return _not_empty(_ordered(items), path)
-
-
-def _mrpc(path: Path) -> list[Item]:
-    """A header, then lines of label, two ids and two texts, between tabs and never quoted."""
-    rows = fields(path, 5)
-    if rows and rows[0][0] != "Quality":
-        raise Problem(f"{path}, line 1: {rows[0][0]!r} is not the header, which begins with Quality", RESTORE)
-    items = []
-    for number, row in enumerate(rows[1:], start=2):
-        if len(row) != 5:
-            raise Problem(f"{path}, line {number}: {len(row)} fields, not 5", "leave no tab within a text")
-        items.append(Item((row[3], row[4]), _binary_label(row[0], path, number)))
-    return _not_empty(_ordered(items), path)
-
-
-def _binary_label(written: str, path: Path, line: int) -> int:
-    if written.strip() not in ("0", "1"):
-        raise Problem(f"{path}, line {line}: the label {written!r} is neither 0 nor 1", RESTORE)
-    return int(written)
-
-
-def _ordered(items: Sequence[Item]) -> list[Item]:
-    """In SentEval's order, their words joined by single spaces."""
-    words = [([text.split() for text in item.texts], item.label) for item in items]
-    words.sort(key=lambda item: ([len(text) for text in item[0]], item[1]))
-    return [Item(tuple(" ".join(text or ["."]) for text in texts), label) for texts, label in words]
-
-
-def _not_empty(items: list[Item], path: Path) -> list[Item]:
-    if not items:
-        raise Problem(f"{path} holds no items", RESTORE)
-    return items
 
 
 def _enough(train: list[Item], classes: Sequence[str], folder: Path) -> list[Item]:

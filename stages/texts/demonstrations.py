@@ -61,6 +61,7 @@ def refuse_holes(line: int, triplet: Triplet) -> None:
     """A prompt is stored with the premise's place left open, so a text shown in it may not hold that sign."""
     if any("{premise}" in text for text in triplet):
         raise Problem(
-            f"--demonstrations, line {line}: a text holds {{premise}}, the place of the premise in a prompt",
+            f"demonstrations, line {line}: a text holds {{premise}}, the place of the premise in a prompt",
             "leave that line out",
+            setting="demonstrations",
         )

@@ -103,7 +103,7 @@ class PromptSet:
             having = [name for name in names() if load(name).similarity is not None]
             raise Problem(
                 f"the prompt set {self.name} has no [similarity], the question for a number from 0 to 1",
-                f"write one with {{premise}} and {{hypothesis}}, or give --prompts with one of {', '.join(having)}",
+                f"write one with {{premise}} and {{hypothesis}}, or give prompts=NAME, one of {', '.join(having)}",
             )
         return self.similarity
 

@@ -15,7 +15,7 @@ from store.read.triplets import View
 from store.records import Run
 from store.rows.training import MetricRow
 from store.rule import HIGHEST_SCORE
-from store.schema import PAIRED
+from store.views import PAIRED
 
 # The stages of a run, the furthest first.
 STAGES = ("eval", "train", "curate", "score", "gen")

@@ -1,6 +1,6 @@
 """Decisions: which triplets are kept, and the first reason for which one is not. Arrow: scores -> decision.
 
-The rule (MultiCSR, eq. 4) is written in store/rule.py; the view `ruled` (store/schema.py) asks it. It reads `pairs`, which
+The rule (MultiCSR, eq. 4) is written in store/rule.py; the view `ruled` (store/views.py) asks it. It reads `pairs`, which
 is filled once a score run; so moving a threshold writes one row of `rules`, reads two numbers a premise, and never a model.
 """
 
@@ -14,7 +14,7 @@ from unicodedata import category
 from store import rule
 from store.database import Store
 from store.records import Run
-from store.schema import FIRST_PROBLEM, PAIRED
+from store.views import FIRST_PROBLEM, PAIRED
 
 # Premises paired in one transaction: less than half a second's work, so that other writers wait at most that long.
 PREMISES_AT_ONCE = 200_000

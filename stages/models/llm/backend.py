@@ -72,7 +72,7 @@ class Backend:
         """Next-token logits (V,) after `prompt` and `tokens`, computed without batch, padding or cache.
 
         The same call gives the same bits whatever else is being worked on; it settles the calls that rounding
-        could tip (see `decoding.choose`).
+        could tip (see `sampling.choose`).
         """
         ids = self.ids(prompt.text)
         if self.encoder_decoder:
@@ -109,8 +109,8 @@ class Backend:
             states = self._stacks[distinct] = self._stack(distinct)
             if len(self._stacks) > STACKS_KEPT:
                 self._stacks.popitem(last=False)
-        slots = {prefix: slot for slot, prefix in enumerate(distinct)}
-        return SharedPrefix(states, [len(prefix) for prefix in distinct], [slots[prefix] for prefix in prefixes])
+        place = {prefix: number for number, prefix in enumerate(distinct)}
+        return SharedPrefix(states, [len(prefix) for prefix in distinct], [place[prefix] for prefix in prefixes])
 
     def _stack(self, prefixes: tuple[tuple[int, ...], ...]) -> list[tuple[Tensor, Tensor]]:
         """Keys and values (S, heads, longest, width) of each layer after reading each of S prefixes."""
@@ -120,9 +120,9 @@ class Backend:
         for layer in zip(*read, strict=True):
             heads, _, width = layer[0][0].shape
             parts = layer[0][0].new_zeros((2, len(prefixes), heads, longest, width))
-            for slot, states in enumerate(layer):
+            for number, states in enumerate(layer):
                 for part, own in zip(parts, states, strict=True):
-                    part[slot, :, : own.shape[1]] = own
+                    part[number, :, : own.shape[1]] = own
             stacked.append((parts[0], parts[1]))
         return stacked
 

@@ -106,14 +106,17 @@ class GrowingCache(Cache):
         super().__init__(layers=list(self.growing))
 
     def put(self, rows: Tensor, other: GrowingCache, of: Tensor, at: int, total: int) -> None:
+        """Row rows[i], of `total`, takes over row of[i] of `other`, in the columns from `at` on."""
         for mine, theirs in zip(self.growing, other.growing, strict=True):
             mine.put(rows, theirs, of, at, total)
 
     def move(self, by: int) -> None:
+        """Move what is held by so many columns, in every layer."""
         for layer in self.growing:
             layer.move(by)
 
     def select(self, rows: Tensor) -> None:
+        """Keep `rows` (n,) of the batch, in every layer."""
         for layer in self.growing:
             layer.select(rows)
 
@@ -164,6 +167,7 @@ class MaskedCache:
         self.hidden[:, self.width] = False
 
     def select(self, index: Tensor, rows: Sequence[int]) -> None:
+        """Keep `rows`, in that order; `index` (n,) are the same on the device."""
         self.cache.select(index)
         self.hidden = self.hidden[index]
         self.first = [self.first[row] for row in rows]

@@ -14,12 +14,16 @@ from torch import Tensor
 TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16384}
 
 
-def pieces(lengths: Sequence[int], device: torch.device) -> Iterator[list[int]]:
-    """Places of texts to read together: alike lengths, padded to at most `TOKENS_AT_ONCE` tokens."""
+def pieces(
+    lengths: Sequence[int], device: torch.device, prefixes: Sequence[tuple[int, ...]] | None = None
+) -> Iterator[list[int]]:
+    """Places of texts to read together: alike lengths, padded to at most `TOKENS_AT_ONCE` tokens; one prefix, if given."""
+    group = prefixes or [()] * len(lengths)
     piece: list[int] = []
-    for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
+    for place in sorted(range(len(lengths)), key=lambda place: (group[place], lengths[place])):
         # In this order the newest is the longest.
-        if piece and lengths[place] * (len(piece) + 1) > TOKENS_AT_ONCE[device.type]:
+        full = lengths[place] * (len(piece) + 1) > TOKENS_AT_ONCE[device.type]
+        if piece and (full or group[place] != group[piece[0]]):
             yield piece
             piece = []
         piece.append(place)

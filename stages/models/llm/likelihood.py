@@ -8,7 +8,7 @@ same prefix and of alike length stand together, and only positions whose next to
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stages.models.llm.backend import Backend, common
-from stages.models.llm.forward import TOKENS_AT_ONCE, only_asked, padded_right
+from stages.models.llm.forward import only_asked, padded_right, pieces
 from stages.models.llm.request import Prompt
 from stages.models.llm.streams import open_streams
 
@@ -57,16 +57,17 @@ def log_likelihoods(llm: Backend, pairs: Sequence[tuple[Prompt, str]]) -> list[f
     again alone, so it does not depend on what else is in `pairs`.
     """
     texts = _texts(llm, pairs)
-    found = [0.0] * len(texts)
-    for places in _pieces(llm, texts):
+    figures = [0.0] * len(texts)
+    # One prefix, alike lengths.
+    for places in pieces([len(text.own) for text in texts], llm.device, [text.prefix for text in texts]):
         values = _together(llm, [texts[place] for place in places])
         for place, value in zip(places, values, strict=True):
-            found[place] = value
+            figures[place] = value
     if llm.exact:
-        for place, value in enumerate(found):
+        for place, value in enumerate(figures):
             if abs((value * 100) % 1 - 0.5) < CLOSE_ROUNDING:
-                found[place] = _alone(llm, texts[place])
-    return [round(value, 2) for value in found]
+                figures[place] = _alone(llm, texts[place])
+    return [round(value, 2) for value in figures]
 
 
 def expectations(llm: Backend, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[float] | None:
@@ -86,12 +87,12 @@ def expectations(llm: Backend, prompts: Sequence[Prompt], choices: Sequence[str]
 
     streams = open_streams(llm, len(prompts))
     streams.start(range(len(prompts)), prompts, range(len(prompts)))
-    found: list[float] = mean(streams.logits).tolist()
+    means: list[float] = mean(streams.logits).tolist()
     if llm.exact:
-        for place, value in enumerate(found):
+        for place, value in enumerate(means):
             if abs((value * 1000) % 1 - 0.5) < CLOSE_EXPECTATION:
-                found[place] = float(mean(llm.alone(prompts[place], [])))
-    return [round(value, 3) for value in found]
+                means[place] = float(mean(llm.alone(prompts[place], [])))
+    return [round(value, 3) for value in means]
 
 
 def _texts(llm: Backend, pairs: Sequence[tuple[Prompt, str]]) -> list[Text]:
@@ -102,28 +103,13 @@ def _texts(llm: Backend, pairs: Sequence[tuple[Prompt, str]]) -> list[Text]:
         answers = [llm.tokenizer(text.strip(), add_special_tokens=False).input_ids for _, text in pairs]
         return [Text((), prompts[prompt.text], answer) for (prompt, _), answer in zip(pairs, answers, strict=True)]
     whole = llm.ids_of([prompt.text + text for prompt, text in pairs])
-    found = []
+    texts = []
     for prompt, text in pairs:
         ids = whole[prompt.text + text]
         border = common(prompts[prompt.text], ids)
         head = llm.shared(prompt, ids[:border])
-        found.append(Text(tuple(ids[:head]), ids[head:border], ids[border:]))
-    return found
-
-
-def _pieces(llm: Backend, texts: Sequence[Text]) -> Iterator[list[int]]:
-    """Places of texts to read together: one prefix, alike lengths, padded to at most `TOKENS_AT_ONCE` tokens."""
-    order = sorted(range(len(texts)), key=lambda place: (texts[place].prefix, len(texts[place].own)))
-    piece: list[int] = []
-    for place in order:
-        # In this order the newest is the longest.
-        padded = len(texts[place].own) * (len(piece) + 1)
-        if piece and (padded > TOKENS_AT_ONCE[llm.device.type] or texts[place].prefix != texts[piece[0]].prefix):
-            yield piece
-            piece = []
-        piece.append(place)
-    if piece:
-        yield piece
+        texts.append(Text(tuple(ids[:head]), ids[head:border], ids[border:]))
+    return texts
 
 
 def _together(llm: Backend, texts: Sequence[Text]) -> list[float]:

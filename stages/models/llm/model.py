@@ -59,8 +59,8 @@ class LanguageModel(Backend):
     ) -> list[Draft]:
         """The same for all lines side by side, in their order."""
         parts = self.writing(prompts, lines, max_tokens, ends, sampling)
-        found = dict(pair for part in parts for pair in part)
-        return [found[place] for place in range(len(lines))]
+        drafts = dict(pair for part in parts for pair in part)
+        return [drafts[place] for place in range(len(lines))]
 
     def capacity(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
         """How many times this work could be done at once in free memory; see `stages/models/memory.py`."""

@@ -6,8 +6,8 @@ import numpy as np
 from rich.style import Style
 from rich.text import Text
 
-from multicsr_cli.browse import detail, drawing, funnel
-from multicsr_cli.browse.drawing import DROP_STYLE, KEEP_STYLE, cut
+from multicsr_cli.browse import charts, detail, funnel
+from multicsr_cli.browse.charts import DROP_STYLE, KEEP_STYLE, cut
 from multicsr_cli.browse.numbers import KEPT, Numbers, Places
 from multicsr_cli.browse.rows import Line
 from multicsr_cli.browse.state import State
@@ -84,7 +84,7 @@ def left(state: State, width: int, height: int) -> Text:
 
 
 def _plane(state: State, numbers: Numbers, width: int, height: int) -> list[Text]:
-    return drawing.density(numbers.density(max(width - 4, 8), max(height - 2, 4), state.swap), state.now)
+    return charts.density(numbers.density(max(width - 4, 8), max(height - 2, 4), state.swap), state.now)
 
 
 def columns(width: int) -> Text:
@@ -110,7 +110,7 @@ def rows(state: State, store: Store, places: Places, width: int) -> list[Line]:
     except Problem as problem:
         return [((problem.what, Style()),) for _ in places]
     a, b = numbers.read(state.swap)
-    drawn: list[Line] = []
+    lines: list[Line] = []
     for place, premise in zip(places.tolist(), ids.tolist(), strict=True):
         code = numbers.names[int(judged.code[place])]
         mark, kept = " KD"[int(numbers.word[place])], code == ""
@@ -121,8 +121,8 @@ def rows(state: State, store: Store, places: Places, width: int) -> list[Line]:
         position, text = (f"{texts.position:,}", texts.premise) if texts else ("", "")
         line = _row(f"{mark:<3}", position, text, _two(float(a[place])), _two(float(b[place])), why, width)
         style = {"keep": KEEP_STYLE, "drop": DROP_STYLE}.get(detail.verdict(code))
-        drawn.append(((line[: -len(cut(why, 10))], Style()), (cut(why, 10), Style(color=style))))
-    return drawn
+        lines.append(((line[: -len(cut(why, 10))], Style()), (cut(why, 10), Style(color=style))))
+    return lines
 
 
 def status(state: State, cursor: int, rows: int, width: int) -> Text:

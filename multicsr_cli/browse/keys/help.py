@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
 
 KEYS = {
     "Rows": (
@@ -58,3 +65,13 @@ def page() -> RenderableType:
         for key, what in keys:
             grid.add_row(Text(f"  {key}"), Text(what))
     return Group(grid, Text(), Text(TOLD))
+
+
+class Help(ModalScreen[None]):
+    """The keys, over everything; any of ? Esc q closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark,escape,q", "dismiss")]
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll():
+            yield Static(page())

@@ -1,4 +1,4 @@
-"""What is shown, as a file: CSV or JSON lines, page by page, whole or not at all."""
+"""The rows that are shown, as a file: CSV or JSON lines, page by page, whole or not at all."""
 
 from __future__ import annotations
 

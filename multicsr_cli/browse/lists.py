@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from multicsr.command_line import command_line
+from multicsr_cli.browse.charts import curve
 from multicsr_cli.browse.detail import omega
-from multicsr_cli.browse.drawing import curve
 from store.database import Store
 from store.read import numbers, triplets
 from store.records import Run
@@ -105,7 +105,7 @@ def curves(store: Store, run: Run, number: int, of: int, width: int, height: int
     """Loss, masked share and dev Spearman of a training over its steps."""
     steps = training.steps(store, run)
     dev = [row for row in training.metrics(store, run) if row.name == "spearman" and not row.subset]
-    drawn = (
+    measured = (
         ("loss", [(float(row.step), row.loss) for row in steps]),
         ("masked share of negatives, %", [(float(row.step), 100 * row.masked_share) for row in steps]),
         (f"dev Spearman x 100 ({run.config['dev']})", [(float(row.step), row.value) for row in dev]),
@@ -117,7 +117,7 @@ def curves(store: Store, run: Run, number: int, of: int, width: int, height: int
     beside = width >= 3 * NARROWEST_CURVE
     each = (width - 2) // 3 if beside else width - 2
     tall = height - 5 if beside else (height - 8) // 3
-    panels = [curve(name, points, each, min(max(tall, 2), HIGHEST_CURVE)) for name, points in drawn]
+    panels = [curve(name, points, each, min(max(tall, 2), HIGHEST_CURVE)) for name, points in measured]
     if beside:
         for row in zip(*(_padded(panel, max(map(len, panels)), each) for panel in panels), strict=True):
             lines.append(Text.assemble(*row))
