@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,6 +30,9 @@ from multicsr_cli.options import (
 )
 from stages.config import EvalConfig, JudgeConfig
 from store.problem import Problem
+
+if TYPE_CHECKING:
+    from stages.tasks.task import Task
 
 ModelName = Annotated[
     str | None,
@@ -148,7 +151,7 @@ def _names(model: str | None, against: str | None, runs: str | None) -> list[str
     return names
 
 
-def _say_what_has_no_pairs(name: str, chosen: Tasks) -> None:
+def _say_what_has_no_pairs(name: str, chosen: Tasks[Task]) -> None:
     if left_out := multicsr.evaluate.without_pairs(name, chosen):
         screen.say(f"--{name}: not for {', '.join(left_out)}, no sentence pairs with gold scores")
 
@@ -163,19 +166,22 @@ def _show(evaluations: list[Evaluation], runs: str | None, json: bool) -> None:
         else:
             shown_figures.show_spread(runs, models, spread)
     elif len(models) > 1:
-        rows = multicsr.compare.differences(*evaluations)
+        first, second = models
+        rows = multicsr.compare.differences(evaluations[0], evaluations[1])
         shown_figures.say_what_is_left_out(rows)
         if json:
-            screen.document(shown_figures.comparison(*models, rows))
+            screen.document(shown_figures.comparison(first, second, rows))
         else:
-            shown_figures.show_comparison(*models, rows)
+            shown_figures.show_comparison(first, second, rows)
     elif json:
         screen.document(models[0].document())
     else:
         shown_figures.show(models[0])
 
 
-def _judge(db: Path, scorer: str, chosen: Tasks, named: bool, server: Server, json: bool, told: dict[str, Any]) -> None:
+def _judge(
+    db: Path, scorer: str, chosen: Tasks[Task], named: bool, server: Server, json: bool, told: dict[str, Any]
+) -> None:
     """`--scorer`: the figures of an LLM, and what they cost where it is behind a server."""
     pairs, others = multicsr.judge.tasks_of_pairs(chosen, named)
     if others:
