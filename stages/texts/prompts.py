@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -22,11 +22,6 @@ from typing import Any
 
 from store.problem import Problem
 from store.records import Role, canonical, digest
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 BUNDLED = files("stages") / "bundled" / "prompts"
 BLANK_LINE = "\n\n"
