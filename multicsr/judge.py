@@ -85,7 +85,7 @@ def refuse_mixture(scorer: str | None, told: Mapping[str, Any]) -> None:
             raise Problem(f"{shown} does not go with scorer={scorer}", "leave one of the two out", name)
 
 
-def tasks_of_pairs(tasks: Sequence[Task], named: bool) -> tuple[Tasks, list[str]]:
+def tasks_of_pairs(tasks: Sequence[Task], named: bool) -> tuple[Tasks[StsTask], list[str]]:
     """Those of `tasks` that are sentence pairs with gold scores, and the names of the others.
 
     Raises Problem where there are others and the tasks were `named`, or nothing but others.

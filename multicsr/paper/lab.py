@@ -256,7 +256,8 @@ class Lab:
         model = self.made[wanted.parent].id if wanted.parent else told["model"]
         sentences = self.source(told["whiten"]) if "whiten" in told else None
         notes = notes_of(data=self.folder if self.written & set(told["tasks"]) else self.data)
-        means, read = Means(self.device, self.batch), {"whiten": sentences, "pooler": told.get("pooler")}
+        read: dict[str, Any] = {"whiten": sentences, "pooler": told.get("pooler")}
+        means = Means(self.device, self.batch)
         job = evaluate.job(self.store, model, tasks, split=split, means=means, notes=notes, **read)
         return screen.drive(job, title).run
 
