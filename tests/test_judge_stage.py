@@ -255,7 +255,7 @@ def test_each_number_of_shots_is_a_run_of_its_own(store: Store, llm: LanguageMod
 def test_more_shots_than_there_are_is_a_problem(by: str) -> None:
     assert SHOTS.with_shots(by, SHOTS.shots(by)) == SHOTS
     for count in (-1, 3):
-        with pytest.raises(Problem, match=f"--shots {count} is out of range: .*with shots has 2"):
+        with pytest.raises(Problem, match=f"shots {count} is out of range: .*with shots has 2"):
             SHOTS.with_shots(by, count)
 
 

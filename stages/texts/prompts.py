@@ -30,8 +30,8 @@ else:
 
 BUNDLED = files("stages") / "bundled" / "prompts"
 BLANK_LINE = "\n\n"
-# Parts that came later than stored runs, and that only runs which read them are named after.
-LATER_PARTS = ("similarity", "rewrite", "fill")
+# Parts that only some runs read, and only those are named after.
+RARE_PARTS = ("similarity", "rewrite", "fill")
 HOLE = r"\{premise\}|\{hypothesis\}"
 
 # What stands for the premise in a prompt that asks for a hypothesis of nothing in particular.
@@ -103,7 +103,7 @@ class PromptSet:
             having = [name for name in names() if load(name).similarity is not None]
             raise Problem(
                 f"the prompt set {self.name} has no [similarity], the question for a number from 0 to 1",
-                f"write one with {{premise}} and {{hypothesis}}, or give --prompts with one of {', '.join(having)}",
+                f"write one with {{premise}} and {{hypothesis}}, or give another prompt set: {', '.join(having)}",
             )
         return self.similarity
 
@@ -118,8 +118,9 @@ class PromptSet:
         """The set with only the first `count` shots for scoring. Raises Problem if there are fewer."""
         if not 0 <= count <= self.shots(by):
             raise Problem(
-                f"--shots {count} is out of range: the prompt set {self.name} has {self.shots(by)} to score by {by}",
-                f"give a whole number from 0 to {self.shots(by)}, or --prompts with another set",
+                f"shots {count} is out of range: the prompt set {self.name} has {self.shots(by)} to score by {by}",
+                f"give a whole number from 0 to {self.shots(by)}, or another prompt set",
+                "shots",
             )
         if by == "prompt":
             return replace(self, question=_first_shots(self.question, count))
@@ -209,7 +210,7 @@ def _checked(table: dict[str, Any], toml: str, name: str) -> PromptSet:
         name=name,
         description=field("description", str),
         language=field("language", str) if "language" in table else None,
-        digest=digest(canonical({part: value for part, value in table.items() if part not in LATER_PARTS})),
+        digest=digest(canonical({part: value for part, value in table.items() if part not in RARE_PARTS})),
         toml=toml,
         chat=field("chat", bool, False),
         stop=texts("stop", ["\n"]),

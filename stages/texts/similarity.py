@@ -112,8 +112,9 @@ def by_prompt(
         values = reader.expectations(asked, [str(number) for number in range(int(SCALE) + 1)])
         if values is None:
             raise Problem(
-                f"--expected needs an LLM whose numbers 0 to {SCALE:.0f} are single tokens, and this one's are not",
-                "leave --expected out",
+                f"expected needs an LLM whose numbers 0 to {SCALE:.0f} are single tokens, and this one's are not",
+                "leave it out",
+                "expected",
             )
         return [(value, canonical({"expected": value})) for value in values]
     replies = reader.write(asked, plain_lines(asked), _room(scale), ends=lambda written: END in written.lstrip())
