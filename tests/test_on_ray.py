@@ -153,7 +153,7 @@ def test_what_a_worker_raises_comes_whole(cluster: str) -> None:
 def test_more_workers_than_processors_are_refused(cluster: str) -> None:
     with (
         RayWorkers(3, cluster, "cpu") as engine,
-        pytest.raises(Problem, match="workers 3 are too many: the Ray cluster has 2 proc"),
+        pytest.raises(Problem, match="workers 3, and the Ray cluster has 2 proc"),
     ):
         begun(engine, 5)
 

@@ -123,7 +123,7 @@ class RayWorkers:
         count = self.wanted or (most if self.on_gpu else machines)
         if not 1 <= count <= most:
             raise Problem(
-                f"workers {count} are too many: the Ray cluster has {most} {'GPUs' if self.on_gpu else 'processors'}",
+                f"workers {count}, and the Ray cluster has {most} {'GPUs' if self.on_gpu else 'processors'}",
                 "give as many as it has, or fewer",
                 "workers",
             )
