@@ -88,7 +88,7 @@ def refuse_unread(store: Store, scored: Run, strategy: str | None, told: dict[st
             "strategy",
         )
     way = STRATEGIES[suits]
-    read = {one.name for one in settings_of(way.settings)} | ({"sweep"} if way.swept else set())
+    read = {setting.name for setting in settings_of(way.settings)} | ({"sweep"} if way.swept else set())
     for name, value in told.items():
         if name not in read and value is not None and value is not False:
             raise Problem(f"{name} has no use with strategy={suits}", "leave it out", name)
