@@ -63,7 +63,7 @@ def job(store: Store, written: Run, *, means: Means = Means(), server: Server = 
 def _by_model(store: Store, written: Run, means: Means, server: Server, told: Mapping[str, Any]) -> Job:
     """The scoring by an encoder or a classifier."""
     by = told["by"]
-    heard = {one.name for one in settings_of(ModelScoresConfig)}
+    heard = {setting.name for setting in settings_of(ModelScoresConfig)}
     typed = (name for name, value in told.items() if name not in heard and value is not None and value is not False)
     if unread := next(typed, server.given()):
         raise Problem(f"{unread} has no use with by={by}, which asks no LLM", "leave it out", unread)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -193,9 +195,10 @@ def test_the_command_makes_the_same_run_in_halves_and_says_so(
     """`multicsr gen`, and the same with `--batch 10` and a model that takes eight rows: one line more on stderr."""
     from shell import multicsr
 
-    from multicsr.names import read_source
-    from multicsr_cli.commands import gen as command
+    import multicsr.gen
+    from multicsr_cli import screen
     from stages.models import catalog, loading
+    from stages.texts import prompts
 
     model = loading.language_model(catalog.locate(str(tiny_llm), "llm"), torch.device("cpu"), "float32")
     asked = ("gen", "--premises", premises_file, "--llm", tiny_llm, "--prompts", prompts_file, "--max-tokens", 12)
@@ -203,21 +206,16 @@ def test_the_command_makes_the_same_run_in_halves_and_says_so(
     whole = Store.open(tmp_path / "whole.db")
     ((id,),) = whole.rows("SELECT id FROM runs")
     other = Store.open(tmp_path / "other.db")
-    made = command.plan(
-        read_source(str(premises_file)),
-        llm=str(tiny_llm),
-        prompts=str(prompts_file),
-        omega=0.3,
-        omega_contradiction=None,
-        limit=None,
-        seed=0,
-        max_tokens=12,
-        device="cpu",
-        dtype="float32",
-    )
+    told = {"llm": str(tiny_llm), "prompts": str(prompts_file), "max_tokens": 12, "dtype": "float32"}
+    job = multicsr.gen.job(other, premises_file, **told)
+    going = job.start()
+    list(islice(going, 2))  # the premises are imported, and no model is loaded
+    going.close()
+    chosen = prompts.load(str(prompts_file))
+    write = partial(gen.run, other, job.settings, chosen, lambda: model, 10, "cpu")
     with memory_for(model.model, NARROW):
-        run, work = command.make(other, command.read_source(str(premises_file)), replace(made, load=lambda: model), 10)
-    assert (run.id, work.fresh) == (id, len(PREMISES))
-    assert drafted(other, run) == drafted(whole, run)
+        made = screen.drive(replace(job, start=write))
+    assert (made.run.id, made.fresh) == (id, len(PREMISES))
+    assert drafted(other, made.run) == drafted(whole, made.run)
     said = "gen ω 0.3: memory ran out with 5 premises at once; going on with 2"
     assert capsys.readouterr().err.splitlines().count(said) == 1

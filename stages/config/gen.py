@@ -66,11 +66,11 @@ class GenConfig(Settings):
         readers=CONTRASTED,
     )
     limit: int | None = setting("only the first N distinct premises", None, low=1, usual="all")
-    seed: int = seeded("draws instructions, and tokens with sample")
+    seed: int = seeded("draws instructions, and tokens where they are sampled")
     max_tokens: int = setting("tokens at which a hypothesis is cut off", MAX_TOKENS, low=1, high=LONGEST_HYPOTHESIS)
     sample: bool = setting("draw tokens from the softmax instead of taking the likeliest", False)
     temperature: float | None = setting(
-        "of the softmax that is drawn from",
+        "temperature of the softmax that is drawn from",
         None,
         usual=f"{TEMPERATURE:g} with sample",
         low=0,

@@ -25,8 +25,8 @@ from store.records import Role, canonical, digest
 
 BUNDLED = files("stages") / "bundled" / "prompts"
 BLANK_LINE = "\n\n"
-# Parts that came later than stored runs, and that only runs which read them are named after.
-LATER_PARTS = ("similarity", "rewrite", "fill")
+# Parts that only some runs read, and only those are named after.
+RARE_PARTS = ("similarity", "rewrite", "fill")
 HOLE = r"\{premise\}|\{hypothesis\}"
 
 # What stands for the premise in a prompt that asks for a hypothesis of nothing in particular.
@@ -205,7 +205,7 @@ def _checked(table: dict[str, Any], toml: str, name: str) -> PromptSet:
         name=name,
         description=field("description", str),
         language=field("language", str) if "language" in table else None,
-        digest=digest(canonical({part: value for part, value in table.items() if part not in LATER_PARTS})),
+        digest=digest(canonical({part: value for part, value in table.items() if part not in RARE_PARTS})),
         toml=toml,
         chat=field("chat", bool, False),
         stop=texts("stop", ["\n"]),
