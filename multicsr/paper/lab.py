@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from multicsr import curate, evaluate, judge, train
+from multicsr import corpora, curate, evaluate, judge, train
 from multicsr.names import notes_of, read_source, resolve
 from multicsr.paper.matching import MASK, copies_name, matches, repeats
 from multicsr.paper.material import BUNDLED_RETRIEVAL, fetched, write_retrieval
@@ -24,7 +24,7 @@ from multicsr.paper.outcome import comma_separated
 from multicsr.paper.plan import Node, in_order, node
 from multicsr.server import NOWHERE
 from multicsr_cli import screen
-from multicsr_cli.commands import gen, imports, score
+from multicsr_cli.commands import gen, score
 from store import whole
 from store.records import Run
 
@@ -236,11 +236,11 @@ class Lab:
             return self._eval(wanted, told, title)
         if wanted.stage == "labelled":
             file = self.labelled_file
-            return imports.make(self.store, corpus(file), notes_of(file=file))[0]
+            return screen.drive(corpora.job(self.store, corpus(file), notes_of(file=file))).run
         assert parent is not None
         if wanted.stage == "copies":
             file = self._copies(parent, **told)
-            return imports.make(self.store, corpus(file), notes_of(file=file))[0]
+            return screen.drive(corpora.job(self.store, corpus(file), notes_of(file=file))).run
         if wanted.stage == "score":
             reading = score.plan(self.store, parent, llm=None, **told, **where)
             return score.make(self.store, parent, reading, self.batch, title)[0]

@@ -31,6 +31,7 @@ from multicsr_cli.options import (
     Timeout,
     Workers,
 )
+from multicsr_cli.shown_gen import summary
 from store.problem import Problem
 from store.records import WHOLE, Run, Shard
 
@@ -283,16 +284,3 @@ def make(
         )
         work = screen.drive_ticks(ticks, title or name, "premises", announce=title is None)
     return store.begin("gen", gen.VERSION, made.config, None), work
-
-
-def summary(run: Run, work: screen.Work) -> dict[str, Any]:
-    """The JSON document of the contract."""
-    return {
-        "run": run.id,
-        "stage": run.stage,
-        "premises": run.counts["premises"],
-        "done": run.counts["premises"],
-        "hypotheses": run.counts["hypotheses"],
-        "seconds": round(work.seconds, 3),
-        "premises_per_second": round(work.rate, 3),
-    }

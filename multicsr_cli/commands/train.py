@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from multicsr import corpora
 from multicsr.names import notes_of, resolve
 from multicsr.train import MASK_MODEL, SIGMA, TAU, Means, Settings, make, model_folder
 from multicsr_cli import options, screen
-from multicsr_cli.commands import imports
 from multicsr_cli.options import DEFAULT_DB, Batch, Data, Db, Device, Dtype, Json, RunName
 from store.problem import Problem
 from store.records import Run
@@ -231,7 +231,7 @@ def join(store: Store, name: str, objective: str) -> Run:
             f"--objective {objective} learns from scores, and --with {name} is a file",
             "`multicsr import` it, score it if it has no scores, curate it, and give that curate run: --with RUN",
         )
-    return imports.make(store, stage.corpus(path), notes_of(file=path))[0]
+    return screen.drive(corpora.job(store, stage.corpus(path), notes_of(file=path))).run
 
 
 def summary(store: Store, run: Run, work: screen.Work, out: Path | None) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def run(store: Store, source: Corpus, notes: Notes | None = None, at_once: int =
     )
     if run.finished:
         yield Tick(source.rows, source.rows, COMPLETE)
-        return
+        return run
     with store.only_writer(run):
         # They are stored in the order of the file.
         done = start = drafts.written(store, run) if source.scored_pairs else drafts.done(store, run)
@@ -157,7 +157,7 @@ def run(store: Store, source: Corpus, notes: Notes | None = None, at_once: int =
             done += len(part)
             yield Tick(done, source.rows, "storing", done - start)
         imports.complete(store, source.name)
-        store.finish(run, {**drafts.counts(store, run), **source.left_out})
+        return store.finish(run, {**drafts.counts(store, run), **source.left_out})
 
 
 def _add_triplets(store: Store, run: Run, source: Corpus, part: Sequence[CorpusRow]) -> None:
@@ -180,7 +180,7 @@ def run_scores(
     run = store.begin("score", source.version, ImportedScoresConfig(premises=source.name), parent.id, dict(notes or {}))
     if run.finished:
         yield Tick(source.rows, source.rows, COMPLETE)
-        return
+        return run
     with store.only_writer(run):
         done = start = scores.written(store, run) if source.scored_pairs else scores.done(store, run)
         yield Tick(done, source.rows, "storing scores")
@@ -199,4 +199,4 @@ def run_scores(
             scores.add(store, run, [ScoreRow(*one, "" if one[2] is None else repr(one[2])) for one in found])
             done += len(part)
             yield Tick(done, source.rows, "storing scores", done - start)
-        store.finish(run, scores.counts(store, run))
+        return store.finish(run, scores.counts(store, run))
