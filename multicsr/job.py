@@ -4,13 +4,14 @@ paper's experiments all make jobs, and only jobs."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from multicsr.workplace import HERE, Workplace
 from stages.settings import Settings
 from stages.stage import COMPLETE, Tick, Ticks
+from store.problem import Problem
 from store.records import Run, as_config, run_id
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class Means:
     chunk: int | None = None
     workplace: Workplace = HERE
     ranks: Ranks | None = None
+
+    def __post_init__(self) -> None:
+        for name, size in (("batch", self.batch), ("chunk", self.chunk)):
+            if size is not None and size < 1:
+                raise Problem(f"{name} {size} is out of range", "give a whole number of at least 1", name)
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,24 @@ class Job:
             return Made(run, 0.0, 0, 0.0)
         now = time.monotonic()
         return Made(run, now - started, tick.fresh, _rate(tick.fresh, now - first))
+
+
+def behind(parts: Sequence[tuple[str, Job]], wanted: Job) -> Job:
+    """`wanted` with the jobs that must be made before it, each under the name of its part; none if it is complete."""
+
+    def start() -> Ticks:
+        if wanted.made() is None:
+            for name, part in parts:
+                yield from _as_part(name, part)
+        return (yield from wanted.start())
+
+    return replace(wanted, start=start) if parts else wanted
+
+
+def _as_part(name: str, part: Job) -> Iterator[Tick]:
+    for tick in part.start():
+        if tick.note != COMPLETE:
+            yield replace(tick, part=tick.part or name, unit=tick.unit or part.unit)
 
 
 def _rate(fresh: int, seconds: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from multicsr.evaluate import find
+from multicsr.encoders import locate_subject
 from stages.stage import Tick
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def fill(
     from stages.pace.batches import Batches
     from stages.pace.vectors import Vectors
 
-    subject = find(store, model, [], pooler=pooler, device=device)
-    vectors = Vectors(store, vectors_key(subject.config), subject.load, Batches(batch, "texts", subject.device))
+    subject = locate_subject(store, model, pooler, device)
+    key = vectors_key(subject.fingerprint, subject.pooler)
+    vectors = Vectors(store, key, subject.load, Batches(batch, "texts", subject.device))
     yield from search.run(vectors, source.texts(), source.rows)

@@ -10,12 +10,13 @@ from multicsr_cli import screen
 from store.problem import Problem
 
 if TYPE_CHECKING:
-    from multicsr.evaluate import Measured, Subject
-    from store.database import Store
+    from multicsr.evaluate import Evaluation
 
 
 def check(plot: Path | None, histogram: bool, json: bool, models: int) -> None:
     """Refuse, before any work is done, what could not be drawn. Raises Problem."""
+    if plot is None and not histogram:
+        return
     if histogram and json:
         raise Problem("--histogram draws on the screen, and --json prints a document", "leave one of them out")
     if models > 1:
@@ -29,17 +30,15 @@ def check(plot: Path | None, histogram: bool, json: bool, models: int) -> None:
         raise Problem(f"--plot {plot} cannot be written", "give a file in a folder that is there")
 
 
-def show(
-    store: Store, subject: Subject, measured: Measured, batch: int | None, plot: Path | None, histogram: bool
-) -> None:
+def show(evaluated: Evaluation, plot: Path | None, histogram: bool) -> None:
     """Draw the pairs of a complete evaluation: as a picture, as bars on the screen, or both."""
-    found = pairs.pairs_of(store, subject, measured, batch)
+    if plot is None and not histogram:
+        return
+    tasks, split = pairs.pairs_of(evaluated), evaluated.config.split
     if plot is not None:
-        pairs.draw(
-            plot, subject.title if subject.config.split == "test" else f"{subject.title}, {subject.config.split}", found
-        )
+        pairs.draw(plot, evaluated.title if split == "test" else f"{evaluated.title}, {split}", tasks)
         screen.say(f"drawn: {plot}")
     if histogram:
-        for task in found:
+        for task in tasks:
             heading = f"{task.task}: cosines of {len(task.gold):,} pairs, median gold score of each bin"
             screen.lines([heading, *pairs.bars(task)])

@@ -54,7 +54,7 @@ def run(
     total = sum(len(pairs(task)) for task in tasks)
     if run.finished:
         yield Tick(total, total, COMPLETE)
-        return
+        return run
     drafts.keep_prompt_set(store, prompts.digest, prompts.name, prompts.toml)
     shown = prompts.with_shots(config.by, config.shots)
     batches, reader = Batches(batch, "pairs", device), cache(load)
@@ -81,7 +81,7 @@ def run(
                 yield Tick(done, total, task.name, fresh, batches.take_warning())
             found = figures(task, judgements.values(store, run, task.name))
             training.add_metrics(store, run, [_row(task.name, figure) for figure in found])
-        store.finish(run, {"tasks": len(tasks), **judgements.counts(store, run)})
+        return store.finish(run, {"tasks": len(tasks), **judgements.counts(store, run)})
 
 
 def pairs(task: StsTask) -> list[Pair]:

@@ -29,8 +29,8 @@ class Setting:
 
     `usual` says in `--help` what a setting without a default follows from. `low` to `high` is the range of a number, `low`
     itself left out where `above`; `choices` are the values of a word. `readers` names another setting and the values of it
-    under which this one is read. `noted`: the config holds what the value means (a file's content), the run's notes what
-    was typed. `flag` is the flag where it is not `--name`.
+    under which this one is read; with the value `off` it asks for nothing, whatever the other is. `noted`: the config holds
+    what the value means (a file's content), the run's notes what was typed. `flag` is the flag where it is not `--name`.
     """
 
     help: str
@@ -40,6 +40,7 @@ class Setting:
     above: bool = False
     choices: tuple[str, ...] = ()
     readers: tuple[str, tuple[Any, ...]] | None = None
+    off: str | None = None
     noted: bool = False
     flag: str | None = None
     metavar: str | None = None
@@ -108,7 +109,7 @@ class Described:
 
 
 @cache
-def settings_of(config: type) -> tuple[Described, ...]:
+def settings_of(config: Any) -> tuple[Described, ...]:
     """The settings of a config class that people set, in their order."""
     types = get_type_hints(config)
     return tuple(
@@ -121,7 +122,7 @@ def settings_of(config: type) -> tuple[Described, ...]:
 def complete(config: type, given: Mapping[str, Any]) -> dict[str, Any]:
     """`given` over the defaults of `config`; a setting that has no default and is not given is absent.
 
-    Raises Problem for a name that no setting has, and for one that is not read under the others.
+    Raises Problem for a name that no setting has, a value out of range, and a setting that is not read under the others.
     """
     known = {one.name: one for one in settings_of(config)}
     for name in given:
@@ -131,6 +132,8 @@ def complete(config: type, given: Mapping[str, Any]) -> dict[str, Any]:
                 f"there is no setting {name!r}", f"did you mean {near[0]}?" if near else f"give {', '.join(known)}"
             )
     told = {name: value for name, value in given.items() if value is not None}
+    for name, value in told.items():
+        known[name].check(value)
     whole = {name: one.default for name, one in known.items() if one.has_default} | told
     refuse_unread(config, whole, told)
     return whole
@@ -139,18 +142,15 @@ def complete(config: type, given: Mapping[str, Any]) -> dict[str, Any]:
 def refuse_unread(config: type, whole: Mapping[str, Any], told: Mapping[str, Any]) -> None:
     """A setting that is told and not read may neither pass in silence nor make a second run of the same. Raises Problem."""
     for one in settings_of(config):
-        if one.known.readers is None or not told.get(one.name) or told[one.name] == one.default:
+        value = told.get(one.name)
+        if one.known.readers is None or value is None or value is False or value in (one.default, one.known.off):
             continue
         other, values = one.known.readers
         if other in whole and whole[other] not in values:
-            shown = "" if told[one.name] is True else f" {told[one.name]}"
-            several = " or ".join(str(value) for value in values)
-            remedy = (
-                f"leave it out, or give {other}" if values == (True,) else f"leave it out, or give {other}={several}"
-            )
-            has = "without" if values == (True,) else "with"
-            of = other if values == (True,) else f"{other}={whole[other]}"
-            raise Problem(f"{one.name}{shown} has no use {has} {of}", remedy, one.name)
+            shown = "" if value is True else f" {value}"
+            meant = other if values == (True,) else f"{other}={' or '.join(map(str, values))}"
+            of = f"without {other}" if whole[other] in (None, False) else f"with {other}={whole[other]}"
+            raise Problem(f"{one.name}{shown} has no use {of}", f"leave it out, or give {meant}", one.name)
 
 
 def _plain(annotation: Any) -> type:

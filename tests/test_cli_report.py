@@ -227,8 +227,9 @@ def test_each_stage_alone_shows_what_there_is(piped: Piped, tmp_path: Path, suff
 def test_an_encoder_that_is_nobodys_and_figures_beside_published_ones(file_store: Store, tmp_path: Path) -> None:
     """An evaluation without a parent; a set of fewer pairs than the published one is no figure to compare."""
     names = published.tasks("sts")
-    tasks = dict.fromkeys(names, "0" * 12)
-    setting = EvalConfig(model="minilm", model_fingerprint="0" * 12, pooler="mean", tasks=tasks)
+    setting = EvalConfig(
+        model="minilm", model_fingerprint="0" * 12, pooler="mean", tasks=dict.fromkeys(names, "0" * 12)
+    )
     run = file_store.begin("eval", 1, setting, None)
     training.add_metrics(file_store, run, [
         MetricRow(name, "", "spearman", 0, 70.0 + place, published.PAIRS[name] - (name == "sickr"), 0.5)

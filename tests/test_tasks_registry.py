@@ -114,7 +114,7 @@ def test_a_task_of_which_a_file_is_lost_is_never_taken_for_an_absent_one(named: 
 
 @pytest.mark.parametrize("name", ["mini", "stsb"])
 def test_a_split_that_no_task_has_is_refused(data: Path, name: str) -> None:
-    with pytest.raises(Problem, match="^split 'train' is not known"):
+    with pytest.raises(Problem, match=r"^split 'train' is not known"):
         registry.load(name, data, "train")
 
 

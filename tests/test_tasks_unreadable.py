@@ -13,7 +13,7 @@ from store.problem import Problem
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    """The file, the folder, or the --data that was not given."""
+    """The file, the folder, or the data that was not given."""
     write_year(tmp_path, "sts13", year())
     (tmp_path / "STS/STS13-en-test/STS.gs.OnWN.txt").unlink()
     for name, data, words in [
@@ -26,7 +26,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     ]:
         with pytest.raises(Problem, match=words) as refused:
             sts.load(name, data)
-        assert "--data" in refused.value.remedy
+        assert "data=DIR" in refused.value.remedy
 
 
 def test_a_year_has_only_a_test_split(tmp_path: Path) -> None:

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from multicsr import corpora, curate, evaluate, judge, train
+from multicsr.job import Means
 from multicsr.names import notes_of, read_source, resolve
 from multicsr.paper.matching import MASK, copies_name, matches, repeats
 from multicsr.paper.material import BUNDLED_RETRIEVAL, fetched, write_retrieval
 from multicsr.paper.outcome import comma_separated
 from multicsr.paper.plan import Node, in_order, node
-from multicsr.server import NOWHERE
 from multicsr_cli import screen
 from multicsr_cli.commands import gen, score
 from store import whole
@@ -220,7 +220,6 @@ class Lab:
         return int(counts.get("kept", counts.get("premises", 0))) >= LEAST_TRIPLETS
 
     def _make(self, wanted: Node, title: str) -> Run:
-        from stages.files.corpora import corpus
 
         told, parent = dict(wanted.settings), self.made[wanted.parent] if wanted.parent else None
         where: dict[str, Any] = {"device": self.device, "dtype": self.dtype}
@@ -236,11 +235,11 @@ class Lab:
             return self._eval(wanted, told, title)
         if wanted.stage == "labelled":
             file = self.labelled_file
-            return screen.drive(corpora.job(self.store, corpus(file), notes_of(file=file))).run
+            return screen.drive(corpora.job(self.store, file)).run
         assert parent is not None
         if wanted.stage == "copies":
             file = self._copies(parent, **told)
-            return screen.drive(corpora.job(self.store, corpus(file), notes_of(file=file))).run
+            return screen.drive(corpora.job(self.store, file)).run
         if wanted.stage == "score":
             reading = score.plan(self.store, parent, llm=None, **told, **where)
             return score.make(self.store, parent, reading, self.batch, title)[0]
@@ -255,19 +254,16 @@ class Lab:
         split = "dev" if told["tasks"][0].endswith(" dev") else "test"
         model = self.made[wanted.parent].id if wanted.parent else told["model"]
         sentences = self.source(told["whiten"]) if "whiten" in told else None
-        subject = evaluate.find(
-            self.store, model, tasks, split=split, pooler=told.get("pooler"), device=self.device, sentences=sentences
-        )
-        data = self.folder if self.written & set(told["tasks"]) else self.data
-        notes = notes_of(data=data, whiten=told.get("whiten"))
-        return evaluate.measure(self.store, subject, notes=notes, title=title).run
+        notes = notes_of(data=self.folder if self.written & set(told["tasks"]) else self.data)
+        means, read = Means(self.device, self.batch), {"whiten": sentences, "pooler": told.get("pooler")}
+        job = evaluate.job(self.store, model, tasks, split=split, means=means, notes=notes, **read)
+        return screen.drive(job, title).run
 
     def _judge(self, told: dict[str, Any], where: dict[str, Any]) -> Run:
         tasks = [self.tasks[name] for name in told["tasks"] if self.has(name)]
-        asked = judge.Asked(told["by"], told.get("shots"), None, False, None, where["dtype"], NOWHERE)
-        notes = notes_of(data=self.data)
-        made = judge.plan(told["model"], tasks, asked, split="test", device=self.device, notes=notes)
-        return judge.make(self.store, made, tasks, self.batch)[0]
+        asked = {"by": told["by"], "shots": told.get("shots"), "dtype": where["dtype"]}
+        means, notes = Means(self.device, self.batch), notes_of(data=self.data)
+        return screen.drive(judge.job(self.store, told["model"], tasks, means=means, notes=notes, **asked)).run
 
     def _copies(self, parent: Run, copies: int, alone: bool = False) -> Path:
         """A file of the triplets of `parent` with the first one `copies` times more, or nothing but it."""

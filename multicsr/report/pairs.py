@@ -17,8 +17,7 @@ from store import whole
 from store.problem import Problem
 
 if TYPE_CHECKING:
-    from multicsr.evaluate import Measured, Subject
-    from store.database import Store
+    from multicsr.evaluate import Evaluation
 
 KINDS = (".png", ".svg")
 
@@ -49,20 +48,20 @@ class Pairs:
     error: float
 
 
-def pairs_of(store: Store, subject: Subject, measured: Measured, batch: int | None) -> list[Pairs]:
+def pairs_of(evaluated: Evaluation) -> list[Pairs]:
     """The scored pairs of a complete evaluation, from its kept vectors: no model is loaded."""
-    from stages import evaluate as stage
     from stages.tasks import sts
     from stages.tasks.analysis import Analysed
     from stages.tasks.compare import Correlation
 
-    tasks = [task for task in subject.tasks if isinstance(task, (sts.StsTask, Analysed))]
-    outcomes = stage.outcomes(store, subject.config, tasks, subject.load, batch, subject.device, subject.learning)
-    heads = [measured.headline(task.name) for task in tasks]
+    tasks = [task for task in evaluated.tasks if isinstance(task, (sts.StsTask, Analysed))]
+    measured = evaluated.measured()
     return [
-        Pairs(head.task, found.predicted, found.gold, head.value, head.error)
-        for head, found in zip(heads, outcomes, strict=True)
-        if isinstance(found, Correlation) and head.error is not None
+        Pairs(head.task, outcome.predicted, outcome.gold, head.value, head.error)
+        for head, outcome in zip(
+            [measured.headline(task.name) for task in tasks], evaluated.outcomes(tasks), strict=True
+        )
+        if isinstance(outcome, Correlation) and head.error is not None
     ]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from multicsr.evaluate import is_headline
+from multicsr.measured import is_headline
 from multicsr.report import plots
 from multicsr.report.blocks import Block, Drawing, Heading, Paragraph, Table, shown
 from stages.public import published

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stages.config.words import POOLERS, number_format, refuse_number_format, refuse_reading
+from stages.config.words import POOLERS, refuse_number_format, refuse_reading
 from stages.settings import Settings, setting
 from stages.tasks.files import SPLITS
 from store.problem import Problem
@@ -12,13 +12,13 @@ from store.problem import Problem
 
 @dataclass(frozen=True, kw_only=True)
 class EvalConfig(Settings):
-    """An evaluation: the model's content, and for every task the content of its data. `whiten` names the content of the
-    sentences that whitening is learned from."""
+    """An evaluation of an encoder: the model's content, and for every task the content of its data. `whiten` names the
+    content of the sentences that whitening is learned from."""
 
     model: str
     model_fingerprint: str
     tasks: dict[str, str]
-    split: str = setting("of the tasks' data: test or dev", "test", choices=SPLITS)
+    split: str = setting("the part of the tasks' data: test or dev", "test", choices=SPLITS)
     pooler: str = setting(
         "how the vectors of tokens become one: mean, cls, cls_before_pooler, first_last_mean or prompt",
         usual="the model's own",
@@ -36,7 +36,7 @@ class EvalConfig(Settings):
         super().__post_init__()
         if self.whiten_dim is not None and self.whiten is None:
             raise Problem(
-                f"whiten_dim {self.whiten_dim} goes with whiten",
+                f"whiten_dim {self.whiten_dim} goes with whiten=FILE",
                 "give the sentences to learn it from: whiten=FILE",
                 "whiten_dim",
             )
@@ -49,7 +49,7 @@ class JudgeConfig(Settings):
     model: str
     model_fingerprint: str
     tasks: dict[str, str]
-    split: str = setting("of the tasks' data: test or dev", "test", choices=SPLITS)
+    split: str = setting("the part of the tasks' data: test or dev", "test", choices=SPLITS)
     by: str = setting(
         "with scorer: how the LLM is read, by prompt or likelihood",
         usual="likelihood for smollm2, else prompt",
@@ -63,7 +63,11 @@ class JudgeConfig(Settings):
     prompts: str = setting(
         "with scorer: the set of instructions", usual="the one that suits the LLM", noted=True, metavar="NAME|FILE"
     )
-    dtype: str = number_format()
+    dtype: str = setting(
+        "with scorer: number format of the computation: float32, bfloat16, or auto: bfloat16 where that is fast",
+        usual="auto",
+        metavar="NAME",
+    )
     base_url: str | None = None
     prompts_digest: str
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from stages.config.words import DTYPES, POOLERS, number_format, seeded
-from stages.settings import Settings, setting
+from stages.settings import Settings, refuse_unread, setting
 from store.problem import Problem
 
 # What is minimised (stages/models/training/loss.py): those with a mask, those that learn from the AI's scores, and all.
@@ -20,6 +23,34 @@ RANKS = ("listnet", "listmle")
 
 SIGMA, TAU = 0.9, 0.05  # the paper's
 MASK_MODEL = "minilm"
+SELF, NO_MASK = "self", "none"  # mask models that are no name: the base, trained for it first, and no model at all
+
+
+class Schedule(NamedTuple):
+    """How much of what is learned from at once, how fast, how often."""
+
+    train_batch: int
+    lr: float
+    epochs: int
+
+
+# The embedded base learns from hundreds of triplets, the papers' bases from a hundred thousand and more.
+EMBEDDED_BASES = ("minilm", "minilm-l4")
+EMBEDDED_SCHEDULE = Schedule(32, 1e-4, 3)
+# The papers', for BERT-base. 16 triplets are CLAIF's 32 pairs; the released code's loss is to be compared with MultiCSR's,
+# so its schedule is the same.
+SCHEDULES = {
+    "multicsr": Schedule(256, 5e-5, 3),
+    "multicsr-released": Schedule(256, 5e-5, 3),
+    "simcse": Schedule(512, 5e-5, 3),
+    "simcse-unsup": Schedule(64, 3e-5, 1),
+    "clhaif": Schedule(512, 5e-5, 3),
+    "claif": Schedule(16, 2e-5, 3),
+}
+PAIRS_AT_ONCE = 32  # CLAIF's pairs as they are
+
+# Dev measurements in a short training; a long one is measured every 125 steps, as the paper's baselines are.
+MEASUREMENTS, LONGEST_INTERVAL = 4, 125
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +76,8 @@ class TrainConfig(Settings):
     mask_model: str = setting(
         "the frozen encoder P that finds false negatives; self: the base, after simcse-unsup on the premises",
         usual=MASK_MODEL,
+        readers=("objective", MASKED),
+        off=NO_MASK,
         metavar="NAME|none",
     )
     sigma: float | None = setting(
@@ -70,7 +103,9 @@ class TrainConfig(Settings):
         choices=RANKS,
         readers=("objective", RANKED),
     )
-    teacher: str | None = setting("the frozen encoder whose rankings are learned", None, usual="the mask model")
+    teacher: str | None = setting(
+        "the frozen encoder whose rankings are learned", None, usual="the mask model", readers=("rank", RANKS)
+    )
     whiten: bool = setting("whiten the trained vectors by the sentences they were trained on", False)
     whiten_dim: int | None = setting(
         "dimensions that whitening leaves", None, usual="all that vary", low=1, readers=("whiten", (True,))
@@ -116,9 +151,33 @@ class TrainConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        refuse_unread(TrainConfig, vars(self), vars(self))
         if self.dtype not in DTYPES:
             raise Problem(f"dtype {self.dtype!r} is not known", f"give one of {', '.join(DTYPES)}", "dtype")
         assert (self.rank is None) == (self.teacher is None)
         assert (self.tau is None) == (self.objective == "claif")
-        assert (self.sigma is None) == (self.mask_model == "none")
+        assert (self.sigma is None) == (self.mask_model == NO_MASK)
         assert (self.clhaif is None) == (self.objective != "clhaif")
+
+
+def usual(told: Mapping[str, Any], examples: int, pairs: bool = False) -> dict[str, Any]:
+    """The settings of a training on so many `examples` that follow from those that are told: how much at once, how fast, how
+    often, under which temperature and mask. `pairs`: the examples are CLAIF's pairs."""
+    schedule = EMBEDDED_SCHEDULE if told["base"] in EMBEDDED_BASES else SCHEDULES[told["objective"]]
+    found = {**schedule._asdict(), **({"train_batch": PAIRS_AT_ONCE} if pairs else {}), "mask_model": NO_MASK}
+    if told["objective"] in MASKED:
+        found |= {"mask_model": MASK_MODEL, "sigma": SIGMA}
+    if told["objective"] in CONTRASTIVE:
+        found["tau"] = TAU
+    if told["objective"] == "clhaif":
+        found["clhaif"] = CLHAIF[0]
+    found |= {name: value for name, value in told.items() if value is not None}
+    if found["mask_model"] == NO_MASK:
+        found["sigma"] = None
+        found.setdefault("teacher", MASK_MODEL)
+    found.setdefault("teacher", found["mask_model"])
+    if told["rank"] is None:
+        del found["teacher"]
+    steps = math.ceil(examples / found["train_batch"]) * found["epochs"]
+    found.setdefault("eval_every", min(LONGEST_INTERVAL, max(1, math.ceil(steps / MEASUREMENTS))))
+    return found

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -22,11 +22,6 @@ from typing import Any
 
 from store.problem import Problem
 from store.records import Role, canonical, digest
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 BUNDLED = files("stages") / "bundled" / "prompts"
 BLANK_LINE = "\n\n"
@@ -119,8 +114,8 @@ class PromptSet:
         if not 0 <= count <= self.shots(by):
             raise Problem(
                 f"shots {count} is out of range: the prompt set {self.name} has {self.shots(by)} to score by {by}",
-                f"give a whole number from 0 to {self.shots(by)}, or another set, prompts=NAME",
-                setting="shots",
+                f"give a whole number from 0 to {self.shots(by)}, or another set: prompts=FILE",
+                "shots",
             )
         if by == "prompt":
             return replace(self, question=_first_shots(self.question, count))
