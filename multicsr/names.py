@@ -38,7 +38,7 @@ def premises_of(store: Store, premises: str | Path | Iterable[Any] | Source, col
     With a `column` the texts are read off rows (a `datasets.Dataset`, say). Raises Problem for what is no sentence.
     """
     from stages.files import texts
-    from stages.files.sources import Asked, Source
+    from stages.files.sources import Source
 
     if isinstance(premises, Source):
         return premises

@@ -15,7 +15,7 @@ from store.records import Run
 
 if TYPE_CHECKING:
     from store.database import Store
-    from store.read.triplets import View
+    from store.read.runs import View
 
 STDOUT = Path("-")
 
@@ -40,15 +40,15 @@ def command(
     """Write the triplets of a run to a file, in the shape that other trainers read."""
     from stages.files import export
     from store.database import Store
-    from store.read import exports, triplets
+    from store.read import runs, triplets
 
     _refuse_unknown(format, shape, rows)
     store = Store.open(db, create=False, write=False)
     found = store.find(run, ("curate", "score", "gen"))
-    shown = triplets.view(store, found)
+    shown = runs.view(store, found)
     _refuse(shown, found, rows, scores)
     names = export.columns(shape, scores, rows != "kept")
-    stream = exports.rows(store, shown, rows)
+    stream = triplets.exported(store, shown, rows)
     if out == STDOUT:
         if format not in ("csv", "jsonl") or json:
             raise Problem("--out - writes CSV or JSONL and nothing else", "leave --json out, or give --out PATH")
@@ -67,7 +67,7 @@ def command(
 def _refuse_unknown(format: str, shape: str, rows: str) -> None:
     from stages.files.export import FORMATS
     from stages.files.layouts import SHAPES
-    from store.read.exports import CHOICES
+    from store.read.triplets import CHOICES
 
     for flag, value, known in (
         ("--format", format, FORMATS),
