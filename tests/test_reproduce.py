@@ -156,7 +156,7 @@ def test_the_page_holds_what_the_store_holds_and_names_the_rest(
 def test_a_page_that_cannot_be_written_is_refused_by_the_flag_that_named_it(
     scale: Scale, shared_store: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(Problem, match=r"^--page .*results\.txt ends neither"):
+    with pytest.raises(Problem, match=r"^page .*results\.txt ends neither"):
         results.write(lab_of(shared_store, scale), tmp_path / "results.txt", [])
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from multicsr import curate, evaluate, judge, train
+from multicsr import corpora, curate, evaluate, judge, train
 from multicsr.job import Means
 from multicsr.names import notes_of, read_source, resolve
 from multicsr.paper.matching import MASK, copies_name, matches, repeats
@@ -24,7 +24,7 @@ from multicsr.paper.material import BUNDLED_RETRIEVAL, fetched, write_retrieval
 from multicsr.paper.outcome import comma_separated
 from multicsr.paper.plan import Node, in_order, node
 from multicsr_cli import screen
-from multicsr_cli.commands import gen, imports, score
+from multicsr_cli.commands import gen, score
 from store import whole
 from store.records import Run
 
@@ -220,7 +220,6 @@ class Lab:
         return int(counts.get("kept", counts.get("premises", 0))) >= LEAST_TRIPLETS
 
     def _make(self, wanted: Node, title: str) -> Run:
-        from stages.files.corpora import corpus
 
         told, parent = dict(wanted.settings), self.made[wanted.parent] if wanted.parent else None
         where: dict[str, Any] = {"device": self.device, "dtype": self.dtype}
@@ -236,11 +235,11 @@ class Lab:
             return self._eval(wanted, told, title)
         if wanted.stage == "labelled":
             file = self.labelled_file
-            return imports.make(self.store, corpus(file), notes_of(file=file))[0]
+            return screen.drive(corpora.job(self.store, file)).run
         assert parent is not None
         if wanted.stage == "copies":
             file = self._copies(parent, **told)
-            return imports.make(self.store, corpus(file), notes_of(file=file))[0]
+            return screen.drive(corpora.job(self.store, file)).run
         if wanted.stage == "score":
             reading = score.plan(self.store, parent, llm=None, **told, **where)
             return score.make(self.store, parent, reading, self.batch, title)[0]

@@ -32,7 +32,7 @@ Documents = Mapping[str, Mapping[str, Any]]
 
 def write(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> Path:
     """Write the page of every experiment whose runs are all in the store. Raises Problem where there is none."""
-    page.refuse(path, "--page")
+    page.refuse(path, "page")
     complete = [one for one in experiments if not one.missing(lab) and _is_whole(lab, one)]
     if not complete:
         raise Problem(f"{lab.store.path} holds no whole experiment", "run `multicsr reproduce` first")

@@ -31,16 +31,19 @@ def write(page: Page, path: Path) -> list[Path]:
     return [*images, whole.write(path, markdown_of(page))]
 
 
-def refuse(path: Path, flag: str) -> None:
-    """Raises Problem where no page can be written to `path`, which `flag` named, or where what lies there is not ours."""
+def refuse(path: Path, setting: str) -> None:
+    """Raises Problem where no page can be written to `path`, which `setting` named, or where what lies there is not ours."""
     if path.suffix.lower() not in SUFFIXES:
-        raise Problem(f"{flag} {path} ends neither in {' nor in '.join(SUFFIXES)}", "give a name with one of these")
-    if path.is_dir():
-        raise Problem(f"{flag} {path} is a folder", f"give a file, such as {path / 'report.html'}")
-    if not path.resolve().parent.is_dir():
-        raise Problem(f"the folder {path.parent} does not exist", f"create it, or give another {flag}")
-    if path.exists() and not _is_ours(path):
-        raise Problem(f"{flag} {path} exists and was not made by multicsr", "give another name, or move that file away")
+        what, remedy = f"ends neither in {' nor in '.join(SUFFIXES)}", "give a name with one of these"
+    elif path.is_dir():
+        what, remedy = "is a folder", f"give a file, such as {path / 'report.html'}"
+    elif not path.resolve().parent.is_dir():
+        what, remedy = "lies in a folder that does not exist", "create it, or give another name"
+    elif path.exists() and not _is_ours(path):
+        what, remedy = "exists and was not made by multicsr", "give another name, or move that file away"
+    else:
+        return
+    raise Problem(f"{setting} {path} {what}", remedy, setting)
 
 
 def _is_ours(path: Path) -> bool:

@@ -39,17 +39,10 @@ def command(
 ) -> None:
     """Write the triplets of a run to a file, in the shape that other trainers read."""
     from stages.files import export
-    from stages.files.layouts import SHAPES
     from store.database import Store
     from store.read import runs, triplets
 
-    for flag, value, known in (
-        ("--format", format, export.FORMATS),
-        ("--shape", shape, tuple(SHAPES)),
-        ("--rows", rows, tuple(triplets.CHOICES)),
-    ):
-        if value not in known:
-            raise Problem(f"{flag} {value!r} is not known", f"give one of {', '.join(known)}")
+    _refuse_unknown(format, shape, rows)
     store = Store.open(db, create=False, write=False)
     found = store.find(run, ("curate", "score", "gen"))
     shown = runs.view(store, found)
@@ -61,20 +54,37 @@ def command(
             raise Problem("--out - writes CSV or JSONL and nothing else", "leave --json out, or give --out PATH")
         (export.csv_rows if format == "csv" else export.jsonl_rows)(stream, names, sys.stdout)
         return
-    path = out or Path(f"{found.id}.{format}")
+    path = _free(out or Path(f"{found.id}.{format}"), format)
+    written = export.write(stream, names, format, path, _card(store, found, names) if format == "hf" else "")
+    columns = list(names.values())
+    if json:
+        screen.document({"run": found.id, "rows": written, "format": format, "columns": columns, "out": str(path)})
+    else:
+        facts = [("rows", written), ("columns", ", ".join(columns)), ("file", path)]
+        screen.facts(f"{found.stage} {found.id}", facts)
+
+
+def _refuse_unknown(format: str, shape: str, rows: str) -> None:
+    from stages.files.export import FORMATS
+    from stages.files.layouts import SHAPES
+    from store.read.triplets import CHOICES
+
+    for flag, value, known in (
+        ("--format", format, FORMATS),
+        ("--shape", shape, tuple(SHAPES)),
+        ("--rows", rows, tuple(CHOICES)),
+    ):
+        if value not in known:
+            raise Problem(f"{flag} {value!r} is not known", f"give one of {', '.join(known)}")
+
+
+def _free(path: Path, format: str) -> Path:
+    """The path, if a file (or for hf a folder) can be made there."""
     if not path.resolve().parent.is_dir():
         raise Problem(f"the folder {path.resolve().parent} does not exist", "create it, or give another --out PATH")
     if path.is_dir() or (format == "hf" and path.exists()):
         raise Problem(f"{path} is there already", "remove it, or give another --out PATH")
-    written = export.write(stream, names, format, path, _card(store, found, names) if format == "hf" else "")
-    if json:
-        screen.document(
-            {"run": found.id, "rows": written, "format": format, "columns": list(names.values()), "out": str(path)}
-        )
-    else:
-        screen.facts(
-            f"{found.stage} {found.id}", [("rows", written), ("columns", ", ".join(names.values())), ("file", path)]
-        )
+    return path
 
 
 def _refuse(shown: View, run: Run, rows: str, scores: bool) -> None:
