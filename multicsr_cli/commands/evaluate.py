@@ -214,7 +214,7 @@ def choose_tasks(
         return registry.chosen(listed, data, split, probe) + mine
     if data is None:
         return mine or registry.chosen("mini", None, split)
-    found, absent = registry.found(data, split, probe)
+    found, absent = registry.held(data, split, probe)
     if not found:
         raise Problem(f"no task lies under {data}", "give the folder of the SentEval layout")
     others = f"; not there: {', '.join(absent)}" if absent else ""

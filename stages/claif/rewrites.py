@@ -29,7 +29,7 @@ _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 
 def mask(premise: str, tenths: int, seed: int, gap: str) -> str:
     """`premise` with `tenths` tenths of its words, rounded up, under masks (`gap`). What stands between words stays."""
-    words = [found.span() for found in _WORD.finditer(premise)]
+    words = [word.span() for word in _WORD.finditer(premise)]
     key = hashlib.blake2b(f"{seed}/{REWRITES[tenths]}/{premise}".encode(), digest_size=8).digest()
     draw = random.Random(int.from_bytes(key, "big")).random  # the same numbers in every version of Python
     weights = [draw() for _ in words]

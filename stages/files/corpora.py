@@ -186,15 +186,15 @@ def run_scores(
         while part := list(islice(rest, at_once)):
             if source.scored_pairs:
                 named = imports.next_pairs(store, run, source.name, [row.triplet.premise for row in part])
-                found = [(id, role, row.scores[0]) for (id, role), row in zip(named, part, strict=True)]
+                values = [(id, role, row.scores[0]) for (id, role), row in zip(named, part, strict=True)]
             else:
                 premise = imports.premises_at(store, parent, part[0].line, part[-1].line)
-                found = [
+                values = [
                     (premise[row.line], role, value)
                     for row in part
                     for role, value in zip(ROLES, row.scores, strict=True)
                 ]
-            scores.add(store, run, [ScoreRow(*one, "" if one[2] is None else repr(one[2])) for one in found])
+            scores.add(store, run, [ScoreRow(*value, "" if value[2] is None else repr(value[2])) for value in values])
             done += len(part)
             yield Tick(done, source.rows, "storing scores", done - start)
         store.finish(run, scores.counts(store, run))

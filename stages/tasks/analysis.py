@@ -54,9 +54,9 @@ def figures(task: sts.StsTask, encode: Encode) -> list[Figure]:
     texts = task.texts
     place = {text: row for row, text in enumerate(texts)}
     positive = [
-        (place[one], place[two])
+        (place[left], place[right])
         for part in task.subsets
-        for one, two, gold in zip(part.first, part.second, part.gold, strict=True)
+        for left, right, gold in zip(part.first, part.second, part.gold, strict=True)
         if gold >= POSITIVE
     ]
     if not positive:

@@ -199,7 +199,7 @@ def _checked(table: dict[str, Any], toml: str, name: str) -> PromptSet:
 
     def texts(path: str, default: list[str] | None = None) -> tuple[str, ...]:
         value = table.get(path, default) if default is not None else field(path, list)
-        if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
             raise Problem(f"{path} of the prompt set {name} is not a list of texts", f'write {path} = ["...", "..."]')
         return tuple(value)
 
