@@ -1,7 +1,6 @@
 # make reproduce   set everything up, then run the main job on the embedded models (DATA=DIR SEEDS=N SCALE=paper
 #                  EXPERIMENT=t7, or all)
-# make test        set everything up, then run the tests
-# make check       format, lint, types, tests
+# make test        set everything up, then check format, lint and types, and run the tests
 # make bench       measure every claim about speed and put the table into README.md (DATA=DIR ROUNDS=N)
 # make bench-gpu   measure the claims about a GPU, on a machine with one
 
@@ -14,7 +13,7 @@ EXPERIMENT ?= t3,f5
 OUT ?= reproduction
 ROUNDS ?= 3
 
-.PHONY: setup reproduce test check format bench bench-gpu clean
+.PHONY: setup reproduce test format bench bench-gpu clean
 
 setup: $(VENV)/.ready
 
@@ -31,9 +30,6 @@ reproduce: setup
 	$(BIN)/multicsr reproduce $(EXPERIMENT) --scale $(SCALE) --seeds $(SEEDS) --db $(OUT)/$(SCALE).db $(if $(DATA),--data $(DATA))
 
 test: setup
-	$(BIN)/python -m pytest -n auto --maxprocesses 4
-
-check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -43,17 +39,12 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.bench
+bench: setup
 	$(BIN)/python -m benchmarks --rounds $(ROUNDS) $(if $(DATA),--data $(DATA))
 	$(BIN)/python -m benchmarks --readme
 
-bench-gpu: $(VENV)/.bench
+bench-gpu: setup
 	$(BIN)/python -m benchmarks gpu --device cuda --rounds $(ROUNDS)
-
-# What the references need: other libraries' trainers, and pandas.
-$(VENV)/.bench: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
-	touch $@
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -14,27 +14,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import harness, table
-
-# In the order of the table.
-NAMES = (
-    "gen_decoder",
-    "gen_encoder_decoder",
-    "score_likelihood",
-    "score_prompt",
-    "train_step",
-    "train_step_bfloat16",
-    "encode",
-    "write_rows",
-    "curate",
-    "curate_again",
-    "inspect_rejected",
-    "browse",
-    "resume_check",
-    "probe",
-)
-
-# Asked for by name, or all at once as `gpu`: `python -m benchmarks gpu --device cuda`.
-GPU = ("gpu_gen_decoder", "gpu_gen_encoder_decoder", "gpu_train_step")
+from benchmarks.table import GPU, NAMES
 
 
 def main() -> None:

@@ -110,7 +110,7 @@ def race(
 
 def decide(store: Store, made: million.Million, alpha: float) -> Run:
     """Our side: the curate run."""
-    config = CurateConfig(alpha, BETA, GAMMA)
+    config = CurateConfig(alpha=alpha, beta=BETA, gamma=GAMMA)
     for _ in curate.run(store, config, made.score):
         pass
     return store.begin("curate", curate.VERSION, config, made.score.id)

@@ -81,7 +81,7 @@ def measure(claim: Claim, settings: Settings) -> Record:
     llm = language_model(claim.tiny if settings.quick else claim.shape, where)
     bench = Bench(llm, prompts.load(claim.prompts), sizes.new_tokens, claim.write)
     once, four_times = premises(sizes.premises), premises(4 * sizes.premises)
-    chosen = bench.fits(once)
+    chosen = bench.capacity(once)
     found, *_ = harness.race(
         lambda: bench.ours(once), lambda: bench.reference(once, chosen), min(settings.rounds, ROUNDS)
     )
@@ -153,16 +153,16 @@ class Bench:
         )
         self.write = write
 
-    def fits(self, part: Sequence[Premise]) -> int:
+    def capacity(self, part: Sequence[Premise]) -> int:
         """The batch that `--batch auto` chooses at first."""
-        return min(len(part), gen.fits(part[0], self.config, self.prompts, self.llm))
+        return min(len(part), gen.capacity(part[0], self.config, self.prompts, self.llm))
 
     def ours(self, part: Sequence[Premise], batches: Batches | None = None) -> list[DraftRow]:
         """Both hypotheses of every premise, as the stage computes them."""
         by_premise: dict[int, list[DraftRow]] = {}
         for written in (batches or Batches(None, "premises", str(self.llm.device))).flow(
             part,
-            lambda premise: gen.fits(premise, self.config, self.prompts, self.llm),
+            lambda premise: gen.capacity(premise, self.config, self.prompts, self.llm),
             lambda some, at_once: gen.write(some, at_once, self.config, self.prompts, self.llm),
         ):
             by_premise |= {rows[0].premise: rows for _, rows in written}
@@ -205,7 +205,7 @@ class Bench:
         batches = Batches(len(part), "premises", str(self.llm.device))
         with shortage(self.llm, needed, len(part)):
             rows = self.ours(part, batches)
-            chosen = self.fits(part)
+            chosen = self.capacity(part)
         if len(rows) != len(ROLES) * len(part) or batches.most >= len(part):
             raise ValueError(f"{len(rows)} rows in batches of at most {batches.most}: there was no shortage, or it won")
         return {"asked": len(part), "ended_with": batches.most, "auto_would_choose": chosen}

@@ -14,11 +14,30 @@ BEGIN, END = "<!-- benchmarks: made by `python -m benchmarks --readme` -->", "<!
 
 Document = dict[str, Any]
 
+# In the order of the table.
+NAMES = (
+    "gen_decoder",
+    "gen_encoder_decoder",
+    "score_likelihood",
+    "score_prompt",
+    "train_step",
+    "train_step_bfloat16",
+    "encode",
+    "write_rows",
+    "curate",
+    "curate_again",
+    "inspect_rejected",
+    "browse",
+    "resume_check",
+    "probe",
+)
+
+# Asked for by name, or all at once as `gpu`: `python -m benchmarks gpu --device cuda`.
+GPU = ("gpu_gen_decoder", "gpu_gen_encoder_decoder", "gpu_train_step")
+
 
 def read(folder: Path) -> list[Document]:
     """All records of a folder, in the order in which they are measured."""
-    from benchmarks.__main__ import GPU, NAMES
-
     return [
         json.loads(path.read_text(encoding="utf-8"))
         for name in (*NAMES, *GPU)

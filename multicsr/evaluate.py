@@ -1,48 +1,67 @@
-"""A model found, measured and shown. Arrow: checkpoint -> metric ± error."""
+"""Evaluation of an encoder. Arrow: checkpoint -> metric ± error; here, names and settings -> a job, a run -> its figures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multicsr.names import resolve
-from multicsr.train import model_folder
-from multicsr_cli import screen
+from multicsr.encoders import Subject, locate_subject
+from multicsr.job import Job, Means
+from multicsr.measured import Measured, measured
+from multicsr.names import notes_of, read_source
+from stages.config import EvalConfig
+from stages.settings import complete
+from stages.stage import Notes
 from store.problem import Problem
 from store.records import Run
 
 if TYPE_CHECKING:
-    from stages.config import EvalConfig
     from stages.files.sources import Source
-    from stages.models.catalog import Located
+    from stages.tasks.compare import Outcome
     from stages.tasks.task import Task
     from store.database import Store
-    from store.rows.training import MetricRow
+
+
+class Tasks(list["Task"]):
+    """Loaded tasks. `news` are lines that a reader of their figures must know; `places` says where their files lie, for
+    the command that makes the run."""
+
+    def __init__(self, tasks: Iterable[Task], news: Sequence[str] = (), places: Notes | None = None) -> None:
+        super().__init__(tasks)
+        self.news, self.places = tuple(news), dict(places or {})
+
+    def among(self, kept: Iterable[Task]) -> Tasks:
+        """Some of them, of which the same is known."""
+        return Tasks(kept, self.news, self.places)
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A model to be measured on some tasks: found, not loaded. `parent` is the train run it comes from, if any;
-    `sentences` are what whitening is learned from."""
+class Evaluation:
+    """An encoder on some tasks: what its job is made of. `sentences` are what whitening is learned from."""
 
-    name: str
+    store: Store
+    subject: Subject
     config: EvalConfig
-    parent: str | None
-    tasks: list[Task]
-    device: str
-    load: Callable[[], Any]
+    tasks: Sequence[Task]
+    batch: int | None
+    notes: Notes
     sentences: Source | None = None
+
+    @property
+    def name(self) -> str:
+        """The model, as it was named."""
+        return self.subject.name
 
     @property
     def title(self) -> str:
         """The model, and what is done to its vectors."""
         if self.sentences is None:
             return self.name
-        dim = self.config.whiten_dim
         whitened = f"{self.name} whitened by {Path(self.sentences.shown).name}"
-        return f"{whitened} to {dim} dimensions" if dim else whitened
+        return f"{whitened} to {self.config.whiten_dim} dimensions" if self.config.whiten_dim else whitened
 
     @property
     def learning(self) -> Callable[[], Iterable[str]] | None:
@@ -50,162 +69,174 @@ class Subject:
         source = self.sentences
         return None if source is None else lambda: (text for _, text in source.texts())
 
+    @property
+    def job(self) -> Job:
+        """What is missing of it, to be made."""
+        from stages import evaluate as stage
 
-@dataclass(frozen=True)
-class Measured:
-    """A model with its figures; `title` says more than its name, where there is more to say."""
-
-    model: str
-    run: Run
-    rows: list[MetricRow]
-    average: dict[str, float]
-    title: str = ""
-
-    def headline(self, task: str) -> MetricRow:
-        return next(row for row in self.rows if row.task == task and is_headline(row))
-
-    def document(self) -> dict[str, Any]:
-        """The JSON document of the contract."""
-        results = [
-            {"task": row.task, "metric": row.name, "value": row.value, "n": row.n, "error": row.error}
-            | ({"subset": row.subset} if row.subset else {})
-            for row in self.rows
-        ]
-        return {"model": self.model, "run": self.run.id, "results": results, "average": self.average}
-
-    def show(self) -> None:
-        """A table on stdout, and one more for what is not times 100."""
-        from stages.tasks.analysis import FIGURES
-
-        screen.table(
-            f"{self.title or self.model}, eval {self.run.id}",
-            ("task", "subset", "metric", "x 100", "± error", "items"),
-            [
-                (row.task, row.subset, row.name, row.value, row.error, row.n)
-                for row in self.rows
-                if row.name not in FIGURES
-            ],
-            caption=", ".join(f"average of {group} {value:.2f}" for group, value in self.average.items()) or None,
+        parent = self.subject.trained.id if self.subject.trained else None
+        about = self.store, self.config, parent, self.tasks
+        start = partial(
+            stage.run, *about, self.subject.load, self.batch, self.subject.device, self.notes, self.learning
         )
-        analysed = [row for row in self.rows if row.name in FIGURES]
-        if analysed:
-            screen.table(
-                "on unit vectors, the lower the better; not x 100",
-                ("task", "metric", "value", "± error", "pairs"),
-                [
-                    (
-                        row.task,
-                        row.name,
-                        *("-" if one is None else f"{one:.4f}" for one in (row.value, row.error)),
-                        row.n,
-                    )
-                    for row in analysed
-                ],
-            )
+        title = f"eval {self.config.model}"
+        return Job(self.store, "eval", stage.VERSION, self.config, parent, start, title, "tasks")
+
+    def outcomes(self, tasks: Sequence[Task] | None = None) -> list[Outcome]:
+        """What the headline of each task is computed from. Once the job is made, no model is loaded for it."""
+        from stages import evaluate as stage
+
+        chosen = self.tasks if tasks is None else tasks
+        where = self.subject.load, self.batch, self.subject.device
+        return stage.outcomes(self.store, self.config, chosen, *where, self.learning)
+
+    def measured(self) -> Measured:
+        """Its figures, once the job is made."""
+        return measured(self.store, self.store.run(self.job.id), self.name, self.title)
 
 
-def find(
+def job(
     store: Store,
-    model: str,
-    tasks: list[Task],
+    model: str | Run,
+    tasks: Sequence[Task],
     *,
-    split: str = "test",
-    pooler: str | None = None,
-    device: str,
-    sentences: Source | None = None,
-    whiten_dim: int | None = None,
-    analysis: bool = False,
-) -> Subject:
-    """The model called `model`, and what its evaluation is. Raises Problem where it cannot be measured."""
-    from stages.config import POOLERS, EvalConfig
-    from stages.models.encoder import pooling
+    whiten_column: str | None = None,
+    means: Means = Means(),
+    notes: Notes | None = None,
+    **told: Any,
+) -> Job:
+    """The evaluation of an encoder on `tasks`; the arguments are those of `evaluation`."""
+    return evaluation(store, model, tasks, whiten_column=whiten_column, means=means, notes=notes, **told).job
 
-    trained, found = locate(store, model)
-    if pooler is not None and pooler not in POOLERS:
-        raise Problem(f"--pooler {pooler!r} is not known", f"give one of {', '.join(POOLERS)}")
-    chosen = pooler or pooling.pooling_of(found)
-    if chosen is None:
-        raise Problem(
-            f"{model} does not record how its tokens are pooled", f"say it with --pooler: {', '.join(POOLERS)}"
-        )
-    where, _ = resolve(device, "float32")
+
+def evaluation(
+    store: Store,
+    model: str | Run,
+    tasks: Sequence[Task],
+    *,
+    whiten_column: str | None = None,
+    means: Means = Means(),
+    notes: Notes | None = None,
+    **told: Any,
+) -> Evaluation:
+    """`model` (a train run, an alias, a hub id or a folder) on `tasks`, which were loaded for the same `split`.
+
+    `told` are settings of EvalConfig; `whiten` is bundled, the path of a file, or a checked Source. `notes` say where the
+    tasks lie; of `Tasks` that is known. Raises Problem for what cannot be measured so, before anything is written.
+    """
+    whole = complete(EvalConfig, told)
+    sentences = _sentences(whole["whiten"], whiten_column)
+    subject = locate_subject(store, model, whole.pop("pooler", None), means.device)
+    if whole["analysis"]:
+        tasks = _analysed(tasks)
+    whole["whiten"] = sentences.digest if sentences else None
     config = EvalConfig(
-        model=trained.id if trained else model,
-        model_fingerprint=found.fingerprint,
-        pooler=chosen,
+        **whole,
+        model=subject.trained.id if subject.trained else subject.name,
+        model_fingerprint=subject.fingerprint,
+        pooler=subject.pooler,
         tasks={task.name: task.digest for task in tasks},
-        split=split,
-        whiten=sentences.digest if sentences else None,
-        whiten_dim=whiten_dim,
-        analysis=analysis,
     )
-
-    def load() -> Any:
-        from stages.models import loading
-
-        return loading.encoder(found, where, pooler)
-
-    parent = trained.id if trained else None
-    return Subject(model, config, parent, tasks, where, load, sentences)
+    places = notes if notes is not None else getattr(tasks, "places", {})
+    return Evaluation(store, subject, config, tasks, means.batch, {**places, **_notes_of(sentences)}, sentences)
 
 
-def locate(store: Store, model: str) -> tuple[Run | None, Located]:
-    """The train run that `model` names, if it names one, and where the encoder lies. Raises Problem."""
-    from stages.models import catalog
-
-    trained = _train_run(store, model)
-    if trained is None:
-        return None, catalog.locate(model, "encoder")
-    return trained, catalog.locate(str(model_folder(store, trained)), "encoder")
-
-
-def measure(
-    store: Store,
-    subject: Subject,
+def tasks(
+    listed: str | Sequence[str] | None = None,
     *,
-    batch: int | None = None,
-    notes: Mapping[str, str] | None = None,
-    title: str | None = None,
-) -> Measured:
-    """Evaluate what is missing. A caller of many gives each a `title`; one that is complete then passes in silence."""
-    from stages import evaluate as stage
-    from store.rows import training
+    data: str | Path | None = None,
+    split: str = "test",
+    probe: str = "adam",
+    file: str | Path | None = None,
+    translations: tuple[str | Path, str | Path] | None = None,
+) -> Tasks:
+    """The tasks that are `listed` (names and groups), those that `data` holds where none are, or the bundled one.
 
-    config, parent = subject.config, subject.parent
-    ticks = stage.run(
-        store, config, parent, subject.tasks, subject.load, batch, subject.device, notes, subject.learning
-    )
-    screen.drive(ticks, title or f"eval {config.model}", "tasks", announce=title is None)
-    run = store.begin("eval", stage.VERSION, config, parent)
-    rows = training.metrics(store, run)
-    return Measured(subject.name, run, rows, averages(rows, config.split), subject.title)
-
-
-def _train_run(store: Store, model: str) -> Run | None:
-    """The train run that `model` names, unless an alias or a folder has that name."""
-    from stages.models import catalog
-
-    if model in catalog.ALIASES or Path(model).exists():
-        return None
-    if model == "latest":
-        return store.find(model, ("train",))
-    if not all(character in "0123456789abcdef" for character in model):
-        return None
-    run = store.find(model, ("train",))
-    if not run.finished:
-        raise Problem(f"train run {run.id} is not finished", "run the same `multicsr train` again; it goes on")
-    return run
-
-
-def averages(rows: Iterable[MetricRow], split: str) -> dict[str, float]:
-    """The mean of each group of tasks of which all were measured."""
+    `data` is a folder in the SentEval layout, `file` pairs of one's own, `translations` two files that are aligned line
+    by line; `probe` is what transfer tasks train: adam or convex. Raises Problem for what is not there, or damaged.
+    """
     from stages.tasks import registry
 
-    return registry.averages({row.task: row.value for row in rows if is_headline(row)}, split)
+    folder = None if data is None else Path(data)
+    mine, news = _tasks_of_ones_own(file, translations, folder), list[str]()
+    if listed is not None:
+        chosen = registry.chosen(listed if isinstance(listed, str) else ",".join(listed), folder, split, probe)
+    elif folder is not None:
+        chosen, absent = registry.held(folder, split, probe)
+        if not chosen:
+            raise Problem(f"no task lies under {data}", "give the folder of the SentEval layout")
+        others = f"; not there: {', '.join(absent)}" if absent else ""
+        news.append(f"found under {data}: {', '.join(task.name for task in chosen)}{others}")
+    else:
+        chosen = [] if mine else registry.chosen("mini", None, split)
+    first, second = translations or (None, None)
+    places = notes_of(data=data, task=file, bitext_first=first, bitext_second=second, probe=probe)
+    return Tasks(chosen + mine, news + registry.notes(chosen + mine), places)
 
 
-def is_headline(row: MetricRow) -> bool:
-    """Whether this is the figure that a whole task is known by."""
-    from stages.tasks.task import HEADLINES
+def _tasks_of_ones_own(
+    file: str | Path | None, translations: tuple[str | Path, str | Path] | None, data: Path | None
+) -> list[Task]:
+    """The tasks that are files of the user's. Raises Problem for one that has the name of another."""
+    from stages.tasks import bitext, own, registry
 
-    return row.name in HEADLINES and not row.subset
+    mine: list[Task] = [] if file is None else [own.load(Path(file))]
+    mine += [] if translations is None else [bitext.pair(*map(Path, translations))]
+    for task in mine:
+        if task.name in (*registry.names(), *registry.opened(data)):
+            raise Problem(
+                f"a file of yours has the name of the task {task.name}", "give it another name, such as pairs.tsv"
+            )
+    return mine
+
+
+def without_pairs(setting: str, tasks: Iterable[Task]) -> list[str]:
+    """Of which tasks `setting` gives nothing, which is about sentence pairs with gold scores. Raises Problem for all."""
+    from stages.tasks import sts
+
+    names = {task.name: isinstance(task, sts.StsTask) for task in tasks}
+    if not any(names.values()):
+        raise Problem(
+            f"{setting} needs sentence pairs with gold scores", "choose such a task: tasks=stsb, say", setting
+        )
+    return [name for name, has_pairs in names.items() if not has_pairs]
+
+
+def _analysed(tasks: Sequence[Task]) -> list[Task]:
+    """The same tasks, with alignment and uniformity where they are sentence pairs."""
+    from stages.tasks import sts
+    from stages.tasks.analysis import Analysed
+
+    without_pairs("analysis", tasks)
+    return [Analysed(task) if isinstance(task, sts.StsTask) else task for task in tasks]
+
+
+def _sentences(whiten: str | Path | Source | None, column: str | None) -> Source | None:
+    """The checked sentences that whitening is learned from. Raises Problem."""
+    from stages.files.sources import Asked, Source
+
+    if isinstance(whiten, Source):
+        return whiten
+    if whiten is None:
+        if column is not None:
+            raise Problem(
+                f"whiten_column {column} goes with whiten=FILE",
+                "give the sentences to learn from: whiten=FILE",
+                "whiten_column",
+            )
+        return None
+    if str(whiten) != "bundled" and not Path(whiten).is_file():
+        raise Problem(
+            f"whiten: there is no file {whiten}", "give bundled, or a file with one sentence a line", "whiten"
+        )
+    if str(whiten) == "bundled" and column is not None:
+        raise Problem(
+            f"whiten_column {column} goes with a file, and whiten=bundled is none", "leave it out", "whiten_column"
+        )
+    return read_source(str(whiten), column, Asked(file="whiten", column="whiten_column", called="file"))
+
+
+def _notes_of(sentences: Source | None) -> Mapping[str, str]:
+    if sentences is None:
+        return {}
+    return notes_of(whiten=sentences.shown, whiten_column=sentences.column if sentences.column_given else None)

@@ -5,11 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from multicsr_cli import options
 from store.problem import Problem
 
 # Requests at once where nothing else is said: servers of one's own take that many side by side, and hosted ones allow it.
@@ -18,47 +15,6 @@ MOST_IN_FLIGHT = 1024  # connections; a slip of the finger must not open more th
 
 # Seconds until a request is given up. A large model on a processor takes a minute for a sentence.
 TIMEOUT = 120.0
-
-BaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--base-url", metavar="URL", help="With openai:MODEL: the OpenAI-compatible server.", show_default=False
-    ),
-]
-InFlight = Annotated[
-    int | None,
-    typer.Option("--in-flight", metavar="N", help="With openai:MODEL: requests at once.", show_default=str(IN_FLIGHT)),
-]
-Timeout = Annotated[
-    float | None,
-    typer.Option(
-        "--timeout",
-        parser=options.number,
-        metavar="F",
-        help="With openai:MODEL: seconds for a request.",
-        show_default=f"{TIMEOUT:g}",
-    ),
-]
-PriceIn = Annotated[
-    float | None,
-    typer.Option(
-        "--price-in",
-        parser=options.number,
-        metavar="F",
-        help="Price of a million prompt tokens: shows the cost.",
-        show_default=False,
-    ),
-]
-PriceOut = Annotated[
-    float | None,
-    typer.Option(
-        "--price-out",
-        parser=options.number,
-        metavar="F",
-        help="The same for tokens that the LLM writes.",
-        show_default=False,
-    ),
-]
 
 
 @dataclass(frozen=True)

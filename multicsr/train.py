@@ -1,295 +1,134 @@
-"""What a training is told, resolved and made. Arrow: names and settings -> TrainConfig and models -> checkpoint.
-
-`Settings` are part of the result and so of the run's id, `Means` are not: the same training by other means is the same run.
-"""
+"""Training. Arrow: triplet -> checkpoint; here, names and settings -> a job."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import shutil
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from multicsr import corpora, training_encoders
+from multicsr.job import Job, Means, behind
 from multicsr.names import notes_of, resolve
-from multicsr_cli import screen
+from multicsr.training_encoders import model_folder
+from stages.config import TrainConfig
+from stages.config.train import SCORED, SELF, usual
+from stages.settings import complete
 from store.problem import Problem
 from store.records import Run
 
 if TYPE_CHECKING:
-    from stages.config import TrainConfig
-    from stages.models.catalog import Located
-    from stages.models.training.ranks import Ranks
+    from multicsr.training_encoders import Encoders
     from stages.tasks.sts import StsTask
     from store.database import Store
 
-# (triplets a step, learning rate, epochs): the embedded base learns from hundreds of triplets, the papers' from a hundred
-# thousand and more. These are for BERT-base. 16 triplets are CLAIF's 32 pairs; the released code's loss is to be compared
-# with MultiCSR's, so its recipe is the same.
-EMBEDDED_RECIPE = (32, 1e-4, 3)
-PAPER_RECIPES = {
-    "multicsr": (256, 5e-5, 3),
-    "multicsr-released": (256, 5e-5, 3),
-    "simcse": (512, 5e-5, 3),
-    "simcse-unsup": (64, 3e-5, 1),
-    "clhaif": (512, 5e-5, 3),
-    "claif": (16, 2e-5, 3),
-}
-PAIRS_AT_ONCE = 32  # CLAIF's pairs as they are
-EMBEDDED_BASES = ("minilm", "minilm-l4")
-
-# Settings of the objectives that read them.
-MASK_MODEL, SIGMA, TAU = "minilm", 0.9, 0.05
-
-# Dev measurements in a short training; a long one is measured every 125 steps, as the paper's baselines are.
-MEASUREMENTS, LONGEST_INTERVAL = 4, 125
+SOURCES = ("curate", "gen")  # the stages whose triplets are trained on
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the flags of `train` say; None is left to the objective, the base or the number of triplets."""
+class Corpus(NamedTuple):
+    """Triplets that are trained on: a run, or what an import that is still to be made, `first`, will be."""
 
-    base: str = "minilm-l4"
-    objective: str = "multicsr"
-    clhaif: str | None = None
-    mask_model: str | None = None
-    sigma: float | None = None
-    tau: float | None = None
-    rank: str | None = None
-    teacher: str | None = None
-    whiten: bool = False
-    whiten_dim: int | None = None
-    train_batch: int | None = None
-    epochs: int | None = None
-    lr: float | None = None
-    max_length: int = 32
-    pooler: str | None = None
-    seed: int = 0
-    dev: str = "mini"
-    eval_every: int | None = None
+    run: Run
+    first: Job | None = None
 
 
-@dataclass(frozen=True)
-class Means:
-    """Where and how it is computed: `batch` texts at a time outside training steps, `chunk` within one (None: as many as
-    fit, and all); `ranks` are the processes that share it."""
+def job(store: Store, parent: Run, *, data: Path | None = None, means: Means = Means(), **told: Any) -> Job:
+    """The training of an encoder on the triplets of the curate or gen run `parent`. `told` are settings of TrainConfig.
 
-    device: str
-    dtype: str
-    data: Path | None = None
-    batch: int | None = None
-    chunk: int | None = None
-    ranks: Ranks | None = None
-
-
-class _Models(NamedTuple):
-    """The encoders of a training. Of a mask model or teacher called `self` there is none before it is trained."""
-
-    base: Located
-    guide: Located | None
-    teacher: Located | None
+    `with_runs` in it may be files, names of runs or Runs; a file is imported first. What is not told follows from the
+    objective, the base and the number of triplets. With mask_model="self" the mask model is trained first, as a run of its
+    own. `data` holds the dev task in the SentEval layout, where it is not bundled or a file. Raises Problem for a setting
+    that is out of range or not read, and for what cannot be found.
+    """
+    whole = complete(TrainConfig, told)
+    parent = _known(store, parent.id)
+    joined = [_joined(store, one, whole["objective"]) for one in whole["with_runs"]]
+    return _training(store, [Corpus(parent), *joined], whole, data, means)
 
 
-def make(
-    store: Store,
-    parent: Run,
-    told: Settings,
-    means: Means,
-    joined: Sequence[Run] = (),
-    title: str | None = None,
-) -> tuple[Run, screen.Work]:
-    """Resolve names and settings, then train what is missing. Raises Problem for what cannot be meant."""
-    from stages import train as stage
-    from stages.config import refuse_unread
-    from stages.models import catalog
+def _known(store: Store, name: str) -> Run:
+    """The complete run called `name`, if it has triplets."""
+    from stages.course.examples import refuse_unfinished
 
-    # Before a model is looked for, which takes longer.
-    refuse_unread(told.objective, told.mask_model, told.sigma, told.tau, told.clhaif, told.rank, told.teacher)
-    for one in (parent, *joined):
-        if not one.finished:
-            raise Problem(
-                f"{one.stage} run {one.id} is not finished", f"run the same `multicsr {one.stage}` again; it goes on"
-            )
-    dev, full = dev_pairs(told.dev, means.data), _completed(told, (parent, *joined))
-    models = _located(full)
-    config = _config(store, full, models, dev, means, (parent, *joined))
-    notes = notes_of(dev=told.dev, data=means.data)
-    if full.mask_model == "self":
-        taught, _ = make(store, parent, _of_its_mask(told), means, joined, f"{title or _titled(told)}, its mask model")
-        guide = catalog.locate(str(model_folder(store, taught)), "encoder")
-        models = models._replace(guide=guide, teacher=guide if full.teacher == "self" else models.teacher)
-        config = replace(
-            config,
-            mask_model_fingerprint=guide.fingerprint,
-            teacher_fingerprint=models.teacher.fingerprint if models.teacher else None,
+    run = store.find(name, SOURCES)
+    refuse_unfinished(run)
+    return run
+
+
+def _joined(store: Store, named: str | Path | Run, objective: str) -> Corpus:
+    """The triplets of a run, or of a file, which by its content is one run however often it is named."""
+    if isinstance(named, Run):
+        return Corpus(_known(store, named.id))
+    if not Path(named).exists():
+        try:
+            return Corpus(_known(store, str(named)))
+        except Problem as problem:
+            raise Problem(f"with_runs {named} is no file, and {problem.what}", problem.remedy, "with_runs") from None
+    if objective in SCORED:
+        raise Problem(
+            f"with_runs {named} is a file, and objective={objective} learns from scores",
+            "`multicsr import` it, score it if it has no scores, curate it, and join that curate run",
+            "with_runs",
         )
-        notes["mask_run"] = taught.id
+    from stages.files.corpora import corpus
+
+    source = corpus(Path(named))
+    first = corpora.job(store, source)
+    made = first.made()
+    if made is not None:
+        return Corpus(made)
+    return Corpus(Run(first.id, "gen", first.version, None, first.config, None, {"premises": source.rows}), first)
+
+
+def _training(store: Store, read: Sequence[Corpus], whole: Mapping[str, Any], data: Path | None, means: Means) -> Job:
+    """The job of a training on the corpora that are `read`, with what its settings leave open filled in."""
+    from stages import train as stage
+    from stages.course.examples import PAIRS, kept_by
+
+    runs = [one.run for one in read]
+    examples = sum(one.counts["kept" if one.stage == "curate" else "premises"] for one in runs)
+    full = usual(whole, examples, kept_by(runs[0]) is PAIRS)
+    dev = dev_pairs(full["dev"], data)
+    guide = _mask_training(store, read, whole, data, means) if full["mask_model"] == SELF else None
+    models = training_encoders.find(store, full, guide)
+    where, dtype = resolve(means.device, full.get("dtype", "auto"))
+    config = _config(store, {**full, "dtype": dtype}, dev, models, runs)
+    notes = notes_of(dev=full["dev"], data=data, mask_run=guide.id if guide else None)
     if means.ranks is not None:
         notes["ranks"] = str(means.ranks.count)
-    ticks = stage.run(
-        store,
-        config,
-        parent,
-        dev,
-        _loaders(config, models, means),
-        means.batch,
-        resolve(means.device, means.dtype)[0],
-        notes=notes,
-        chunk=means.chunk,
-        ranks=means.ranks,
-    )
-    work = screen.drive(ticks, title or _titled(told), "steps", announce=title is None)
-    return store.begin("train", stage.VERSION, config, parent.id), work
+    loaders = models.loaders(config, where, means.ranks)
+    settled: dict[str, Any] = {"notes": notes, "chunk": means.chunk, "ranks": means.ranks}
+    start = partial(stage.run, store, config, runs[0], dev, loaders, means.batch, where, **settled)
+    wanted = Job(store, "train", stage.VERSION, config, runs[0].id, start, f"train seed {config.seed}", "steps")
+    parts = [("import of a corpus", one.first) for one in read if one.first is not None]
+    return behind([*parts, *([("its mask model", guide)] if guide else [])], wanted)
 
 
-def _titled(told: Settings) -> str:
-    return f"train seed {told.seed}"
-
-
-def _completed(told: Settings, corpora: Sequence[Run]) -> Settings:
-    """What was left out, filled in."""
-    from stages.config import MASKED
-
-    recipe = EMBEDDED_RECIPE if told.base in EMBEDDED_BASES else PAPER_RECIPES[told.objective]
-    train_batch, lr, epochs = recipe
-    if corpora[0].config.get("strategy") == "claif":
-        train_batch = PAIRS_AT_ONCE
-    train_batch = train_batch if told.train_batch is None else told.train_batch
-    epochs = epochs if told.epochs is None else told.epochs
-    mask_model, sigma, teacher = told.mask_model or "none", told.sigma, told.teacher
-    if told.objective in MASKED:
-        mask_model, sigma = told.mask_model or MASK_MODEL, SIGMA if sigma is None else sigma
-    if told.rank is not None and teacher is None:
-        teacher = MASK_MODEL if mask_model == "none" else mask_model
-    eval_every = told.eval_every
-    if eval_every is None:
-        count = sum(one.counts["kept" if one.stage == "curate" else "premises"] for one in corpora)
-        steps = math.ceil(count / max(train_batch, 1)) * epochs
-        eval_every = min(LONGEST_INTERVAL, max(1, math.ceil(steps / MEASUREMENTS)))
-    return replace(
-        told,
-        mask_model=mask_model,
-        sigma=sigma,
-        tau=TAU if told.tau is None and told.objective != "claif" else told.tau,
-        teacher=teacher,
-        train_batch=train_batch,
-        lr=lr if told.lr is None else told.lr,
-        epochs=epochs,
-        eval_every=eval_every,
-    )
-
-
-def _located(full: Settings) -> _Models:
-    from stages.models import catalog
-    from stages.models.encoder import pooling
-
-    base = catalog.locate(full.base, "encoder")
-    guide = None if full.mask_model in (None, "none", "self") else catalog.locate(full.mask_model, "encoder")
-    if full.teacher is None:
-        teacher = None
-    elif full.teacher == full.mask_model != "none":
-        teacher = guide
-    else:
-        teacher = catalog.locate(full.teacher, "encoder")
-    for model in (guide, teacher):
-        if model is not None and pooling.pooling_of(model) is None:
-            raise Problem(f"{model.name} does not record how its tokens are pooled", "give an encoder that does")
-    longest = catalog.longest_input(base)
-    if longest is not None and full.max_length > longest:
-        raise Problem(f"--max-length {full.max_length} is more than {full.base} reads", f"give at most {longest}")
-    return _Models(base, guide, teacher)
-
-
-def _config(
-    store: Store, full: Settings, models: _Models, dev: StsTask, means: Means, corpora: Sequence[Run]
-) -> TrainConfig:
-    from stages.config import TrainConfig
+def _config(store: Store, full: Mapping[str, Any], dev: StsTask, models: Encoders, runs: Sequence[Run]) -> TrainConfig:
+    """The settings with what was found for them."""
     from store.rows import reviews
 
-    assert full.mask_model is not None
-    assert full.train_batch is not None
-    assert full.epochs is not None
-    assert full.lr is not None
-    assert full.eval_every is not None
-    return TrainConfig(
-        base=full.base,
-        base_fingerprint=models.base.fingerprint,
-        mask_model=full.mask_model,
-        mask_model_fingerprint=models.guide.fingerprint if models.guide else None,  # of `self`: once it is there
-        sigma=full.sigma,
-        tau=full.tau,
-        train_batch=full.train_batch,
-        epochs=full.epochs,
-        lr=full.lr,
-        max_length=full.max_length,
-        pooler=_pooler(full, models.base),
-        seed=full.seed,
-        dev=dev.name,
-        dev_digest=dev.digest,
-        eval_every=full.eval_every,
-        dtype=resolve(means.device, means.dtype)[1],
-        reviews_digest=reviews.applied(store, *corpora),
-        objective=full.objective,
-        clhaif=full.clhaif,
-        rank=full.rank,
-        teacher=full.teacher,
-        teacher_fingerprint=models.teacher.fingerprint if models.teacher else None,
-        whiten=full.whiten,
-        whiten_dim=full.whiten_dim,
-        with_runs=tuple(one.id for one in corpora[1:]) or None,
-    )
+    found = {
+        "pooler": models.pooler(full.get("pooler"), full["objective"]),
+        "dev": dev.name,
+        "with_runs": tuple(one.id for one in runs[1:]),
+        **models.fingerprints(),
+        "dev_digest": dev.digest,
+        "reviews_digest": reviews.applied(store, *runs),
+    }
+    return TrainConfig(**{**full, **found})
 
 
-def _pooler(full: Settings, base: Located) -> str:
-    from stages.models.encoder import pooling
-
-    chosen = full.pooler or pooling.pooling_of(base)
-    if full.objective == "simcse-unsup" and full.pooler is None and chosen == "cls":
-        return "cls_before_pooler"  # the MLP is trained, and dropped at test
-    if chosen is None:
-        raise Problem(
-            f"{full.base} does not record how its tokens are pooled",
-            "say it with --pooler: mean, cls, cls_before_pooler, first_last_mean or prompt",
-        )
-    return chosen
-
-
-def _of_its_mask(told: Settings) -> Settings:
-    """The training whose model is the mask called `self`: the base, after unsupervised SimCSE on the same premises."""
-    return Settings(
-        base=told.base,
-        objective="simcse-unsup",
-        max_length=told.max_length,
-        pooler=None if told.pooler == "cls" else told.pooler,
-        seed=told.seed,
-        dev=told.dev,
-    )
-
-
-def _loaders(config: TrainConfig, models: _Models, means: Means) -> Any:
-    from stages.train import Loaders
-
-    where = resolve(means.device, means.dtype)[0]
-    with_mlp = config.objective == "simcse-unsup"
-
-    def load_base() -> Any:
-        from stages.models import loading
-        from stages.models.training import parts
-
-        if means.ranks is not None:
-            means.ranks.say(parts.Load(models.base, config.pooler, config.seed, with_mlp))
-        return loading.trainable(models.base, where, config.pooler, config.seed, with_mlp)
-
-    def frozen(model: Located) -> Any:
-        from stages.models import loading
-
-        return loading.encoder(model, where)
-
-    def loader(model: Located | None) -> Callable[[], Any] | None:
-        return partial(frozen, model) if model else None
-
-    return Loaders(load_base, loader(models.guide), loader(models.teacher))
+def _mask_training(
+    store: Store, read: Sequence[Corpus], whole: Mapping[str, Any], data: Path | None, means: Means
+) -> Job:
+    """The training whose model is the mask called self: the base, after unsupervised SimCSE on the same premises."""
+    same = ("base", "max_length", "pooler", "seed", "dev", "dtype", "with_runs")
+    told = {name: whole[name] for name in same if name in whole}
+    if told.get("pooler") == "cls":
+        del told["pooler"]  # which is cls_before_pooler while it is trained
+    return _training(store, read, complete(TrainConfig, {**told, "objective": "simcse-unsup"}), data, means)
 
 
 def dev_pairs(name: str, data: Path | None) -> StsTask:
@@ -301,18 +140,21 @@ def dev_pairs(name: str, data: Path | None) -> StsTask:
     if Path(name).is_file():
         return own.load(Path(name))
     raise Problem(
-        f"--dev {name!r} is neither a task nor a file",
+        f"dev {name!r} is neither a task nor a file",
         "give mini, stsb, sickr, or the path of a CSV, TSV or JSONL file",
+        "dev",
     )
 
 
-def model_folder(store: Store, run: Run) -> Path:
-    """Where a finished train run's model lies."""
-    from store.rows import training
+def refuse_taken(out: Path | None) -> None:
+    """Raise Problem for a folder that a model cannot be put into, since something is there."""
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise Problem(f"out {out} exists and is not an empty folder", "give a folder that is new or empty", "out")
 
-    found = training.checkpoint(store, run, "model")
-    if found is None:
-        raise Problem(
-            f"the model of train run {run.id} is gone from {store.files}", "restore the folder beside the store"
-        )
-    return found[1]
+
+def copy_model(store: Store, run: Run, out: Path) -> None:
+    """Put a finished train run's model into the folder `out` too, whole."""
+    from stages.models import checkpoint
+
+    made = model_folder(store, run)
+    checkpoint.whole(out, lambda target: shutil.copytree(made, target, dirs_exist_ok=True))

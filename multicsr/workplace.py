@@ -5,87 +5,68 @@ from __future__ import annotations
 import importlib.util
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from store.problem import Problem
 
 if TYPE_CHECKING:
-    from multicsr.names import Plan
     from stages.pace.workers import Engine
-
-EngineName = Annotated[
-    str, typer.Option("--engine", metavar="local|ray", help="The model in this process, or in many by Ray.")
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        "--workers",
-        metavar="N",
-        help="With --engine ray: models at once.",
-        show_default="one a GPU; without GPUs, one a machine",
-    ),
-]
-RayAddress = Annotated[
-    str | None,
-    typer.Option(
-        "--ray-address",
-        metavar="HOST:PORT",
-        help="With --engine ray: the cluster.",
-        show_default="one is started on this machine, and ended",
-    ),
-]
 
 
 @dataclass(frozen=True)
 class Workplace:
-    """The options, as they were typed. Raises Problem for what cannot be, before anything is written."""
+    """`engine` is local or ray; `workers` and `ray_address` are Ray's. Raises Problem for what cannot be."""
 
     engine: str = "local"
     workers: int | None = None
-    address: str | None = None
+    ray_address: str | None = None
 
     def __post_init__(self) -> None:
         if self.engine not in ("local", "ray"):
-            raise Problem(f"--engine {self.engine!r} is not known", "give local or ray")
-        for flag, value in (("--workers", self.workers), ("--ray-address", self.address)):
+            raise Problem(f"engine {self.engine!r} is not known", "give local or ray", "engine")
+        for name, value in (("workers", self.workers), ("ray_address", self.ray_address)):
             if self.engine == "local" and value is not None:
-                raise Problem(f"{flag} {value} goes with --engine ray", "leave it out, or give --engine ray")
+                raise Problem(f"{name} {value} goes with engine=ray", "leave it out, or give engine=ray", name)
         if self.workers is not None and self.workers < 1:
-            raise Problem(f"--workers {self.workers} is out of range", "give a whole number of at least 1")
-        _, colon, port = (self.address or "HOST:1").rpartition(":")
+            raise Problem(f"workers {self.workers} is out of range", "give a whole number of at least 1", "workers")
+        _, colon, port = (self.ray_address or "HOST:1").rpartition(":")
         if not colon or not port.isdecimal() or not 0 < int(port) < 2**16:
-            raise Problem(f"--ray-address {self.address} is not HOST:PORT", "give what `ray start --head` said")
+            raise Problem(
+                f"ray_address {self.ray_address} is not HOST:PORT", "give what `ray start --head` said", "ray_address"
+            )
         if self.engine == "ray" and importlib.util.find_spec("ray") is None:
-            raise Problem("--engine ray needs Ray, which is not installed", "pip install 'multicsr[ray]'")
+            raise Problem("engine ray needs Ray, which is not installed", "pip install 'multicsr[ray]'", "engine")
 
-    def refuse(self, made: Plan) -> None:
-        """Raise Problem if this is no place for the run's model."""
+    def refuse(self, config: Any, device: str) -> None:
+        """Raise Problem if this is no place for the model of a gen or score run with `config`, found on `device`."""
         if self.engine == "local":
             return
-        if made.device == "server":
+        if device == "server":
             raise Problem(
-                f"--engine ray spreads an LLM of one's own, and {made.config.llm} is behind a server",
-                "leave it out; --in-flight N has more requests answered at once",
+                f"engine ray spreads an LLM of one's own, and {config.llm} is behind a server",
+                "leave it out; in_flight=N has more requests answered at once",
+                "engine",
             )
-        if getattr(made.config, "kind", None) == "encoder":
+        if getattr(config, "kind", None) == "encoder":
             raise Problem(
-                f"--engine ray does not go with --by {made.config.by}: its vectors are kept in the store, for one process",
+                f"engine ray does not go with by={config.by}: its vectors are kept in the store, for one process",
                 "leave it out; an encoder is fast",
+                "engine",
             )
-        if made.device not in ("cpu", "cuda"):
-            raise Problem(f"--device {made.device} is one GPU, and --engine ray gives each worker its own", "give cuda")
+        if device not in ("cpu", "cuda"):
+            raise Problem(
+                f"device {device} is one GPU, and engine=ray gives each worker its own", "give cuda", "device"
+            )
 
     def opened(self, device: str) -> AbstractContextManager[Engine]:
         """The engine; no process of it outlives the context."""
         if self.engine == "local":
-            from stages.pace.workers import Here
+            from stages.pace.workers import InProcess
 
-            return nullcontext(Here())
-        from stages.pace.ray_workers import OnRay
+            return nullcontext(InProcess())
+        from stages.pace.ray_workers import RayWorkers
 
-        return OnRay(self.workers, self.address, device)
+        return RayWorkers(self.workers, self.ray_address, device)
 
 
 HERE = Workplace()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -14,7 +16,6 @@ from multicsr_cli import screen
 from multicsr_cli.commands import (
     curate,
     data,
-    describe,
     evaluate,
     export,
     gen,
@@ -27,6 +28,7 @@ from multicsr_cli.commands import (
     runs,
     score,
     search,
+    store,
     train,
 )
 from store.problem import Problem
@@ -46,9 +48,9 @@ class Boundary(TyperGroup):
         try:
             return super().invoke(ctx)
         except Problem as problem:
-            screen.complain(problem.what, problem.remedy)
+            screen.complain(*self._as_typed(problem))
         except sqlite3.Error as error:
-            from store.database import explain
+            from store.opening import explain
 
             known = explain(error, ctx.params.get("db"))
             if known is None:
@@ -68,6 +70,25 @@ class Boundary(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
         raise typer.Exit(1)
 
+    def _as_typed(self, problem: Problem) -> tuple[str, str]:
+        """What and remedy with settings as flags: the one that `what` begins with, and every `name=value`."""
+        flags = {name: flag for command in self.commands.values() for name, flag in _flags(command)}
+        what = problem.what
+        if problem.setting in flags and what.startswith(problem.setting):
+            what = flags[problem.setting] + what[len(problem.setting) :]
+        told = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, flags))})=(?=\S)")
+        spelled = [told.sub(lambda match: f"{flags[match[1]]} ", text) for text in (what, problem.remedy)]
+        return spelled[0], spelled[1]
+
+
+def _flags(command: Any) -> Iterator[tuple[str, str]]:
+    """The options of a command, or of a group's commands: Python name, flag."""
+    for inner in getattr(command, "commands", {}).values():
+        yield from _flags(inner)
+    for option in command.params:
+        if option.opts[0].startswith("--"):
+            yield option.name, option.opts[0]
+
 
 app = typer.Typer(
     cls=Boundary,
@@ -86,7 +107,7 @@ app.command("search", short_help="Show the sentences of a file nearest to a text
 app.command("export", short_help="Write triplets to a file that other trainers read.")(export.command)
 app.command("import", short_help="Take triplets made elsewhere.")(imports.command)
 app.command("merge", short_help="Join the stores that shards were written into.")(merge.command)
-app.command("store", short_help="List the store's tables and views, for those who query it.")(describe.command)
+app.command("store", short_help="List the store's tables and views, for those who query it.")(store.command)
 app.command("report", short_help="Write one page about a run and all it was made from.")(report.command)
 app.command("runs", short_help="List every run and its command; or the leaderboard.")(runs.command)
 app.command("models", short_help="List the model aliases and what is installed.")(models.command)

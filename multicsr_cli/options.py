@@ -1,15 +1,82 @@
-"""Options that several commands share, each written once."""
+"""Options: those of a stage's settings, read off its dataclass, and those that several commands share."""
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from multicsr.server import IN_FLIGHT, TIMEOUT
+from stages.settings import Described, settings_of
 from store.problem import Problem
 from store.records import Shard
+
+METAVARS = {float: "F", int: "N", str: "NAME", tuple: "NAME"}
+
+
+def takes(*configs: type, without: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the flags of all settings of `configs` in the place of its `**told`, which holds those that were typed.
+
+    A setting that the command declares itself is its own affair, as are those called `without`.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True).parameters
+        described = {one.name: one for config in configs for one in settings_of(config)}
+        flags = [one for name, one in described.items() if name not in own and name not in without]
+        plain = [parameter for parameter in own.values() if parameter.kind is not parameter.VAR_KEYWORD]
+        arguments = [parameter for parameter in plain if parameter.kind is not parameter.KEYWORD_ONLY]
+
+        @wraps(command)
+        def face(context: typer.Context, **typed: Any) -> None:
+            told = {one.name: typed.pop(one.name) for one in flags}
+            given = {name for name in told if _is_typed(context, name)}
+            command(**typed, **{name: value for name, value in told.items() if name in given})
+
+        head = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        parameters = [head, *arguments, *map(_flag, flags), *plain[len(arguments) :]]
+        face.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        face.__annotations__ = {one.name: one.annotation for one in parameters}
+        del face.__wrapped__  # type: ignore[attr-defined]  # its own signature is the one that counts
+        return face
+
+    return decorate
+
+
+def _sentence(help: str, choices: Sequence[str]) -> str:
+    """A setting's help as it stands among others; a sign such as α and a value that is typed keep their case."""
+    first = help.split(" ")[0].rstrip(",:")
+    is_word = first.isascii() and first.isalpha() and first not in choices
+    return f"{help[0].upper() if is_word else help[0]}{help[1:]}."
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    """Whether an option was given, be it by its default value."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _flag(one: Described) -> inspect.Parameter:
+    """A setting as a parameter that typer reads."""
+    known, shown = one.known, one.known.usual
+    default = one.default if one.has_default and shown is None else None
+    kind: Any = {tuple: list[str]}.get(one.type, one.type)
+    option = typer.Option(
+        known.flag or f"--{one.name.replace('_', '-')}",
+        help=_sentence(known.help, known.choices),
+        metavar=None if one.type is bool else known.metavar or METAVARS[one.type],
+        parser=number if one.type is float else None,
+        show_default=shown or (default is not None and default is not False and default != ()),
+    )
+    if one.type is tuple:
+        default = None
+    annotation = Annotated[kind if default is not None else kind | None, option]
+    return inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 def number(text: str) -> float:
@@ -54,5 +121,67 @@ Data = Annotated[
     typer.Option("--data", metavar="DIR", help="Evaluation data in the SentEval layout.", show_default=False),
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run id, a unique prefix of one, or latest.")]
+EngineName = Annotated[
+    str, typer.Option("--engine", metavar="local|ray", help="The model in this process, or in many by Ray.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        help="With --engine ray: models at once.",
+        show_default="one a GPU; without GPUs, one a machine",
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="With --engine ray: the cluster.",
+        show_default="one is started on this machine, and ended",
+    ),
+]
+
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url", metavar="URL", help="With openai:MODEL: the OpenAI-compatible server.", show_default=False
+    ),
+]
+InFlight = Annotated[
+    int | None,
+    typer.Option("--in-flight", metavar="N", help="With openai:MODEL: requests at once.", show_default=str(IN_FLIGHT)),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        parser=number,
+        metavar="F",
+        help="With openai:MODEL: seconds for a request.",
+        show_default=f"{TIMEOUT:g}",
+    ),
+]
+PriceIn = Annotated[
+    float | None,
+    typer.Option(
+        "--price-in",
+        parser=number,
+        metavar="F",
+        help="Price of a million prompt tokens: shows the cost.",
+        show_default=False,
+    ),
+]
+PriceOut = Annotated[
+    float | None,
+    typer.Option(
+        "--price-out",
+        parser=number,
+        metavar="F",
+        help="The same for tokens that the LLM writes.",
+        show_default=False,
+    ),
+]
 
 DEFAULT_DB = Path("multicsr.db")

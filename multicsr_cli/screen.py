@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from multicsr.job import Job, Made
 from stages.stage import COMPLETE, Tick
 
 # Between two progress lines where stderr is a file or a pipe.
@@ -75,7 +76,32 @@ def document(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
-def drive(ticks: Iterator[Tick], title: str, unit: str, announce: bool = True) -> Work:
+def drive(job: Job, title: str | None = None) -> Made:
+    """Make a job with a bar on stderr. Raises Stopped on Ctrl-C, when the last batch is stored.
+
+    A run that is complete already shows no bar and says so; a caller of many gives each a `title`, and it passes in silence.
+    """
+    shown, last, show = title or job.title, Tick(0, 0, ""), None
+    with ExitStack() as bar:
+
+        def progress(tick: Tick, rate: float) -> None:
+            nonlocal last, show
+            last = tick
+            if tick.note != COMPLETE:
+                show = show or bar.enter_context(_bar(shown))
+                show(tick, f"{rate:.1f} {tick.unit or job.unit}/s" if rate else "")
+
+        try:
+            made = job.run(progress)
+        except KeyboardInterrupt:
+            stored = f"{last.done:,} of {last.total:,} {last.unit or job.unit} are stored"
+            raise Stopped(f"{_titled(shown, last)}: {stored}; the same command goes on") from None
+    if last.note == COMPLETE and title is None:
+        say(f"{shown}: complete already, nothing left to do")
+    return made
+
+
+def drive_ticks(ticks: Iterator[Tick], title: str, unit: str, announce: bool = True) -> Work:
     """Run a stage to its end with a bar on stderr. Raises Stopped on Ctrl-C, when the last batch is stored.
 
     A run that is complete already shows no bar; with `announce` it says so.
@@ -110,11 +136,12 @@ def _bar(title: str) -> Iterator[Any]:
 
         def line(tick: Tick, rate: str) -> None:
             nonlocal said
+            name = _titled(title, tick)
             if tick.warning:
-                say(f"{title}: {tick.warning}")
+                say(f"{name}: {tick.warning}")
             if time.monotonic() - said >= SECONDS_BETWEEN_LINES or (tick.total and tick.done == tick.total):
                 said = time.monotonic()
-                print(f"{title}: {tick.done:,}/{tick.total:,} {tick.note} {rate}".rstrip(), file=sys.stderr, flush=True)
+                print(f"{name}: {tick.done:,}/{tick.total:,} {tick.note} {rate}".rstrip(), file=sys.stderr, flush=True)
 
         yield line
         return
@@ -131,11 +158,18 @@ def _bar(title: str) -> Iterator[Any]:
         task = progress.add_task(title, total=None, rate="", note="")
 
         def update(tick: Tick, rate: str) -> None:
+            name = _titled(title, tick)
             if tick.warning:
-                progress.console.print(Text(f"{title}: {tick.warning}"))
-            progress.update(task, completed=tick.done, total=tick.total or None, rate=rate, note=tick.note)
+                progress.console.print(Text(f"{name}: {tick.warning}"))
+            total = tick.total or None
+            progress.update(task, description=name, completed=tick.done, total=total, rate=rate, note=tick.note)
 
         yield update
+
+
+def _titled(title: str, tick: Tick) -> str:
+    """What is being made, with the part of it that comes first."""
+    return f"{title}, {tick.part}" if tick.part else title
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], caption: str | None = None) -> None:

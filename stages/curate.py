@@ -2,7 +2,7 @@
 
 Keep a triplet iff a >= alpha and b <= beta and a >= b + gamma (MultiCSR, eq. 4), and, which the paper does not ask,
 b >= min_contradiction: a contradiction that is merely unrelated is too easy a negative to learn from. The rule itself is
-one SQL expression in `store/rows/decisions.py`; a new threshold is a new run over the same scores and calls no model.
+written in `store/rule.py`; a new threshold is a new run over the same scores and calls no model.
 """
 
 from __future__ import annotations
@@ -30,16 +30,12 @@ def run(store: Store, config: CurateConfig, parent: Run) -> Ticks:
     if not parent.finished:
         raise _unfinished(parent)
     run = store.begin("curate", VERSION, config, parent=parent.id)
-    gen = store.parent(parent)
-    total = gen.counts["premises"]
+    total = store.parent(parent).counts["premises"]
     if run.finished:
         yield Tick(total, total, COMPLETE)
-        return
+        return run
     thresholds = {
-        "alpha": config.alpha,
-        "beta": config.beta,
-        "gamma": config.gamma,
-        "min_contradiction": config.min_contradiction or 0.0,
+        **vars(config),
         "copies": config.drop_copies,
         "duplicates": config.drop_duplicates,
         "swap": config.swap_reversed,
@@ -47,20 +43,19 @@ def run(store: Store, config: CurateConfig, parent: Run) -> Ticks:
     with store.only_writer(run):
         for done in decisions.decide(store, run, thresholds):
             yield Tick(done, total, "deciding", done)
-        store.finish(run, decisions.counts(store, run))
+        return store.finish(run, decisions.counts(store, run))
 
 
-def sweep(
-    store: Store, parent: Run, swap: bool, min_contradiction: float | None = None
-) -> list[tuple[float, float, float, int]]:
-    """(alpha, beta, gamma, kept) over the grid, all with the same floor on b; writes nothing."""
+def sweep(store: Store, parent: Run, swap: bool, min_contradiction: float = 0.0) -> list[dict[str, float]]:
+    """alpha, beta, gamma and kept over the grid, all with the same floor on b; writes nothing."""
     if not parent.finished:
         raise _unfinished(parent)
     grid = list(product(SWEEP_ALPHA, SWEEP_BETA, SWEEP_GAMMA))
     # Under the highest beta a floor is refused only if it is none of a score.
-    floor = CurateConfig(0.0, SCALE, 0.0, min_contradiction=min_contradiction).min_contradiction or 0.0
-    kept = decisions.sweep(store, parent, [(*point, floor) for point in grid], swap)
-    return [(*point, count) for point, count in zip(grid, kept, strict=True)]
+    floor = CurateConfig(alpha=0.0, beta=SCALE, gamma=0.0, min_contradiction=min_contradiction).min_contradiction
+    points = [{"alpha": alpha, "beta": beta, "gamma": gamma} for alpha, beta, gamma in grid]
+    kept = decisions.sweep(store, parent, [{**point, "min_contradiction": floor} for point in points], swap)
+    return [{**point, "kept": count} for point, count in zip(points, kept, strict=True)]
 
 
 def _unfinished(parent: Run) -> Problem:

@@ -39,21 +39,24 @@ def run(
     sentences: Sentences | None = None,
 ) -> Ticks:
     """Evaluate on the tasks that have no figures yet. `parent` is the train run the model comes from, if any; with
-    `batch` None as many texts are encoded at once as fit. `sentences` is given where the config whitens."""
+    `batch` None as many texts are encoded at once as fit. `sentences` is given where the config whitens.
+
+    Raises Problem for a task that the vectors allow no figure of, and for sentences that teach no whitening.
+    """
     run = store.begin("eval", VERSION, config, parent=parent, environment={"device": device, **(notes or {})})
     if run.finished:
         yield Tick(len(tasks), len(tasks), COMPLETE)
-        return
+        return run
     batches = Batches(batch, "texts", device)
     with store.only_writer(run):
         have = {row.task for row in training.metrics(store, run)}
         missing = [task for task in tasks if task.name not in have]
         done = len(tasks) - len(missing)
-        vectors = Vectors(store, vectors_key(config), load, batches)
+        vectors = Vectors(store, vectors_key(config.model_fingerprint, config.pooler), load, batches)
         encode: Encode = vectors.encode
         if sentences is not None and missing:
             for note in _foreseen(store, vectors, "whitening", sentences()):
-                yield Tick(done, len(tasks), note, warning=batches.warning())
+                yield Tick(done, len(tasks), note, warning=batches.take_warning())
             learned = _whitening(vectors, sentences, config.whiten_dim)
             encode = learned.after(vectors.encode)
             yield Tick(done, len(tasks), "whitening", warning=_left_out(learned, config.whiten_dim))
@@ -61,15 +64,15 @@ def run(
             yield Tick(done, len(tasks), task.name)
             if isinstance(task, Foreseen):
                 for note in _foreseen(store, vectors, task.name, task.texts):
-                    yield Tick(done, len(tasks), note, warning=batches.warning())
+                    yield Tick(done, len(tasks), note, warning=batches.take_warning())
             try:
                 figures = task.evaluate(encode)
             except ValueError as error:
                 raise Problem(f"{task.name} cannot be evaluated: {error}", "check its data") from None
             training.add_metrics(store, run, [_row(task.name, figure) for figure in figures])
             done += 1
-            yield Tick(done, len(tasks), task.name, warning=batches.warning())
-        store.finish(run, {"tasks": len(tasks)})
+            yield Tick(done, len(tasks), task.name, warning=batches.take_warning())
+        return store.finish(run, {"tasks": len(tasks)})
 
 
 def outcomes(
@@ -82,7 +85,9 @@ def outcomes(
     sentences: Sentences | None = None,
 ) -> list[Outcome]:
     """What each task's headline is computed from. After `run` every vector is there, and no model is loaded."""
-    vectors = Vectors(store, vectors_key(config), load, Batches(batch, "texts", device))
+    vectors = Vectors(
+        store, vectors_key(config.model_fingerprint, config.pooler), load, Batches(batch, "texts", device)
+    )
     encode: Encode = vectors.encode
     if sentences is not None:
         encode = _whitening(vectors, sentences, config.whiten_dim).after(vectors.encode)
@@ -94,7 +99,9 @@ def _whitening(vectors: Vectors, sentences: Sentences, dim: int | None) -> White
     try:
         return Whitening.learn(vectors.windows(sentences()), dim)
     except ValueError as error:
-        raise Problem(f"--whiten: {error}", "give --whiten more sentences, or a smaller --whiten-dim") from None
+        raise Problem(
+            f"whiten: {error}", "give more sentences to learn it from, or fewer dimensions: whiten_dim=N", "whiten"
+        ) from None
 
 
 def _left_out(learned: Whitening, dim: int | None) -> str:
@@ -115,9 +122,9 @@ def _foreseen(store: Store, vectors: Vectors, what: str, texts: Iterable[str]) -
         yield f"{what}: {encoded:,} texts"
 
 
-def vectors_key(config: EvalConfig) -> str:
-    """The name under which the vectors of an evaluated model are kept: its content and how it is pooled."""
-    return f"{config.model_fingerprint} {config.pooler}"
+def vectors_key(fingerprint: str, pooler: str) -> str:
+    """The name under which the vectors of a model are kept: its content and how it is pooled."""
+    return f"{fingerprint} {pooler}"
 
 
 def _row(task: str, figure: Figure, step: int = 0) -> MetricRow:

@@ -19,7 +19,7 @@ from stages.claif import rewrites
 from stages.config import GenConfig
 from stages.models.llm.request import Draft, Line, Noise, Prompt, Sampling, Writer
 from stages.pace.batches import Batches
-from stages.pace.workers import Engine, Here
+from stages.pace.workers import Engine, InProcess
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.texts import replies
 from stages.texts.prompts import NO_PREMISE, PromptSet, with_demonstrations
@@ -61,7 +61,7 @@ def run(
         return
     drafts.keep_prompt_set(store, config.prompts_digest, prompts.name, prompts.toml)
     first, last, total = premises.bounds(store, config.premises, config.limit, shard)
-    engine = engine or Here()
+    engine = engine or InProcess()
     with store.only_writer(run):
         done = drafts.done(store, run) if shard == WHOLE else drafts.done_between(store, run, first, last)
         fresh, after = 0, 0
@@ -69,9 +69,9 @@ def run(
         def stored(results: Iterator[list[list[DraftRow]]]) -> Ticks:
             nonlocal done, fresh
             for written in results:
-                drafts.add(store, run, [row for rows in written for row in rows], engine.spent())
+                drafts.add(store, run, [row for rows in written for row in rows], engine.take_spent())
                 done, fresh = done + len(written), fresh + len(written)
-                yield Tick(done, total, f"writing {engine.pace()}".rstrip(), fresh, engine.warning())
+                yield Tick(done, total, f"writing {engine.pace()}".rstrip(), fresh, engine.take_warning())
 
         while window := drafts.missing(store, run, config.premises, last, after, WINDOW, first):
             if not after:
@@ -84,7 +84,7 @@ def run(
                 yield Tick(done, total, "finding demonstrations", fresh)
                 texts = [premise.text for premise in window]
                 shown = dict(zip(texts, demonstrations.near(texts), strict=True))
-                yield Tick(done, total, "writing", fresh, demonstrations.vectors.batches.warning())
+                yield Tick(done, total, "writing", fresh, demonstrations.vectors.batches.take_warning())
             window.sort(key=lambda premise: -len(premise.text))
             yield from stored(engine.flow(window, partial(paced, config=config, prompts=prompts, shown=shown)))
         yield from stored(engine.rest())
@@ -96,15 +96,15 @@ def paced(
     part: Sequence[Premise], writer: Writer, batches: Batches, config: GenConfig, prompts: PromptSet, shown: Shown
 ) -> Iterator[list[tuple[int, list[DraftRow]]]]:
     """`write` at the pace of `batches`: what an engine takes to the model."""
-    measure = partial(fits, config=config, prompts=prompts, writer=writer, shown=shown)
+    measure = partial(capacity, config=config, prompts=prompts, writer=writer, shown=shown)
     work = partial(write, config=config, prompts=prompts, writer=writer, shown=shown)
     return batches.flow(part, measure, work)
 
 
-def fits(premise: Premise, config: GenConfig, prompts: PromptSet, writer: Writer, shown: Shown = NOTHING) -> int:
+def capacity(premise: Premise, config: GenConfig, prompts: PromptSet, writer: Writer, shown: Shown = NOTHING) -> int:
     """How many premises as long as this one can be worked on at once."""
     _, asked, lines = requests([premise], config, prompts, writer, shown)
-    return writer.fits(asked, lines, config.max_tokens)
+    return writer.capacity(asked, lines, config.max_tokens)
 
 
 def write(

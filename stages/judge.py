@@ -54,13 +54,13 @@ def run(
     total = sum(len(pairs(task)) for task in tasks)
     if run.finished:
         yield Tick(total, total, COMPLETE)
-        return
+        return run
     drafts.keep_prompt_set(store, prompts.digest, prompts.name, prompts.toml)
     shown = prompts.with_shots(config.by, config.shots)
     batches, reader = Batches(batch, "pairs", device), cache(load)
 
     def measure(pair: Pair) -> int:
-        return fits(pair, config, shown, reader())
+        return capacity(pair, config, shown, reader())
 
     def work(part: Sequence[Pair]) -> list[JudgementRow]:
         return judge(part, config, shown, reader())
@@ -76,12 +76,12 @@ def run(
                 yield Tick(done, total, task.name)
             missing.sort(key=lambda pair: -len(pair.first) - len(pair.second))
             for part, rows in batches.over(missing, measure, work):
-                judgements.add(store, run, task.name, rows, reader().spent())
+                judgements.add(store, run, task.name, rows, reader().take_spent())
                 done, fresh = done + len(part), fresh + len(part)
-                yield Tick(done, total, task.name, fresh, batches.warning())
+                yield Tick(done, total, task.name, fresh, batches.take_warning())
             found = figures(task, judgements.values(store, run, task.name))
             training.add_metrics(store, run, [_row(task.name, figure) for figure in found])
-        store.finish(run, {"tasks": len(tasks), **judgements.counts(store, run)})
+        return store.finish(run, {"tasks": len(tasks), **judgements.counts(store, run)})
 
 
 def pairs(task: StsTask) -> list[Pair]:
@@ -93,9 +93,9 @@ def pairs(task: StsTask) -> list[Pair]:
     ]
 
 
-def fits(pair: Pair, config: JudgeConfig, prompts: PromptSet, reader: Reader) -> int:
+def capacity(pair: Pair, config: JudgeConfig, prompts: PromptSet, reader: Reader) -> int:
     """How many pairs as long as this one can be judged at once."""
-    return similarity.fits([(pair.first, pair.second)], config, prompts, reader)
+    return similarity.capacity([(pair.first, pair.second)], config, prompts, reader)
 
 
 def judge(part: Sequence[Pair], config: JudgeConfig, prompts: PromptSet, reader: Reader) -> list[JudgementRow]:

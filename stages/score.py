@@ -14,7 +14,7 @@ from typing import Any
 from stages.config import ModelScoresConfig, ScoreConfig
 from stages.pace.batches import Batches
 from stages.pace.vectors import Vectors
-from stages.pace.workers import Engine, Here
+from stages.pace.workers import Engine, InProcess
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.texts.prompts import PromptSet
 from stages.texts.scorers import ByClassifier, ByEncoder, ByLLM, Scorer
@@ -58,16 +58,16 @@ def run(
     if isinstance(config, ScoreConfig):
         assert prompts is not None
         drafts.keep_prompt_set(store, config.prompts_digest, prompts.name, prompts.toml)
-    engine, batches = engine or Here(), Batches(batch, "premises", device)
+    engine, batches = engine or InProcess(), Batches(batch, "premises", device)
     with store.only_writer(run):
         done, fresh, after = scores.done(store, run), 0, 0
 
         def stored(results: Iterator[list[list[ScoreRow]]]) -> Ticks:
             nonlocal done, fresh
             for scored in results:
-                scores.add(store, run, [row for rows in scored for row in rows], engine.spent())
+                scores.add(store, run, [row for rows in scored for row in rows], engine.take_spent())
                 done, fresh = done + len(scored), fresh + len(scored)
-                yield Tick(done, total, f"scoring {engine.pace()}".rstrip(), fresh, engine.warning())
+                yield Tick(done, total, f"scoring {engine.pace()}".rstrip(), fresh, engine.take_warning())
 
         while window := scores.missing(store, run, after, WINDOW):
             if not after:
@@ -101,15 +101,15 @@ def scorer_of(
 def paced(part: Sequence[Unscored], scorer: Scorer, batches: Batches) -> Iterator[list[tuple[int, list[ScoreRow]]]]:
     """`score` at the pace of `batches`, with the place of each premise in `part`: what an engine takes to the model."""
     done = 0
-    for some, rows in batches.over(part, partial(fits, scorer=scorer), partial(score, scorer=scorer)):
+    for some, rows in batches.over(part, partial(capacity, scorer=scorer), partial(score, scorer=scorer)):
         left = iter(rows)
         yield [(done + place, list(islice(left, len(row.hypotheses)))) for place, row in enumerate(some)]
         done += len(some)
 
 
-def fits(row: Unscored, scorer: Scorer) -> int:
+def capacity(row: Unscored, scorer: Scorer) -> int:
     """How many premises with hypotheses as long as these can be scored at once."""
-    return scorer.fits([(row.text, hypothesis) for _, hypothesis in row.hypotheses])
+    return scorer.capacity([(row.text, hypothesis) for _, hypothesis in row.hypotheses])
 
 
 def score(part: Sequence[Unscored], scorer: Scorer) -> list[ScoreRow]:

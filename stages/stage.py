@@ -6,23 +6,28 @@ only when work is missing; the model is the only heavy thing, and a finished run
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+
+from store.records import Run
 
 
 @dataclass(frozen=True)
 class Tick:
     """Progress: `done` of `total` units; `note` says what the stage is doing; `fresh` units this process computed;
-    `warning` is news that must not be overwritten by the next tick."""
+    `warning` is news that must not be overwritten by the next tick. Where a run has parts that are made first, `part` names
+    the one that is being made, and `unit` what is counted in it."""
 
     done: int
     total: int
     note: str
     fresh: int = 0
     warning: str = ""
+    part: str = ""
+    unit: str = ""
 
 
-Ticks = Iterator[Tick]
+Ticks = Generator[Tick, None, Run]  # what a stage yields, and the finished run that it returns
 
 Notes = Mapping[str, str]  # what a run's environment records beside library versions and the device
 

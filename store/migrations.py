@@ -1,7 +1,8 @@
 """Bringing a file up to the schema. One migration mechanism, sqlite-utils' own: a migration and its record commit together.
 
 Imported only when a store is created or upgraded: sqlite-utils loads pandas where that is installed, half a second that
-`multicsr inspect` would feel.
+`multicsr inspect` would feel. A migration is never edited once a store was made with it; the next one is appended here and in
+`schema.MIGRATIONS`, and sets the next version.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sqlite3
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from store import schema
+from store import schema, views
 
 migrations = Migrations("multicsr")
 
@@ -23,48 +24,7 @@ def apply(connection: sqlite3.Connection) -> None:
 
 @migrations()
 def m001_store(db: Database) -> None:
-    for statement in schema.TABLES + schema.VIEWS:
+    for statement in schema.TABLES + views.VIEWS:
         db.execute(statement)
-    db["premises"].enable_fts(["text"], fts_version="FTS5", create_triggers=True)  # type: ignore[union-attr]
-    db["drafts"].enable_fts(["text"], fts_version="FTS5", create_triggers=True)  # type: ignore[union-attr]
-
-
-@migrations()
-def m002_decisions_are_a_view(db: Database) -> None:
-    for statement in schema.SIDE_BY_SIDE:
-        db.execute(statement)
-
-
-@migrations()
-def m003_judgements(db: Database) -> None:
-    db.execute(schema.JUDGEMENTS)
-
-
-@migrations()
-def m004_reviews(db: Database) -> None:
-    for statement in schema.REVIEWS:
-        db.execute(statement)
-
-
-@migrations()
-def m005_rewrites(db: Database) -> None:
-    # Triggers and indexes go with their table, and a view that reads a table which is gone for a moment would forbid to give
-    # another one its name.
-    kept = db.execute(
-        "SELECT type, name, sql FROM sqlite_master WHERE type = 'view'"
-        " OR (type IN ('index', 'trigger') AND tbl_name IN ('drafts', 'scores') AND sql NOTNULL) ORDER BY rowid"
-    ).fetchall()
-    for kind, name, _ in kept:
-        if kind == "view":
-            db.execute(f"DROP VIEW {name}")
-    for statement in schema.REWRITES:
-        db.execute(statement)
-    for _, name, sql in kept:
-        if name != "hypotheses":  # it has become another one
-            db.execute(sql)
-
-
-@migrations()
-def m006_min_contradiction(db: Database) -> None:
-    for statement in schema.MIN_CONTRADICTION:
-        db.execute(statement)
+    # With the tables or not at all: tables under a lower version are another layout.
+    db.execute(f"PRAGMA user_version = {schema.FIRST_VERSION}")

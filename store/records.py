@@ -99,14 +99,11 @@ def digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-# The metadata of a config field that is left out where it is None: it came later than stored runs, whose ids stay.
-LATER = {"left out where it is None": True}
-
-
 def as_config(config: Any) -> dict[str, Any]:
-    """A config dataclass as the plain dict that is stored and hashed."""
-    left_out = {
-        field.name for field in fields(config) if field.metadata == LATER and getattr(config, field.name) is None
-    }
-    plain: dict[str, Any] = json.loads(canonical(asdict(config)))
-    return {name: value for name, value in plain.items() if name not in left_out}
+    """A config dataclass as the plain dict that is stored and hashed: 3 and 3.0 are one number."""
+    values = asdict(config)
+    for field in fields(config):
+        if "float" in str(field.type) and isinstance(values[field.name], int):
+            values[field.name] = float(values[field.name])
+    plain: dict[str, Any] = json.loads(canonical(values))
+    return plain

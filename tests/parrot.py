@@ -47,10 +47,10 @@ class Parrot:
             drafts = self.write(prompts, [line for _, line in part], max_tokens, ends, sampling)
             yield list(zip((place for place, _ in part), drafts, strict=True))
 
-    def fits(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
+    def capacity(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
         return 4
 
-    def spent(self) -> dict[str, int]:
+    def take_spent(self) -> dict[str, int]:
         return {}
 
     def log_likelihoods(self, pairs: Sequence[tuple[Prompt, str]]) -> list[float]:

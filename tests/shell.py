@@ -7,8 +7,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +36,26 @@ class Ended:
 
 def multicsr(*args: object, stdin: bytes = b"") -> Ended:
     """Run a command here. An exception that is no exit comes through: it would have been a traceback."""
-    from multicsr_cli.main import app
-
     out, err, code, before = io.StringIO(), io.StringIO(), 0, sys.stdin
     sys.stdin = io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8")
     try:
         with redirect_stdout(out), redirect_stderr(err):
-            app(args=[str(arg) for arg in args], prog_name="multicsr")
+            _command()(args=[str(arg) for arg in args], prog_name="multicsr")
     except SystemExit as exit:
         code = exit.code if isinstance(exit.code, int) else int(exit.code is not None)
     finally:
         sys.stdin = before
     return Ended(code, out.getvalue(), err.getvalue())
+
+
+@cache
+def _command() -> Callable[..., Any]:
+    """The app as typer calls it, without reading the signatures of all commands anew each time."""
+    from typer.main import get_command
+
+    from multicsr_cli.main import app
+
+    return get_command(app)
 
 
 def start(*args: object, **kwargs: Any) -> subprocess.Popen[str]:

@@ -62,19 +62,19 @@ def test_every_item_is_worked_on_once_in_order_and_never_more_than_fit(
     assert tried[0] == min(len(items), asked or fitting)
     failed = [size for size in tried if size > room]
     assert failed == [tried[0] >> halved for halved in range(len(failed))]  # never tried again at a size that failed
-    assert bool(batches.warning()) == bool(failed)
-    assert not batches.warning()
+    assert bool(batches.take_warning()) == bool(failed)
+    assert not batches.take_warning()
 
 
 def test_what_fits_is_asked_for_each_part_by_its_first_item() -> None:
     asked: list[int] = []
 
-    def fits(item: int) -> int:
+    def capacity(item: int) -> int:
         asked.append(item)
         return 10 // item
 
     batches = Batches(None, "items", "cpu")
-    assert [list(part) for part, _ in batches.over([9, 5, 5, 2, 2, 1, 1], fits, len)] == [[9], [5, 5], [2, 2, 1, 1]]
+    assert [list(part) for part, _ in batches.over([9, 5, 5, 2, 2, 1, 1], capacity, len)] == [[9], [5, 5], [2, 2, 1, 1]]
     assert asked == [9, 5, 2]
 
 
@@ -173,7 +173,7 @@ def test_encoding_goes_on_with_half_and_gives_the_same_vectors(tiny_encoder: Pat
         vectors = batches.encode(encoder, PREMISES)
     assert refused == [10, 5]
     np.testing.assert_allclose(vectors, encoder.encode(PREMISES, 64), atol=1e-5)
-    assert batches.warning() == "memory ran out with 5 texts at once; going on with 2"
+    assert batches.take_warning() == "memory ran out with 5 texts at once; going on with 2"
 
 
 def test_what_happened_to_the_batch_is_said_at_once_and_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from rows import CURATE, Made, add_drafts, add_premises, scored
 from test_curate import CONFIGS, MADE, curated, distinct
 
-from multicsr_cli.browse import asked, drawing, funnel, numbers
-from multicsr_cli.browse.numbers import SORTS, Chosen, Numbers, Thresholds
+from multicsr_cli.browse import charts, funnel, loading, numbers, state
+from multicsr_cli.browse.numbers import SORTS, Chosen, Numbers
 from stages.config import CurateConfig
 from store.database import Store
 from store.problem import Problem
@@ -21,16 +21,17 @@ from store.read import numbers as shown
 from store.read import triplets
 from store.records import Run
 from store.rows import reviews
+from store.rule import Thresholds
 
 
 def loaded(store: Store, run: Run) -> Numbers:
-    *_, last = numbers.load(store, triplets.view(store, run))
-    last.take(numbers.measure(store, triplets.view(store, run), last))
+    *_, last = loading.load(store, triplets.view(store, run))
+    last.take(loading.measure(store, triplets.view(store, run), last))
     return last
 
 
 def thresholds(config: CurateConfig) -> Thresholds:
-    return Thresholds(config.alpha, config.beta, config.gamma, config.swap_reversed, config.min_contradiction or 0.0)
+    return Thresholds.of(vars(config), config.swap_reversed)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
@@ -136,7 +137,7 @@ def test_first_there_is_something_to_see_then_everything(store: Store, monkeypat
     monkeypatch.setattr(shown, "WINDOW", 4)
     _, score, _ = scored(store, [Made(f"text {n}", a=4.0, b=1.0) for n in range(10)])
     run = curated(store, CURATE, score)
-    assert [len(found) for found in numbers.load(store, triplets.view(store, run))] == [4, 10]
+    assert [len(found) for found in loading.load(store, triplets.view(store, run))] == [4, 10]
 
 
 def test_an_unfinished_score_run_waits_for_the_rest(store: Store) -> None:
@@ -183,27 +184,27 @@ def test_the_plane_counts_every_scored_premise_once(scores: list[tuple[float, fl
 
 
 def test_a_score_range_is_read_and_nonsense_refused() -> None:
-    assert asked.ranges("a>=2 b<=1.5") == (("a", 2.0, math.inf), ("b", -math.inf, 1.5))
-    assert asked.ranges("a - b = 0.5") == (("a−b", 0.5, 0.5),)
-    ((_, low, high),) = asked.ranges("b<1")
+    assert state.ranges("a>=2 b<=1.5") == (("a", 2.0, math.inf), ("b", -math.inf, 1.5))
+    assert state.ranges("a - b = 0.5") == (("a−b", 0.5, 0.5),)
+    ((_, low, high),) = state.ranges("b<1")
     assert (low, high < 1.0, high > 0.999999) == (-math.inf, True, True)
-    assert asked.ranges("") == ()
+    assert state.ranges("") == ()
     for wrong in ("c>1", "a>", "a>=2 or b<1", "2"):
         with pytest.raises(Problem, match="score range"):
-            asked.ranges(wrong)
+            state.ranges(wrong)
 
 
 @given(st.floats(0, 1), st.integers(1, 40))
 def test_a_bar_is_as_long_as_its_share(share: float, width: int) -> None:
-    drawn = drawing.bar(share, width)
+    drawn = charts.bar(share, width)
     assert len(drawn) == width
-    eighths = sum(drawing.EIGHTHS.index(cell) for cell in drawn)
+    eighths = sum(charts.EIGHTHS.index(cell) for cell in drawn)
     assert abs(eighths - 8 * width * share) <= 1
     assert (eighths > 0) == (share > 0)
 
 
 def test_only_words_that_the_premise_lacks_are_marked() -> None:
-    shown_text = drawing.differences("The dog runs fast.", "the dog sleeps fast, now.")
+    shown_text = charts.differences("The dog runs fast.", "the dog sleeps fast, now.")
     marked = [shown_text.plain[span.start : span.end] for span in shown_text.spans if span.style]
     assert shown_text.plain == "the dog sleeps fast, now."
     assert [words.strip() for words in marked] == ["sleeps", ", now"]
@@ -216,14 +217,14 @@ def test_only_words_that_the_premise_lacks_are_marked() -> None:
 def test_differences_show_in_scripts_without_blanks_and_from_right_to_left(
     premise: str, hypothesis: str, new: list[str]
 ) -> None:
-    shown = drawing.differences(premise, hypothesis)
+    shown = charts.differences(premise, hypothesis)
     assert shown.plain == hypothesis
     assert [shown.plain[span.start : span.end] for span in shown.spans if span.style] == new
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=20), st.integers(12, 60), st.integers(2, 9))
 def test_a_curve_keeps_to_its_frame_and_tells_its_range(values: list[float], width: int, height: int) -> None:
-    lines = drawing.curve("loss", [(float(x), y) for x, y in enumerate(values)], width, height)
+    lines = charts.curve("loss", [(float(x), y) for x, y in enumerate(values)], width, height)
     assert len(lines) == height + 2
     assert all(len(line.plain) <= width + 1 for line in lines[1:-1])
     assert f"{min(values):.3f}" in lines[height].plain
@@ -232,4 +233,4 @@ def test_a_curve_keeps_to_its_frame_and_tells_its_range(values: list[float], wid
 
 
 def test_a_cut_line_keeps_the_joiners_of_words_and_nothing_that_steers_a_terminal() -> None:
-    assert drawing.cut("می\u200cروم\x1b[2J\n", 12).rstrip() == "می\u200cروم [2J"
+    assert charts.cut("می\u200cروم\x1b[2J\n", 12).rstrip() == "می\u200cروم [2J"

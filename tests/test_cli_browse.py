@@ -216,7 +216,7 @@ def test_a_moved_threshold_is_seen_at_once_and_written_as_a_run(db: Path, run: R
     async def steps(on: Walk) -> None:
         await on.press(*"aaa", "B")
         assert on.app.state.now is not None
-        assert (on.app.state.now.alpha, on.app.state.now.beta) == (2.7, 3.1)
+        assert (on.app.state.now["alpha"], on.app.state.now["beta"]) == (2.7, 3.1)
         assert "α 3→2.7 β 3→3.1" in on.screen
         assert "kept 5  +1 −0" in on.screen
         await on.press("v", "v", "v")
@@ -278,7 +278,7 @@ def test_thresholds_stay_in_their_range(db: Path, run: Run) -> None:
     async def steps(on: Walk) -> None:
         await on.press(*"A" * 25)
         assert on.app.state.now is not None
-        assert on.app.state.now.alpha == 5.0
+        assert on.app.state.now["alpha"] == 5.0
 
     walk(db, steps, run)
 

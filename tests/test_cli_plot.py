@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from multicsr.report import pairs as plot
 from multicsr.report.pairs import Pairs
+from multicsr_cli import shown_pairs
 from store.problem import Problem
 
 
@@ -114,5 +115,5 @@ def test_a_file_that_cannot_be_drawn_is_refused_beforehand(tmp_path: Path) -> No
     (tmp_path / "folder.png").mkdir()
     for name in ("p.jpg", "p", "folder.png", "none/p.png"):
         with pytest.raises(Problem, match=name):
-            plot.check(tmp_path / name, False, False, 1)
-    plot.check(tmp_path / "p.svg", True, False, 1)
+            shown_pairs.check(tmp_path / name, False, False, 1)
+    shown_pairs.check(tmp_path / "p.svg", True, False, 1)

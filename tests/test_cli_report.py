@@ -15,8 +15,10 @@ from conftest import PREMISES, Piped
 from rows import CURATE, Made, scored
 from shell import assert_problem, multicsr, refused
 
-from multicsr.report import page as pages
-from multicsr.report.run import BINS, EXAMPLES, Story, shown
+from multicsr.report import blocks, html_page, markdown_page
+from multicsr.report.blocks import shown
+from multicsr.report.run import Story
+from multicsr.report.run_texts import BINS, EXAMPLES
 from multicsr.terms import TERMS
 from stages import config
 from stages.config import EvalConfig
@@ -225,7 +227,9 @@ def test_each_stage_alone_shows_what_there_is(piped: Piped, tmp_path: Path, suff
 def test_an_encoder_that_is_nobodys_and_figures_beside_published_ones(file_store: Store, tmp_path: Path) -> None:
     """An evaluation without a parent; a set of fewer pairs than the published one is no figure to compare."""
     names = published.tasks("sts")
-    setting = EvalConfig("minilm", "0" * 12, "mean", dict.fromkeys(names, "0" * 12))
+    setting = EvalConfig(
+        model="minilm", model_fingerprint="0" * 12, pooler="mean", tasks=dict.fromkeys(names, "0" * 12)
+    )
     run = file_store.begin("eval", 1, setting, None)
     training.add_metrics(file_store, run, [
         MetricRow(name, "", "spearman", 0, 70.0 + place, published.PAIRS[name] - (name == "sickr"), 0.5)
@@ -325,9 +329,9 @@ def test_markdown_reads_text_as_text() -> None:
         ("<b> & [x](y)", r"&lt;b&gt; &amp; \[x\](y)"),
         ("two\nlines", "two lines"),
     ):
-        page = pages.Page("t", [pages.Paragraph(text)])
-        assert pages.markdown_of(page).splitlines()[-1] == written
-    code = pages.markdown_of(pages.Page("t", [pages.Table(("a",), [[pages.Code("`|`")]])]))
+        page = blocks.Page("t", [blocks.Paragraph(text)])
+        assert markdown_page.markdown_of(page).splitlines()[-1] == written
+    code = markdown_page.markdown_of(blocks.Page("t", [blocks.Table(("a",), [[blocks.Code("`|`")]])]))
     assert code.splitlines()[-1] == r"| `` `\|` `` |"
 
 
@@ -352,14 +356,14 @@ def test_published_averages_are_the_means_of_their_rows(group: str) -> None:
 
 
 def test_every_colour_of_a_drawing_has_a_value_in_each_scheme() -> None:
-    style = pages._style()
-    for name, value in pages.COLOURS.items():
+    style = html_page._style()
+    for name, value in blocks.COLOURS.items():
         assert style.count(f"--{name}:") == 3  # light, dark, print
         assert f"--{name}: {value};" in style
 
 
 def test_a_page_is_the_same_for_the_same_run_but_for_its_date(store: Store) -> None:
     _, _, curate = made(store)
-    first, second = (pages.html_of(Story(store, curate, "x").page()) for _ in range(2))
+    first, second = (html_page.html_of(Story(store, curate, "x").page()) for _ in range(2))
     undated = [re.sub(r"Written: [\d: -]+UTC", "", text) for text in (first, second)]
     assert undated[0] == undated[1]

@@ -14,7 +14,7 @@ import pytest
 from conftest import PREMISES, Piped
 from shell import assert_problem, multicsr, process, refused
 
-from store import database, schema
+from store import opening, schema
 from store.database import Store
 
 WRITERS = ("gen", "score", "curate", "train", "eval")
@@ -93,7 +93,7 @@ def test_a_folder_and_a_missing_folder(tmp_path: Path, every: list[tuple[object,
 
 
 def test_a_store_held_by_another_writer(copied: Piped, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(opening, "BUSY_SECONDS", 0.05)
     with closing(sqlite3.connect(copied.db, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         for command in (

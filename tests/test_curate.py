@@ -37,7 +37,7 @@ MADE = st.builds(Made, x=WORDS, x_plus=WORDS, x_minus=WORDS, e_problem=PROBLEMS,
 SCORED = st.builds(Made, x=WORDS, x_plus=WORDS, x_minus=WORDS, a=thousandths(0, 5000), b=thousandths(0, 5000))
 CONFIGS = st.builds(
     lambda beta, min_contradiction, **rest: CurateConfig(
-        beta=beta, min_contradiction=None if min_contradiction is None else min(min_contradiction, beta), **rest
+        beta=beta, min_contradiction=min(min_contradiction, beta), **rest
     ),
     alpha=thousandths(0, 5000),
     beta=thousandths(0, 5000),
@@ -45,7 +45,7 @@ CONFIGS = st.builds(
     drop_copies=st.booleans(),
     drop_duplicates=st.booleans(),
     swap_reversed=st.booleans(),
-    min_contradiction=st.none() | thousandths(0, 5000),
+    min_contradiction=st.just(0.0) | thousandths(0, 5000),
 )
 
 
@@ -78,7 +78,7 @@ def brute(made: list[Made], config: CurateConfig) -> list[tuple[str, str | None,
             reason = "b>beta"
         elif exact(a) < exact(b) + exact(config.gamma):
             reason = "a<b+gamma"
-        elif exact(b) < exact(config.min_contradiction or 0.0):
+        elif exact(b) < exact(config.min_contradiction):
             reason = "b<min"
         elif config.drop_copies and triplet[0] in triplet[1:]:
             reason = "copy"
@@ -169,7 +169,7 @@ def test_the_first_reason_is_the_one_told(store: Store) -> None:
 def test_a_floor_of_zero_is_the_run_without_one_and_one_above_beta_is_refused(store: Store) -> None:
     _, score, _ = scored(store, [Made("one", a=4.0, b=0.0)])
     assert curated(store, replace(CURATE, min_contradiction=0.0), score) == curated(store, CURATE, score)
-    with pytest.raises(Problem, match="above --beta 3"):
+    with pytest.raises(Problem, match="above beta=3"):
         replace(CURATE, min_contradiction=3.1)
     with pytest.raises(Problem, match="out of range"):
         curate.sweep(store, score, False, 5.1)
@@ -200,23 +200,25 @@ def test_a_duplicate_is_one_as_it_is_kept_also_after_a_swap(store: Store) -> Non
 @given(
     st.lists(MADE, min_size=1, max_size=12).map(distinct),
     st.booleans(),
-    st.none() | thousandths(0, int(1000 * min(curate.SWEEP_BETA))),
+    st.just(0.0) | thousandths(0, int(1000 * min(curate.SWEEP_BETA))),
 )
-def test_a_sweep_keeps_what_curation_keeps_and_writes_nothing(
-    made: list[Made], swap: bool, floor: float | None
-) -> None:
+def test_a_sweep_keeps_what_curation_keeps_and_writes_nothing(made: list[Made], swap: bool, floor: float) -> None:
     store = Store.memory()
     _, score, _ = scored(store, made)
     before = content(store)
     rows = curate.sweep(store, score, swap, floor)
     assert content(store) == before
-    assert len(rows) == len({row[:3] for row in rows})
-    for alpha, beta, gamma, kept in rows:
-        config = CurateConfig(alpha, beta, gamma, swap_reversed=swap, min_contradiction=floor)
-        assert kept == sum(verdict == "keep" for verdict, _, _ in brute(made, config))
-    alpha, beta, gamma, kept = rows[len(rows) // 2]
-    config = CurateConfig(alpha, beta, gamma, swap_reversed=swap, min_contradiction=floor)
-    assert curated(store, config, score).counts["kept"] == kept
+    configs = [
+        CurateConfig(
+            alpha=row["alpha"], beta=row["beta"], gamma=row["gamma"], swap_reversed=swap, min_contradiction=floor
+        )
+        for row in rows
+    ]
+    assert len(set(configs)) == len(rows)
+    for config, row in zip(configs, rows, strict=True):
+        assert row["kept"] == sum(verdict == "keep" for verdict, _, _ in brute(made, config))
+    middle = len(rows) // 2
+    assert curated(store, configs[middle], score).counts["kept"] == rows[middle]["kept"]
     store.close()
 
 

@@ -135,7 +135,7 @@ def test_a_killed_curation_goes_on_to_the_same_rows(store: Store, ticks: int) ->
 
 def test_another_seed_draws_other_partners_and_is_another_run(store: Store) -> None:
     score = rewritten(store, 20)
-    first, second = (curated(store, score, PairConfig(seed)) for seed in (0, 1))
+    first, second = (curated(store, score, PairConfig(seed=seed)) for seed in (0, 1))
     assert first.id != second.id
     assert decided(store, first) != decided(store, second)
 

@@ -47,7 +47,7 @@ class Letters:
         counts = [[text.lower().count(letter) for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts]
         return np.array(counts, dtype=np.float32) - np.float32(1.0)
 
-    def fits(self, texts: Any) -> int:
+    def capacity(self, texts: Any) -> int:
         return len(texts)
 
 

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 from conftest import PREMISES
+from driven import finished
 from rows import content
 
 from stages import evaluate
@@ -35,7 +36,8 @@ TASKS = [
 
 
 def config(tasks: Sequence[StsTask] = TASKS) -> EvalConfig:
-    return EvalConfig("bert", "b" * 12, "mean", {task.name: task.digest for task in tasks})
+    digests = {task.name: task.digest for task in tasks}
+    return EvalConfig(model="bert", model_fingerprint="b" * 12, pooler="mean", tasks=digests)
 
 
 def never() -> NoReturn:
@@ -53,8 +55,7 @@ def encoder(tiny_encoder: Path) -> Encoder:
 
 
 def evaluated(store: Store, encoder: Any, tasks: Sequence[StsTask] = TASKS, batch: int = 4) -> Run:
-    list(evaluate.run(store, config(tasks), None, tasks, lambda: encoder, batch, "cpu"))
-    return store.begin("eval", evaluate.VERSION, config(tasks), None)
+    return finished(evaluate.run(store, config(tasks), None, tasks, lambda: encoder, batch, "cpu"))
 
 
 def test_every_figure_of_every_task_is_a_row(store: Store, encoder: Encoder) -> None:
@@ -137,8 +138,8 @@ class Counting:
         self.encoder = encoder
         self.asked: list[str] = []
 
-    def fits(self, texts: Sequence[str]) -> int:
-        return self.encoder.fits(texts)
+    def capacity(self, texts: Sequence[str]) -> int:
+        return self.encoder.capacity(texts)
 
     def encode(self, texts: Sequence[str], batch: int) -> np.ndarray:
         self.asked.extend(texts)
@@ -158,9 +159,8 @@ def test_a_store_in_a_file_gives_the_figures_of_one_in_memory(
 def test_a_task_on_known_sentences_never_loads_the_model(file_store: Store, encoder: Encoder) -> None:
     evaluated(file_store, encoder)
     other = StsTask("other", [Subset("", PREMISES[4:], PREMISES[:6], GOLD[:6])])
-    ticks = list(evaluate.run(file_store, config([other]), None, [other], never, 4, "cpu"))
-    assert (ticks[-1].done, ticks[-1].total) == (1, 1)
-    run = file_store.begin("eval", evaluate.VERSION, config([other]), None)
+    run = finished(evaluate.run(file_store, config([other]), None, [other], never, 4, "cpu"))
+    assert run.counts == {"tasks": 1}
     assert training.metrics(file_store, run)[0].value == other.evaluate(lambda texts: encoder.encode(texts, 4))[0].value
 
 
@@ -190,7 +190,7 @@ def test_a_break_between_two_windows_costs_no_vector(file_store: Store, encoder:
 def test_the_other_split_is_another_evaluation(file_store: Store) -> None:
     one, two = (file_store.begin("eval", 1, replace(config(), split=split), None) for split in ("test", "dev"))
     assert one.id != two.id
-    with pytest.raises(Problem, match="--split 'train'"):
+    with pytest.raises(Problem, match="split 'train'"):
         replace(config(), split="train")
 
 

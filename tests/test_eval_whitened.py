@@ -9,13 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from driven import finished
 from rows import content
 from shell import assert_problem, multicsr
 from test_eval_stage import TASKS, config, encoder, never
 from tiny import CORPUS
 
+from multicsr.evaluate import evaluation
+from multicsr.job import Means
 from multicsr.report import leaderboard, pairs
-from multicsr_cli.commands import evaluate as command
 from stages import evaluate
 from stages.config import EvalConfig
 from stages.models.encoder.model import Encoder
@@ -36,15 +38,13 @@ def whitened_config(dim: int | None = None) -> EvalConfig:
 
 def evaluated(store: Store, model: object, dim: int | None = None, sentences: Sequence[str] = CORPUS) -> Run:
     asked = whitened_config(dim)
-    list(evaluate.run(store, asked, None, TASKS, lambda: model, 4, "cpu", sentences=lambda: sentences))  # type: ignore[arg-type, return-value]
-    return store.begin("eval", evaluate.VERSION, asked, None)
+    return finished(evaluate.run(store, asked, None, TASKS, lambda: model, 4, "cpu", sentences=lambda: sentences))  # type: ignore[arg-type, return-value]
 
 
 @pytest.mark.parametrize("dim", [None, 5])
 def test_figures_are_those_of_whitened_vectors(file_store: Store, encoder: Encoder, dim: int | None) -> None:
     """Of the same vectors, whitened by hand; and it is another run than the plain one, told apart on the leaderboard."""
-    list(evaluate.run(file_store, config(), None, TASKS, lambda: encoder, 4, "cpu"))
-    plain = file_store.begin("eval", evaluate.VERSION, config(), None)
+    plain = finished(evaluate.run(file_store, config(), None, TASKS, lambda: encoder, 4, "cpu"))
     run = evaluated(file_store, encoder, dim)
     assert run.id != plain.id
     learned = Whitening.learn([encoder.encode(CORPUS, 64)], dim)
@@ -68,8 +68,7 @@ def test_plain_and_whitened_share_their_vectors(file_store: Store, encoder: Enco
     evaluated(file_store, encoder)
     list(evaluate.run(file_store, config(), None, TASKS, never, 4, "cpu"))
     plain = Store.memory()
-    list(evaluate.run(plain, config(), None, TASKS, lambda: encoder, 4, "cpu"))
-    run = plain.begin("eval", evaluate.VERSION, config(), None)
+    run = finished(evaluate.run(plain, config(), None, TASKS, lambda: encoder, 4, "cpu"))
     assert training.metrics(file_store, run) == training.metrics(plain, run)
 
 
@@ -115,8 +114,7 @@ def test_alignment_and_uniformity_are_rows(store: Store, encoder: Encoder) -> No
     """Beside the task's own figures, as computed from the same vectors, with their n and error."""
     asked = replace(config(TASKS[:2]), analysis=True)
     tasks = [Analysed(task) for task in TASKS[:2]]
-    list(evaluate.run(store, asked, None, tasks, lambda: encoder, 4, "cpu"))
-    run = store.begin("eval", evaluate.VERSION, asked, None)
+    run = finished(evaluate.run(store, asked, None, tasks, lambda: encoder, 4, "cpu"))
     assert run.id != store.begin("eval", evaluate.VERSION, config(TASKS[:2]), None).id
     rows = {(row.task, row.name): row for row in training.metrics(store, run) if row.name in FIGURES}
     assert len(rows) == 4
@@ -181,17 +179,12 @@ def test_a_complete_evaluation_is_drawn_without_its_model(
     """From the kept vectors, whitened anew; the cosines are those whose correlation was stored."""
     from stages.files import sources
 
-    found = command.find(
-        file_store,
-        str(tiny_encoder),
-        [sts.mini("test")],
-        pooler="mean",
-        device="cpu",
-        sentences=sources.source(sentences_file, "words"),
-    )
-    measured = command.measure(file_store, found, batch=64)
-    (drawn,) = pairs.pairs_of(file_store, replace(found, load=never), measured, 64)
-    assert (drawn.task, drawn.spearman, drawn.error) == ("mini", measured.rows[0].value, measured.rows[0].error)
+    asked = {"pooler": "mean", "whiten": sources.source(sentences_file, "words"), "means": Means("cpu", 64)}
+    evaluated = evaluation(file_store, str(tiny_encoder), [sts.mini("test")], **asked)
+    run = evaluated.job.run().run
+    (drawn,) = pairs.pairs_of(replace(evaluated, subject=replace(evaluated.subject, load=never)))
+    (row,) = training.metrics(file_store, run)
+    assert (drawn.task, drawn.spearman, drawn.error) == ("mini", row.value, row.error)
     assert sts.spearman(drawn.cosines, drawn.gold)[0] == pytest.approx(drawn.spearman, abs=1e-9)
 
 

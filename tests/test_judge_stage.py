@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import pytest
 from asked import SET, TOML
 from conftest import PREMISES
+from driven import finished
 from parrot import Parrot
 from rows import content
 from scipy import stats
@@ -68,8 +69,7 @@ def never() -> NoReturn:
 def judged(
     store: Store, model: Any, config: JudgeConfig, tasks: Sequence[StsTask] = TASKS, batch: int = 4, asked: Any = SET
 ) -> Run:
-    list(judge.run(store, config, tasks, asked, lambda: model, batch, "cpu"))
-    return store.begin("eval", judge.VERSION, config, None)
+    return finished(judge.run(store, config, tasks, asked, lambda: model, batch, "cpu"))
 
 
 def rows(store: Store, run: Run) -> list[Any]:

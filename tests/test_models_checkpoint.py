@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertForSequenceClassification
 
-from stages.config import POOLERS
+from stages.config.words import POOLERS
 from stages.models import catalog, checkpoint, loading
 from stages.models.encoder import pooling
 from stages.models.encoder.model import Encoder

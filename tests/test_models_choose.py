@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from stages.models.llm.decoding import CLOSE_CALL, choose, gumbel
 from stages.models.llm.request import Sampling
+from stages.models.llm.sampling import CLOSE_CALL, choose, gumbel
 
 DRAWS = 2500
 

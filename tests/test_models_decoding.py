@@ -85,7 +85,7 @@ def test_contrastive_decoding_equals_token_by_token_argmax(llm: LanguageModel, o
 
 
 def test_several_weighted_noises_equal_token_by_token_argmax(llm: LanguageModel) -> None:
-    """Lines with none, one, two and three noises side by side, some of them of the same prompt, a few seats for all."""
+    """Lines with none, one, two and three noises side by side, some of them of the same prompt, a few slots for all."""
     texts = [Prompt(f"{start}{premise}\nSo:", len(start)) for premise in tiny.premises() for start in (OWN, OPPOSITE)]
     nothing = len(texts)
     texts.append(Prompt(f"{OWN}...\nSo:", len(OWN)))

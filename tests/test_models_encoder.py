@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.config import POOLERS
+from stages.config.words import POOLERS
 from stages.models import catalog, loading
 from stages.models.encoder.model import Encoder, normalised
 

@@ -12,7 +12,7 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from stages.models import catalog, checkpoint, loading
+from stages.models import catalog, checkpoint, folders, loading
 
 CPU = torch.device("cpu")
 
@@ -147,4 +147,4 @@ def test_every_form_of_vocabulary_counts(bert: Path, tmp_path: Path, name: str) 
 
 def test_a_base_cut_to_fewer_layers_is_another_model(bert: Path) -> None:
     """`minilm` and `minilm-l4` lie in the same folder."""
-    assert len({catalog._fingerprint(bert, layers) for layers in (None, 2, 4)}) == 3
+    assert len({folders.fingerprint(bert, layers) for layers in (None, 2, 4)}) == 3

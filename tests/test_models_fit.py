@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from stages.models import catalog, checkpoint, loading
 from stages.models.encoder.model import Encoder, normalised
 from stages.models.training import fit
+from stages.models.training import recipe as recipes
 from stages.models.training.fit import MaskVectors, Recipe, Training, steps_in
 from stages.models.training.loss import masked_contrastive_loss
 
@@ -114,12 +115,12 @@ def test_a_training_teaches(bert: Path) -> None:
 @given(st.integers(0, 2**63), st.integers(0, 50), st.integers(1, 200))
 def test_the_order_of_an_epoch_is_a_permutation(seed: int, epoch: int, count: int) -> None:
     """Every triplet once an epoch, in an order that (seed, epoch) gives."""
-    order = fit._order(seed, epoch, count)
+    order = recipes.order(seed, epoch, count)
     assert sorted(order.tolist()) == list(range(count))
-    assert torch.equal(order, fit._order(seed, epoch, count))
+    assert torch.equal(order, recipes.order(seed, epoch, count))
     if count > 20:
-        assert not torch.equal(order, fit._order(seed, epoch + 1, count))
-        assert not torch.equal(order, fit._order(seed + 1, epoch, count))
+        assert not torch.equal(order, recipes.order(seed, epoch + 1, count))
+        assert not torch.equal(order, recipes.order(seed + 1, epoch, count))
 
 
 @given(st.integers(1, 10_000), st.integers(2, 512), st.integers(1, 9))
@@ -144,7 +145,7 @@ def places(recipe: Recipe) -> list[list[int]]:
     """The triplets of every step."""
     found = []
     for epoch in range(recipe.epochs):
-        order = fit._order(recipe.seed, epoch, len(TRIPLETS)).tolist()
+        order = recipes.order(recipe.seed, epoch, len(TRIPLETS)).tolist()
         found += [order[start : start + recipe.train_batch] for start in range(0, len(order), recipe.train_batch)]
     return found
 
@@ -211,10 +212,10 @@ def test_steps_are_those_of_adamw_over_every_weight(bert: Path, mask: MaskVector
     optimiser = torch.optim.AdamW(plain.parameters(), lr=RECIPE.lr, weight_decay=0.0)
     for step, batch in zip(steps, places(RECIPE), strict=True):
         optimiser.param_groups[0]["lr"] = step.lr
-        torch.manual_seed(fit._seed(RECIPE.seed, "dropout", step.step - 1))
+        torch.manual_seed(recipes.seed_for(RECIPE.seed, "dropout", step.step - 1))
         rows = [row for side in range(3) for row in plain.ids([TRIPLETS[i][side] for i in batch], RECIPE.max_length)]
         vectors = plain(rows)
-        masked, _ = going._masked(torch.tensor(batch))
+        masked, _ = going.objective.mask(torch.tensor(batch))
         loss = masked_contrastive_loss(vectors[: len(batch)], vectors[len(batch) :], masked, RECIPE.tau)
         optimiser.zero_grad()
         loss.backward()

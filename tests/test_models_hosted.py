@@ -55,8 +55,8 @@ WHOLE = [Draft(f"It is said that number {place}", 5, True) for place in range(CO
 def test_a_draft_for_each_line_in_their_order(chat: Chat) -> None:
     llm = model(chat)
     assert write(llm) == WHOLE
-    assert llm.spent() == {"requests": COUNT, "prompt_tokens": 10 * COUNT, "completion_tokens": 5 * COUNT}
-    assert llm.spent() == {}
+    assert llm.take_spent() == {"requests": COUNT, "prompt_tokens": 10 * COUNT, "completion_tokens": 5 * COUNT}
+    assert llm.take_spent() == {}
     assert set(chat.answered.values()) == {1}
 
 
@@ -104,7 +104,7 @@ def test_what_may_pass_is_asked_again(chat: Chat, name: str) -> None:
     chat.mishaps = [MISHAPS[name]] * 5
     llm = model(chat, timeout=0.5 if name == "silent" else 30.0)
     assert write(llm) == WHOLE
-    spent = llm.spent()
+    spent = llm.take_spent()
     assert (spent["requests"], spent["retried"]) == (COUNT, 5)
     assert set(chat.answered.values()) == {1}
     assert len(chat.asked) == COUNT + 5
@@ -154,7 +154,7 @@ def test_what_will_not_pass_ends_it_at_once_with_the_others_answered(chat: Chat,
 
     with pytest.raises(Problem, match=says):
         read()
-    assert len(seen) == sum(chat.answered.values()) == llm.spent()["requests"]
+    assert len(seen) == sum(chat.answered.values()) == llm.take_spent()["requests"]
     assert 5 <= len(seen) < COUNT
     assert all(WHOLE[place] == draft for place, draft in seen.items())
 
@@ -203,7 +203,7 @@ def test_a_prompt_that_the_provider_filters_is_a_draft_like_any_other(chat: Chat
     chat.mishaps, chat.about = [failure(400, "no", "content_filter")], "number 5"
     llm = model(chat)
     assert write(llm) == [*WHOLE[:5], Draft("", 0, True, "filtered"), *WHOLE[6:]]
-    assert (llm.spent())["unmetered"] == 1
+    assert (llm.take_spent())["unmetered"] == 1
 
 
 @pytest.mark.parametrize("usage", [{}, {"prompt_tokens": 3}, {"prompt_tokens": -1, "completion_tokens": 2}, [], "x"])
@@ -211,7 +211,7 @@ def test_tokens_that_are_not_told_are_said_to_be_unknown(chat: Chat, usage: Any)
     says_always(chat, "Yes.", usage=usage)
     llm = model(chat)
     write(llm, 1)
-    assert llm.spent()["unmetered"] == 1
+    assert llm.take_spent()["unmetered"] == 1
 
 
 def test_no_thread_and_no_connection_is_left(chat: Chat) -> None:
@@ -321,5 +321,5 @@ def test_what_else_is_refused(chat: Chat) -> None:
 
 
 def test_torch_is_not_loaded() -> None:
-    code = "import sys, stages.models.hosted; sys.exit('torch' in sys.modules)"
+    code = "import sys, stages.models.llm.hosted; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

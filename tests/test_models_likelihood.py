@@ -11,9 +11,9 @@ import tiny
 import torch
 
 from stages.models import catalog, loading
+from stages.models.llm.forward import TOKENS_AT_ONCE
 from stages.models.llm.model import LanguageModel
 from stages.models.llm.request import Prompt
-from stages.models.llm.streams import TOKENS_AT_ONCE
 
 GIVEN = "Write a sentence that must be true.\nSentence: "
 DIGITS = ["0", "1", "2", "3", "4", "5"]

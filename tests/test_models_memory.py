@@ -51,7 +51,7 @@ def test_writing_takes_no_more_than_it_is_given(
     llm.write(prompts, lines, room, lambda text: False)  # the shared prefixes are computed, and no part of a premise
     with Live() as live:
         llm.write(prompts, lines, room, lambda text: False)
-    said = premises * memory.writing(llm, prompts[:2], lines[:2], room)
+    said = premises * llm.writing_bytes(prompts[:2], lines[:2], room)
     assert memory.SHARE["cuda"] * live.peak <= said <= 8 * live.peak
     assert not live.now
 
@@ -78,15 +78,15 @@ def test_encoding_takes_no_more_than_it_is_given(tiny_encoder: Path) -> None:
         with Live() as live:
             encoder.encode([text] * 16, 16)
         tokens = len(encoder.ids([text])[0])
-        assert memory.SHARE["cuda"] * live.peak <= 16 * memory.encoding(encoder, tokens) <= 8 * live.peak
+        assert memory.SHARE["cuda"] * live.peak <= 16 * encoder.text_bytes(tokens) <= 8 * live.peak
 
 
 def test_longer_prompts_more_room_and_noise_take_more(llm: LanguageModel) -> None:
     prompts, lines = asked(llm, 1, 0, 20, 0.3)
-    each = memory.writing(llm, prompts, lines, 10)
-    assert each < memory.writing(llm, prompts, lines, 20)
-    assert each < memory.writing(llm, asked(llm, 1, 0, 40, 0.3)[0], lines, 10)
-    assert each > memory.writing(llm, prompts, asked(llm, 1, 0, 20, 0.0)[1], 10)
+    each = llm.writing_bytes(prompts, lines, 10)
+    assert each < llm.writing_bytes(prompts, lines, 20)
+    assert each < llm.writing_bytes(asked(llm, 1, 0, 40, 0.3)[0], lines, 10)
+    assert each > llm.writing_bytes(prompts, asked(llm, 1, 0, 20, 0.0)[1], 10)
 
 
 def test_as_many_as_fit_at_least_one_and_no_more_than_gains_speed() -> None:

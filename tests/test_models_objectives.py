@@ -332,14 +332,18 @@ def test_the_loss_of_a_step_is_that_of_its_examples(bert: Path, name: str) -> No
     if name == "simcse-unsup":
         sides = [sides[0], sides[0], sides[0]]
     h = torch.from_numpy(np.concatenate(sides)).double()
-    frozen = going.teacher if going.mask is None else list(vars(going.mask).values())
+    frozen = (
+        going.objective.teacher
+        if going.objective.mask_vectors is None
+        else list(vars(going.objective.mask_vectors).values())
+    )
     p = h if frozen is None else torch.from_numpy(np.concatenate(frozen))
     batch = Batch(h, p, torch.from_numpy(LABELS), 0.05, 0.9)
     step = next(going.steps())
     assert step.loss == pytest.approx(LOSSES[name][1](batch, h).item(), abs=1e-4)
     masked = [is_masked_in_released_code(batch, i, c) for i in range(10) for c in range(20)]
-    assert step.masked_share == pytest.approx(sum(masked) / (10 * 19) if going.mask else 0.0)
-    assert going.mask is None or any(masked)
+    assert step.masked_share == pytest.approx(sum(masked) / (10 * 19) if going.objective.mask_vectors else 0.0)
+    assert going.objective.mask_vectors is None or any(masked)
 
 
 def test_a_sentence_stands_in_a_batch_twice_under_two_draws_of_dropout(bert: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 from transformers import RobertaConfig, RobertaModel
 
-from stages.config import POOLERS
+from stages.config.words import POOLERS
 from stages.models import catalog, loading
 from stages.models.encoder.dropout import LEVELS, dropped
 from stages.models.encoder.model import Encoder

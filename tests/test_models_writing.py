@@ -1,4 +1,4 @@
-"""Lines written side by side: who sits down when, and that nobody's text depends on it."""
+"""Lines written side by side: which begins when, and that nobody's text depends on it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torch import Tensor
 
 from stages.models import catalog, loading
 from stages.models.llm.cache import GrowingLayer
-from stages.models.llm.decoding import best
 from stages.models.llm.model import LanguageModel
 from stages.models.llm.request import Draft, Line, Noise, Prompt, Sampling
+from stages.models.llm.sampling import best
 
 TOKENS = 9
 START = "Write a sentence.\nSentence: "
@@ -65,7 +65,7 @@ def test_every_line_is_written_once_and_as_if_all_were_written_together(
 
 
 def test_the_next_line_begins_as_soon_as_one_ends(llm: LanguageModel) -> None:
-    """With four desks, as many forward passes as four desks need that are never idle, not as the slowest of each four."""
+    """With four slots, as many forward passes as four slots need that are never idle, not as the slowest of each four."""
     prompts, lines = asked(many())
     lengths: list[int] = []
     fed: list[int] = []

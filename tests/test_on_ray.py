@@ -27,9 +27,10 @@ from shell import Ended, assert_problem, multicsr, refused, start
 
 from stages import gen, score
 from stages.models.llm.model import LanguageModel
+from stages.pace.assignments import AHEAD
 from stages.pace.batches import Batches
-from stages.pace.ray_workers import AHEAD, DEATHS, OnRay
-from stages.pace.workers import Here
+from stages.pace.ray_workers import DEATHS, RayWorkers
+from stages.pace.workers import InProcess
 from stages.stage import Tick
 from store.database import Store
 from store.problem import Problem
@@ -70,12 +71,12 @@ def by_value(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def worked(engine: OnRay, middle: Callable[..., Any], windows: Sequence[Sequence[int]]) -> list[int]:
+def worked(engine: RayWorkers, middle: Callable[..., Any], windows: Sequence[Sequence[int]]) -> list[int]:
     """What comes back of all windows, and never more on its way than the workers may hold."""
     back: list[int] = []
     for window in windows:
         for done in engine.flow(window, by_value(middle)):
-            assert len(engine.sent) <= AHEAD * engine.count
+            assert len(engine.assignments.under_way) <= AHEAD * engine.assignments.workers
             back += done
     for done in engine.rest():
         back += done
@@ -86,17 +87,17 @@ def nothing() -> None:
     return None
 
 
-def begun(engine: OnRay, left: int) -> OnRay:
+def begun(engine: RayWorkers, left: int) -> RayWorkers:
     engine.start(by_value(nothing), Batches(None, "premises", "cpu"), left)
     return engine
 
 
 def test_every_item_comes_back_once_and_a_window_may_end_before_its_items(cluster: str) -> None:
     windows = [range(100), range(100, 130), range(130, 131)]
-    with OnRay(2, cluster, "cpu") as engine:
+    with RayWorkers(2, cluster, "cpu") as engine:
         assert sorted(worked(begun(engine, 131), numbers, windows)) == [10 * item for item in range(131)]
         assert "of 2 workers" in engine.pace()
-        assert engine.warning() == ""
+        assert engine.take_warning() == ""
 
 
 def test_a_worker_that_dies_is_replaced_and_its_part_is_done_again(cluster: str, tmp_path: Path) -> None:
@@ -110,9 +111,9 @@ def test_a_worker_that_dies_is_replaced_and_its_part_is_done_again(cluster: str,
                 os.kill(os.getpid(), signal.SIGKILL)
             yield [(place, item)]
 
-    with OnRay(2, cluster, "cpu") as engine:
+    with RayWorkers(2, cluster, "cpu") as engine:
         assert sorted(worked(begun(engine, 60), mortal, [range(60)])) == list(range(60))
-        told = engine.warning()
+        told = engine.take_warning()
     assert died.exists()
     assert told.count("died and is replaced") == 1
 
@@ -123,7 +124,7 @@ def test_work_that_kills_every_worker_is_given_up(cluster: str) -> None:
         yield []
 
     with (
-        OnRay(1, cluster, "cpu") as engine,
+        RayWorkers(1, cluster, "cpu") as engine,
         pytest.raises(Problem, match=f"died {DEATHS} times over the same 5 premises"),
     ):
         worked(begun(engine, 5), deadly, [range(5)])
@@ -134,7 +135,7 @@ def test_a_model_that_kills_every_worker_is_given_up(cluster: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     with (
-        OnRay(1, cluster, "cpu") as engine,
+        RayWorkers(1, cluster, "cpu") as engine,
         pytest.raises(Problem, match=f"died {DEATHS} times as it loaded the model"),
     ):
         engine.start(load, Batches(None, "premises", "cpu"), 5)
@@ -145,14 +146,14 @@ def test_what_a_worker_raises_comes_whole(cluster: str) -> None:
         raise Problem("what", "remedy") if items[0] else ZeroDivisionError("a bug")
 
     for first, kind in ((1, Problem), (0, ZeroDivisionError)):
-        with OnRay(1, cluster, "cpu") as engine, pytest.raises(kind) as raised:
+        with RayWorkers(1, cluster, "cpu") as engine, pytest.raises(kind) as raised:
             worked(begun(engine, 5), refusing, [range(first, 5)])
         assert kind is not Problem or (raised.value.what, raised.value.remedy) == ("what", "remedy")
 
 
 def test_more_workers_than_processors_are_refused(cluster: str) -> None:
     with (
-        OnRay(3, cluster, "cpu") as engine,
+        RayWorkers(3, cluster, "cpu") as engine,
         pytest.raises(Problem, match="--workers 3, and the Ray cluster has 2 proc"),
     ):
         begun(engine, 5)
@@ -183,7 +184,7 @@ def test_gen_and_score_write_the_rows_of_one_process_though_a_worker_is_killed(
 ) -> None:
     stores = Store.memory(), Store.memory()
     found = []
-    for store, engine in zip(stores, (Here(), None), strict=True):
+    for store, engine in zip(stores, (InProcess(), None), strict=True):
         add_premises(store, [f"{PREMISES[n % 10][:-1]}, number {n}." for n in range(COUNT)])
         found.append((_gen(store, engine, cluster, tiny_llm), _score(store, engine, cluster, tiny_llm)))
     (here, here_scores), (ray, ray_scores) = found
@@ -200,7 +201,7 @@ CONFIG = GEN.__class__(**{**GEN.__dict__, "max_tokens": 12})
 def _gen(store: Store, engine: Any, cluster: str, model: Path) -> tuple[list[Any], list[Tick]]:
     """The drafts of a run and its ticks; on Ray, one worker is killed when the first are stored."""
     ticks = []
-    with OnRay(2, cluster, "cpu") as ray:
+    with RayWorkers(2, cluster, "cpu") as ray:
         for tick in gen.run(store, CONFIG, SET, loading(model), 2, "cpu", engine=engine or ray):
             if engine is None and tick.fresh and not any(before.fresh for before in ticks):
                 workers()[0].kill()
@@ -210,7 +211,7 @@ def _gen(store: Store, engine: Any, cluster: str, model: Path) -> tuple[list[Any
 
 def _score(store: Store, engine: Any, cluster: str, model: Path) -> tuple[list[Any], list[Tick]]:
     parent = store.begin("gen", gen.VERSION, CONFIG, None)
-    with OnRay(2, cluster, "cpu") as ray:
+    with RayWorkers(2, cluster, "cpu") as ray:
         ticks = list(score.run(store, SCORE, parent, SET, loading(model), 2, "cpu", engine=engine or ray))
     return score_rows(store, store.begin("score", score.VERSION, SCORE, parent.id)), ticks
 

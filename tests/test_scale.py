@@ -132,7 +132,7 @@ ROWS_BYTES = 3 * (4 * TOKENS + 8) + 8
 class Drawn:
     """A mask model that draws its vectors, in no time."""
 
-    def fits(self, texts: Sequence[str]) -> int:
+    def capacity(self, texts: Sequence[str]) -> int:
         return len(texts)
 
     def encode(self, texts: Sequence[str], batch: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from store.database import Store
 class Drawn:
     """An encoder with few different vectors, so that many sentences tie."""
 
-    def fits(self, texts: list[str]) -> int:
+    def capacity(self, texts: list[str]) -> int:
         return len(texts)
 
     def encode(self, texts: list[str], batch: int) -> np.ndarray:

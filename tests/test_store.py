@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from rows import CURATE, GEN, SCORE, Made, add_drafts, add_premises, content, scored
 
 from stages import curate
-from store.database import Store
+from store.database import Store, spend
 from store.problem import Problem
 from store.read import triplets as browse
-from store.records import DraftRow, Premise, ScoreRow, canonical, run_id
+from store.records import DraftRow, Premise, ScoreRow, as_config, canonical, run_id
 from store.rows import drafts, premises, scores, training
 from store.rows.decisions import plain
 from store.rows.training import MetricRow
+from store.rule import LEVELS
 
 MADE = [
     Made("A dog runs.", "A dog moves.", "No dog runs.", a=4.0, b=1.0),
@@ -69,6 +70,23 @@ def test_beginning_twice_is_one_row_and_the_environment_is_not_identity(store: S
     assert first == second
     assert store.one("SELECT count(*) FROM runs") == (1,)
     assert json.loads(store.one("SELECT environment FROM runs")[0])["device"] == "cpu"
+
+
+def test_a_run_is_known_from_its_beginning_and_finished_as_it_is_stored(store: Store) -> None:
+    id = run_id("gen", 1, None, as_config(GEN))
+    assert store.known(id) is None
+    with pytest.raises(ValueError, match=id):
+        store.run(id)
+    begun = store.begin("gen", 1, GEN, None)
+    assert (begun.id, begun.finished, store.known(id)) == (id, None, begun)
+    with store.writing() as connection:
+        spend(connection, begun, {"tokens": 7})
+    finished = store.finish(begun, {"premises": 1})
+    assert finished == store.run(id)
+    assert finished.counts == {"tokens": 7, "premises": 1}
+    again = store.finish(begun, {"premises": 1})
+    assert again == finished  # the first time stays
+    assert finished.finished is not None
 
 
 def test_a_run_is_found_by_id_prefix_and_latest(store: Store) -> None:
@@ -141,18 +159,30 @@ def test_a_long_import_streams(tmp_path: Path) -> None:
     assert peak < 30e6
 
 
+# The columns of `rules`, and what is no role of a hypothesis.
+RULE = ", ".join(("run", "score", *(level.threshold for level in LEVELS), "swap"))
+NO_ROLES = ("neutral", "rewrite", "rewrite-", "paraphrase", "random-0", "")
+
+
 def test_tables_refuse_wrong_types_and_values(store: Store) -> None:
     gen, score, there = scored(store, MADE[:1])
     id = there[0].id
+    judgement = "INSERT INTO judgements (run, task, position, value, reply) VALUES"
+    draft = "INSERT INTO drafts (run, premise, role, text, prompt, tokens) VALUES"
     wrong = [
         "INSERT INTO premises (source, position, text) VALUES ('made', 'two', 'x')",
         "INSERT INTO premises (source, position, text) VALUES ('made', 99, NULL)",
         "INSERT INTO premises (source, position, text) VALUES ('nowhere', 1, 'x')",
         f"INSERT INTO scores (run, premise, role, value, reply) VALUES ('{score.id}', {id}, 'neutral', 1.0, '')",
+        *(f"{draft} ('{gen.id}', {id}, '{role}', '', 1, 1)" for role in NO_ROLES),
+        f"{judgement} ('nobody', 'stsb', 1, 2.5, '2.5')",
+        f"{judgement} ('{gen.id}', 'stsb', 1, 5.5, '5.5')",
+        f"{judgement} ('{gen.id}', 'stsb', 0, 1.0, '1')",
+        f"{judgement} ('{gen.id}', 'stsb', 1, 1.0, NULL)",
         f"INSERT INTO pairs (run, premise, a, b) VALUES ('{score.id}', {id}, 'high', 1.0)",
-        f"INSERT INTO rules (run, score, alpha, beta, gamma, swap) VALUES ('nobody', '{score.id}', 3.0, 3.0, 1.0, 0)",
-        f"INSERT INTO rules (run, score, alpha, beta, gamma, swap) VALUES ('{gen.id}', '{score.id}', 3.0, 3.0, 1.0, 2)",
-        f"INSERT INTO rules (run, score, alpha, beta, gamma, swap) VALUES ('{gen.id}', '{score.id}', NULL, 3.0, 1.0, 0)",
+        f"INSERT INTO rules ({RULE}) VALUES ('nobody', '{score.id}', 3.0, 3.0, 1.0, 0.0, 0)",
+        f"INSERT INTO rules ({RULE}) VALUES ('{gen.id}', '{score.id}', 3.0, 3.0, 1.0, 0.0, 2)",
+        f"INSERT INTO rules ({RULE}) VALUES ('{gen.id}', '{score.id}', NULL, 3.0, 1.0, 0.0, 0)",
         f"INSERT INTO repeats (run, premise, reason) VALUES ('{score.id}', {id}, 'b>beta')",
         f"UPDATE scores SET value = 'high' WHERE run = '{score.id}'",
         f"UPDATE scores SET value = 5.1 WHERE run = '{score.id}'",
@@ -171,6 +201,11 @@ def test_tables_refuse_wrong_types_and_values(store: Store) -> None:
         with pytest.raises(sqlite3.IntegrityError):
             store.connection.execute(statement)
     assert content(store) == before
+    for role in ("rewrite-0", "rewrite-8", "rewrite-12"):
+        store.connection.execute(f"{draft} ('{gen.id}', {id}, '{role}', '', 1, 1)")
+    store.connection.execute(f"{judgement} ('{gen.id}', 'stsb', 1, NULL, 'who knows')")
+    with pytest.raises(sqlite3.IntegrityError):
+        store.connection.execute(f"{judgement} ('{gen.id}', 'stsb', 1, 2.5, 'twice')")
 
 
 def test_nobody_writes_a_decision_by_hand(store: Store) -> None:
@@ -297,7 +332,9 @@ def test_the_leaderboard_holds_finished_evaluations_only(store: Store) -> None:
 
     rows = []
     for place, (name, value) in enumerate([("a", 60.0), ("b", 70.0), ("c", 80.0)]):
-        run = store.begin("eval", 1, EvalConfig(name, str(place), "mean", {"t": "x"}), None)
+        run = store.begin(
+            "eval", 1, EvalConfig(model=name, model_fingerprint=str(place), pooler="mean", tasks={"t": "x"}), None
+        )
         training.add_metrics(store, run, [MetricRow("t", "", "spearman", 0, value, 10, 1.5)])
         if name != "c":
             store.finish(run, {"tasks": 1})

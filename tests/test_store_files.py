@@ -13,7 +13,7 @@ import pytest
 from rows import GEN, Made, add_premises, content, scored
 from sqlite_utils import Database
 
-from store import database, migrations, schema
+from store import migrations, opening, schema
 from store.database import Store
 from store.problem import Problem
 from store.rows import premises, vectors
@@ -81,6 +81,25 @@ def test_a_newer_store_is_refused_by_version_and_by_migration(path: Path) -> Non
     for write in (True, False):
         with refused(path, "newer"):
             Store.open(path, write=write)
+
+
+def test_a_store_of_an_earlier_layout_is_refused_and_says_what_to_do(path: Path) -> None:
+    """By its version: none of these has tables that a migration could take up, whatever migrations it names."""
+    for version in range(schema.FIRST_VERSION):
+        with sqlite3.connect(path) as connection:
+            connection.execute(f"PRAGMA user_version = {version}")
+            connection.execute(
+                "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('multicsr', ?, 'then')",
+                [f"m{version + 2:03}_another"],
+            )
+        connection.close()
+        for write in (True, False):
+            with refused(path, "earlier layout", f"store version {version};"):
+                Store.open(path, write=write)
+    with pytest.raises(Problem) as problem:
+        Store.open(path)
+    assert "`multicsr export`" in problem.value.remedy
+    assert "make it anew" in problem.value.remedy
 
 
 @pytest.mark.parametrize("write", [True, False])
@@ -154,7 +173,7 @@ def test_a_read_only_file_shows_what_a_killed_writer_left_in_the_write_ahead_log
 def test_a_store_held_by_another_writer_is_a_problem_and_stays_as_it_was(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(opening, "BUSY_SECONDS", 0.05)
     opened = Store.open(path)
     before = content(opened)
     other = sqlite3.connect(path, isolation_level=None)
@@ -200,20 +219,22 @@ def test_a_run_has_one_writer_at_a_time(path: Path) -> None:
 
 
 def test_a_creation_cut_short_anywhere_is_taken_up_again(tmp_path: Path) -> None:
-    """Every prefix of the steps that make a store: header, mark, migration table, migrations, version."""
+    """Every prefix of the steps that make a store: mark, header, migration table, a migration that is undone, and all."""
     whole = dump_of_new(tmp_path / "whole.db")
     for steps in range(6):
         path = tmp_path / f"cut{steps}.db"
         connection = sqlite3.connect(path, isolation_level=None)
         Store(connection, path)
         if steps > 0:
-            connection.execute("PRAGMA journal_mode = WAL")
-        if steps > 1:
             connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        if steps > 1:
+            connection.execute("PRAGMA journal_mode = WAL")
         if steps > 2:
             migrations.migrations.ensure_migrations_table(Database(connection))
         if steps > 3:
-            migrations.migrations.apply(Database(connection), stop_before=schema.MIGRATIONS[-1])
+            with pytest.raises(RuntimeError, match="power cut"):
+                make_and_break_off(Database(connection))
+            assert connection.execute("PRAGMA user_version").fetchone() == (0,)
         if steps > 4:
             migrations.apply(connection)
         connection.close()
@@ -222,6 +243,14 @@ def test_a_creation_cut_short_anywhere_is_taken_up_again(tmp_path: Path) -> None
         assert opened.one("PRAGMA user_version") == (schema.newest(),), f"cut after {steps} steps"
         opened.close()
         assert dump_of_new(path) == whole
+
+
+def make_and_break_off(db: Database) -> None:
+    """The first migration, up to its last statement."""
+    with db.atomic():
+        migrations.m001_store(db)
+        assert db.execute("PRAGMA user_version").fetchone() == (schema.FIRST_VERSION,)
+        raise RuntimeError("power cut")
 
 
 def dump_of_new(path: Path) -> str:
@@ -255,6 +284,10 @@ def test_a_migration_that_fails_leaves_nothing_and_is_tried_again(path: Path) ->
     assert opened.one("SELECT count(*) FROM more") == (0,)
 
 
+def test_the_schema_names_the_migrations_there_are() -> None:
+    assert [migration.name for migration in migrations.migrations._migrations] == list(schema.MIGRATIONS)
+
+
 def test_threads_creating_one_store_at_once_make_one_store(tmp_path: Path) -> None:
     """Nobody is told that another writer holds it: whoever comes second waits for milliseconds."""
     together, found = threading.Barrier(6), list[BaseException]()
@@ -275,6 +308,21 @@ def test_threads_creating_one_store_at_once_make_one_store(tmp_path: Path) -> No
             thread.join()
         assert content(Store.open(path)) == content(Store.memory())
     assert found == []
+
+
+def test_a_creation_waits_for_whoever_holds_the_file_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on the way into WAL mode, where SQLite itself gives up at once; but not for ever."""
+    path = tmp_path / "s.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    with monkeypatch.context() as hasty:
+        hasty.setattr(opening, "BUSY_SECONDS", 0.05)
+        with pytest.raises(Problem, match="held by another writer"):
+            Store.open(path)
+    threading.Timer(0.1, other.execute, ["ROLLBACK"]).start()
+    assert content(Store.open(path)) == content(Store.memory())
 
 
 def test_vectors_are_computed_once_a_model_and_text(file_store: Store) -> None:

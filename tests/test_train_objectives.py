@@ -17,7 +17,8 @@ from rows import Made, scored
 from test_train_stage import CONFIG, CPU, DEV, UNMASKED, never, result
 
 from stages import curate, train
-from stages.config import OBJECTIVES, SCORED, CurateConfig, TrainConfig, refuse_unread
+from stages.config import CurateConfig, TrainConfig
+from stages.config.train import OBJECTIVES, SCORED
 from stages.models import catalog, loading
 from stages.models.encoder.model import Encoder
 from stages.tasks import sts

@@ -217,7 +217,7 @@ def test_a_curate_run_trains_on_what_it_keeps(file_store: Store, loaders: Loaded
     from stages import curate
 
     _, score, _ = scored(file_store, [replace(one, a=4.0 - n % 2, b=1.0) for n, one in enumerate(MADE)])
-    kept, none = CurateConfig(3.5, 3.0, 1.0), CurateConfig(5.0, 3.0, 1.0)
+    kept, none = CurateConfig(alpha=3.5, beta=3.0, gamma=1.0), CurateConfig(alpha=5.0, beta=3.0, gamma=1.0)
     runs = []
     for config in (kept, none):
         list(curate.run(file_store, config, score))

@@ -42,7 +42,7 @@ def write(path: Path, rows: list[tuple[str, str, str]]) -> Path:
 def imported(store: Store, path: Path) -> Run:
     source = corpora.corpus(path)
     list(corpora.run(store, source, at_once=1))  # premises in the order of the file, also those that come again
-    return store.begin("gen", source.version, ImportConfig(source.name), None)
+    return store.begin("gen", source.version, ImportConfig(premises=source.name), None)
 
 
 def ticks(store: Store, config: TrainConfig, loads: train.Loaders, corpus: Path, **kwargs: Any) -> Any:

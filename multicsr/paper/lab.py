@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from multicsr import evaluate, judge, train
+from multicsr import curate, evaluate, judge, train
+from multicsr.job import Means
 from multicsr.names import notes_of, read_source, resolve
 from multicsr.paper.matching import MASK, copies_name, matches, repeats
 from multicsr.paper.material import BUNDLED_RETRIEVAL, fetched, write_retrieval
 from multicsr.paper.outcome import comma_separated
 from multicsr.paper.plan import Node, in_order, node
-from multicsr.server import NOWHERE
-from multicsr_cli.commands import curate, gen, imports, score
+from multicsr_cli import screen
+from multicsr_cli.commands import gen, imports, score
 from store import whole
 from store.records import Run
 
@@ -243,10 +244,8 @@ class Lab:
         if wanted.stage == "score":
             reading = score.plan(self.store, parent, llm=None, **told, **where)
             return score.make(self.store, parent, reading, self.batch, title)[0]
-        if wanted.stage == "curate" and told.get("strategy") == "claif":
-            return curate.make_pairs(self.store, parent, title=title)
         if wanted.stage == "curate":
-            return curate.make(self.store, parent, curate.plan(parent, **told), title)
+            return screen.drive(curate.job(self.store, parent, **told), title).run
         joined = [self.made[told.pop("joined")]] if "joined" in told else []
         means = train.Means(self.device, self.dtype, self.data)
         return train.make(self.store, parent, train.Settings(**told), means, joined, title)[0]
@@ -256,19 +255,16 @@ class Lab:
         split = "dev" if told["tasks"][0].endswith(" dev") else "test"
         model = self.made[wanted.parent].id if wanted.parent else told["model"]
         sentences = self.source(told["whiten"]) if "whiten" in told else None
-        subject = evaluate.find(
-            self.store, model, tasks, split=split, pooler=told.get("pooler"), device=self.device, sentences=sentences
-        )
-        data = self.folder if self.written & set(told["tasks"]) else self.data
-        notes = notes_of(data=data, whiten=told.get("whiten"))
-        return evaluate.measure(self.store, subject, notes=notes, title=title).run
+        notes = notes_of(data=self.folder if self.written & set(told["tasks"]) else self.data)
+        means, read = Means(self.device, self.batch), {"whiten": sentences, "pooler": told.get("pooler")}
+        job = evaluate.job(self.store, model, tasks, split=split, means=means, notes=notes, **read)
+        return screen.drive(job, title).run
 
     def _judge(self, told: dict[str, Any], where: dict[str, Any]) -> Run:
         tasks = [self.tasks[name] for name in told["tasks"] if self.has(name)]
-        asked = judge.Asked(told["by"], told.get("shots"), None, False, None, where["dtype"], NOWHERE)
-        notes = notes_of(data=self.data)
-        made = judge.plan(told["model"], tasks, asked, split="test", device=self.device, notes=notes)
-        return judge.make(self.store, made, tasks, self.batch)[0]
+        asked = {"by": told["by"], "shots": told.get("shots"), "dtype": where["dtype"]}
+        means, notes = Means(self.device, self.batch), notes_of(data=self.data)
+        return screen.drive(judge.job(self.store, told["model"], tasks, means=means, notes=notes, **asked)).run
 
     def _copies(self, parent: Run, copies: int, alone: bool = False) -> Path:
         """A file of the triplets of `parent` with the first one `copies` times more, or nothing but it."""

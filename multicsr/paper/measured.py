@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from multicsr.evaluate import is_headline
+from multicsr.measured import is_headline
 from multicsr.paper import plots
 from multicsr.paper.claims import TRAININGS, verdict
 from multicsr.paper.outcome import UNKNOWN, Outcome, Table, mean

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from multicsr.command_line import command_line
 from multicsr.report import page as pages
-from multicsr.report.page import Block, Code, Drawing, Heading, Page, Paragraph, Points
-from multicsr.report.page import Table as PageTable
+from multicsr.report.blocks import Block, Code, Drawing, Heading, Page, Paragraph, Points, numeric
+from multicsr.report.blocks import Table as PageTable
 from multicsr_cli import screen
-from multicsr_cli.commands.runs import command_line
 from store import whole
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def blocks(experiment: Experiment, outcome: Outcome) -> list[Block]:
 
 def latex(table: Table) -> str:
     """A booktabs table: figures to the right, sentences in paragraphs."""
-    right = pages.numeric(PageTable(table.columns, table.rows))
+    right = numeric(PageTable(table.columns, table.rows))
     long = [any(len(row[place]) > SENTENCE for row in table.rows) for place in range(len(table.columns))]
     paragraph = rf"p{{{PARAGRAPHS / max(sum(long), 1):.2f}\linewidth}}"
     columns = "".join(paragraph if long[place] else "r" if place in right else "l" for place in range(len(long)))

@@ -18,8 +18,8 @@ from multicsr.paper.lab import LEAST_TRIPLETS
 from multicsr.paper.outcome import Experiment, blocks, machine
 from multicsr.paper.plan import Node
 from multicsr.paper.scorers import ASKED, BY_LIKELIHOOD
-from multicsr.report import page
-from multicsr.report.page import Block, Drawing, Heading, Page, Paragraph, Points, Table
+from multicsr.report import markdown_page, page
+from multicsr.report.blocks import Block, Drawing, Heading, Page, Paragraph, Points, Table
 from store import whole
 from store.problem import Problem
 from store.read import figures, triplets
@@ -81,7 +81,7 @@ def fill(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> list[str]:
         marks = re.compile(rf"(<!-- {one.name}: [^\n]* -->\n).*?(<!-- end of {one.name} -->)", re.DOTALL)
         if marks.search(text) and not one.missing(lab) and _is_whole(lab, one):
             parts = [block for block in blocks(one, one.outcome(lab)) if not isinstance(block, Drawing)]
-            made = page.markdown([*parts, Paragraph(_made(lab))])
+            made = markdown_page.markdown([*parts, Paragraph(_made(lab))])
             text = marks.sub(lambda found, made=made: f"{found[1]}\n{made}\n{found[2]}", text)  # type: ignore[misc]
             filled.append(one.name)
     if not filled:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from multicsr.report.page import COLOURS
+from multicsr.report.blocks import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

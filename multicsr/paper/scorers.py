@@ -11,7 +11,7 @@ from multicsr.paper.outcome import UNKNOWN, Outcome, Table
 from multicsr.paper.plan import Node, node
 from multicsr.paper.read import Read
 from multicsr.paper.scales import OMEGA
-from multicsr.train import model_folder
+from multicsr.training_encoders import model_folder
 
 if TYPE_CHECKING:
     from multicsr.paper.lab import Lab

@@ -13,7 +13,7 @@ from multicsr.paper.outcome import UNKNOWN, Outcome, Table, comma_separated
 from multicsr.paper.plan import Node
 from multicsr.paper.read import Read, changed, rows_of
 from multicsr.paper.scales import OMEGA
-from multicsr.report.page import COLOURS
+from multicsr.report.blocks import COLOURS
 from stages.tasks.metrics import paired
 
 if TYPE_CHECKING:

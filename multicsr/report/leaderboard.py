@@ -1,22 +1,18 @@
-"""`multicsr runs --leaderboard`: models against tasks, from the view of that name."""
+"""Models against tasks, from the view `leaderboard`. Arrow: the newest figures -> a table a split."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from multicsr_cli import screen
 from store.database import Store
 from store.markdown import Marked, escape, table
 from store.read import triplets
 from store.read.triplets import Standing
 
-Cells = Sequence[Sequence[str]]
-
 
 @dataclass(frozen=True)
-class Row:
+class Ranked:
     """A model with its newest figure of each task."""
 
     name: str
@@ -28,7 +24,7 @@ class Row:
 class Leaderboard:
     """The headlines of one split: `tasks` and `averages` are the columns, in the field's order."""
 
-    def __init__(self, split: str, rows: list[Row], tasks: list[str], averages: list[str]) -> None:
+    def __init__(self, split: str, rows: list[Ranked], tasks: list[str], averages: list[str]) -> None:
         self.split, self.rows, self.tasks, self.averages = split, rows, tasks, averages
 
     def columns(self) -> list[str]:
@@ -80,7 +76,7 @@ def read(store: Store) -> list[Leaderboard]:
         for setting, standings in zip(settings, by_split[split].values(), strict=True):
             figures = {one.task: one for one in standings}
             average = registry.averages({task: one.value for task, one in figures.items()}, split)
-            rows.append(Row(_name(setting, settings), setting, figures, average))
+            rows.append(Ranked(_name(setting, settings), setting, figures, average))
         measured = {task for row in rows for task in row.figures}
         known = [name for name in registry.names() if name in measured]
         averages = [group for group in registry.GROUPS if any(group in row.average for row in rows)]
@@ -88,19 +84,8 @@ def read(store: Store) -> list[Leaderboard]:
     return found
 
 
-def show(boards: list[Leaderboard], *, json: bool, markdown: bool) -> None:
-    """On stdout, as tables, Markdown, or one JSON document."""
-    if json:
-        screen.document({"leaderboards": [board.document() for board in boards]})
-        return
-    for board in boards:
-        if markdown:
-            screen.out().print("\n".join(_markdown(board)), markup=False, soft_wrap=True)
-        else:
-            screen.wide_table(f"{board.split} figures x 100, * best of a column", board.columns(), board.cells())
-
-
-def _markdown(board: Leaderboard) -> list[str]:
+def markdown(board: Leaderboard) -> list[str]:
+    """The lines of the table in Markdown."""
     # Stars stand behind figures of ours, where they are no markup.
     rows = [[escape(model), *map(Marked, figures)] for model, *figures in board.cells()]
     return [
@@ -125,7 +110,7 @@ def _name(setting: dict[str, Any], settings: list[dict[str, Any]]) -> str:
     )
 
 
-def _value(row: Row, task: str) -> float | None:
+def _value(row: Ranked, task: str) -> float | None:
     return row.figures[task].value if task in row.figures else None
 
 

@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from multicsr_cli import screen
 from store import whole
 from store.problem import Problem
 
 if TYPE_CHECKING:
-    from multicsr.evaluate import Measured, Subject
-    from store.database import Store
+    from multicsr.evaluate import Evaluation
 
 KINDS = (".png", ".svg")
 
@@ -50,48 +48,20 @@ class Pairs:
     error: float
 
 
-def check(plot: Path | None, histogram: bool, json: bool, models: int) -> None:
-    """Refuse, before any work is done, what could not be drawn. Raises Problem."""
-    if histogram and json:
-        raise Problem("--histogram draws on the screen, and --json prints a document", "leave one of them out")
-    if models > 1:
-        flag = "--histogram" if plot is None else "--plot"
-        raise Problem(f"{flag} draws one model, not {models}", "leave out --against and --runs")
-    if plot is not None and plot.suffix.lower() not in KINDS:
-        raise Problem(f"--plot {plot} is no kind of picture that is drawn here", f"end it in {' or '.join(KINDS)}")
-    if plot is not None and (plot.is_dir() or not plot.parent.is_dir()):
-        raise Problem(f"--plot {plot} cannot be written", "give a file in a folder that is there")
-
-
-def show(
-    store: Store, subject: Subject, measured: Measured, batch: int | None, plot: Path | None, histogram: bool
-) -> None:
-    """Draw the pairs of a complete evaluation: as a picture, as bars on the screen, or both."""
-    found = pairs_of(store, subject, measured, batch)
-    if plot is not None:
-        draw(
-            plot, subject.title if subject.config.split == "test" else f"{subject.title}, {subject.config.split}", found
-        )
-        screen.say(f"drawn: {plot}")
-    if histogram:
-        for one in found:
-            screen.lines([f"{one.task}: cosines of {len(one.gold):,} pairs, median gold score of each bin", *bars(one)])
-
-
-def pairs_of(store: Store, subject: Subject, measured: Measured, batch: int | None) -> list[Pairs]:
+def pairs_of(evaluated: Evaluation) -> list[Pairs]:
     """The scored pairs of a complete evaluation, from its kept vectors: no model is loaded."""
-    from stages import evaluate as stage
     from stages.tasks import sts
     from stages.tasks.analysis import Analysed
     from stages.tasks.compare import Correlation
 
-    tasks = [task for task in subject.tasks if isinstance(task, (sts.StsTask, Analysed))]
-    outcomes = stage.outcomes(store, subject.config, tasks, subject.load, batch, subject.device, subject.learning)
-    heads = [measured.headline(task.name) for task in tasks]
+    tasks = [task for task in evaluated.tasks if isinstance(task, (sts.StsTask, Analysed))]
+    measured = evaluated.measured()
     return [
-        Pairs(head.task, found.predicted, found.gold, head.value, head.error)
-        for head, found in zip(heads, outcomes, strict=True)
-        if isinstance(found, Correlation) and head.error is not None
+        Pairs(head.task, outcome.predicted, outcome.gold, head.value, head.error)
+        for head, outcome in zip(
+            [measured.headline(task.name) for task in tasks], evaluated.outcomes(tasks), strict=True
+        )
+        if isinstance(outcome, Correlation) and head.error is not None
     ]
 
 
@@ -118,7 +88,7 @@ def draw(path: Path, model: str, measured: Sequence[Pairs]) -> None:
             with whole.file(path) as part:
                 figure.savefig(part, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else None)
         except OSError as error:
-            raise Problem(f"--plot {path} cannot be written: {error.strerror}", "give another file") from None
+            raise Problem(f"{path} cannot be written: {error.strerror}", "give another file") from None
 
 
 def _points(axes: Any, pairs: Pairs) -> None:

@@ -1,4 +1,4 @@
-"""The plots of a report, in the page's colours (`multicsr/report/page.py`). Arrow: what the store counted -> figure."""
+"""The plots of a report, in the page's colours (`multicsr/report/blocks.py`). Arrow: what the store counted -> figure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from multicsr.report.page import COLOURS
-from store.read.figures import HIGHEST_SCORE, Bin, Point
+from multicsr.report.blocks import COLOURS
+from store.read.figures import Bin, Point
+from store.rule import HIGHEST_SCORE, Thresholds, kept_region
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,19 +73,14 @@ def _density(axes: Axes, counted: Sequence[Bin], across: int, edges: np.ndarray)
 
 
 def _kept_region(axes: Axes, rule: CurateConfig) -> None:
-    """a >= alpha, b <= beta, a >= b + gamma (MultiCSR, eq. 4), b >= the floor; with swapped roles its mirror image too."""
-    a = np.linspace(rule.alpha, HIGHEST_SCORE, 201)
-    b = np.minimum(rule.beta, a - rule.gamma)
-    floor = rule.min_contradiction or 0
-    a, b = a[b >= floor], np.minimum(b[b >= floor], HIGHEST_SCORE)
-    if not len(a):
+    """The outline of what `rule` keeps (MultiCSR, eq. 4); with swapped roles its mirror image too."""
+    corners = kept_region(Thresholds.of(vars(rule)))
+    if not corners:
         return
-    outline_a, outline_b = [a[0], *a, a[-1], a[0]], [floor, *b, floor, floor]
-    axes.plot(outline_a, outline_b, color=SECOND, linewidth=1.6, label="kept", clip_on=False)
+    a, b = zip(*corners, corners[0], strict=True)
+    axes.plot(a, b, color=SECOND, linewidth=1.6, label="kept", clip_on=False)
     if rule.swap_reversed:
-        axes.plot(
-            outline_b, outline_a, color=SECOND, linewidth=1.6, linestyle="--", label="kept, swapped", clip_on=False
-        )
+        axes.plot(b, a, color=SECOND, linewidth=1.6, linestyle="--", label="kept, swapped", clip_on=False)
     axes.legend(loc="upper left")
 
 

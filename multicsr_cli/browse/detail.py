@@ -9,11 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from multicsr_cli.browse.drawing import DROP_STYLE, KEEP_STYLE, differences
-from multicsr_cli.browse.numbers import Thresholds
+from multicsr_cli.browse.charts import DROP_STYLE, KEEP_STYLE, differences
 from store.read.numbers import Elsewhere, Side, Texts
 from store.records import Run
 from store.rows.reviews import Word
+from store.rule import LEVELS, UNSCORED, Level, Thresholds
 
 # Cells that a column needs for a sentence to be read with ease.
 COLUMN = 34
@@ -62,26 +62,29 @@ def number(value: float | None) -> str:
 
 def because(one: Triplet, reason: str) -> str:
     """Why the rule decides as it does, in words."""
-    at, a, b = one.thresholds, number(one.a), number(one.b)
+    at = one.thresholds
     if reason in ("waiting", "undecided") or at is None:
         return {"waiting": "not scored yet", "undecided": "not decided yet"}.get(reason, reason)
     if one.a is not None and one.b is not None:
-        apart = number(round(one.a - one.b, 3))
-        compared = {
-            "": f"a = {a} reaches α = {at.alpha:g}, b = {b} stays within β = {at.beta:g},"
-            f" a − b = {apart} reaches γ = {at.gamma:g}",
-            "a<alpha": f"a = {a} is below α = {at.alpha:g}",
-            "b>beta": f"b = {b} is above β = {at.beta:g}",
-            "a<b+gamma": f"a − b = {apart} is below γ = {at.gamma:g}",
-            "b<min": f"b = {b} is below {at.min_contradiction:g}: too easy a negative",
-        }
-        if reason in compared:
-            return compared[reason]
-    if reason == "unscored":
+        if not reason:
+            asked = [level for level in LEVELS if level.asks(at[level.threshold])]
+            return ", ".join(_held(level, one.a, one.b, at, ("reaches", "stays within")) for level in asked)
+        for level in LEVELS:
+            if level.reason == reason:
+                held = _held(level, one.a, one.b, at, ("is below", "is above"))
+                return held if level.letter else f"{held}: {level.words}"
+    if reason == UNSCORED:
         missing = " and ".join(name for name, value in (("a", one.a), ("b", one.b)) if value is None)
         return f"the reply holds no number for {missing}"
     roles = [side.role for side in one.sides if side.problem == reason]
     return PROBLEMS.get(reason, reason).format(role=f"the {roles[0]}" if roles else "a hypothesis")
+
+
+def _held(level: Level, a: float, b: float, at: Thresholds, verbs: tuple[str, str]) -> str:
+    """A quantity against its threshold; `verbs`: for a least and for a greatest value."""
+    quantity, bound = number(round(level.quantity(a, b), 3)), f"{at[level.threshold]:g}"
+    bound = f"{level.letter} = {bound}" if level.letter else bound
+    return f"{level.compared} = {quantity} {verbs[0] if level.at_least else verbs[1]} {bound}"
 
 
 def decision(one: Triplet) -> Text:
@@ -146,7 +149,7 @@ def omega(gen: Run) -> str:
     if "omega" not in gen.config:
         return "imported"
     both = [gen.config["omega"], gen.config["omega_contradiction"]]
-    nu = f"  ν {number(gen.config['nu'])}" if "nu" in gen.config else ""
+    nu = f"  ν {number(gen.config['nu'])}" if gen.config["nu"] else ""
     return (f"ω {number(both[0])}" if both[0] == both[1] else f"ω {number(both[0])} / {number(both[1])}") + nu
 
 

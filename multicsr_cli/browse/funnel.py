@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from multicsr_cli.browse.drawing import DROP_STYLE, KEEP_STYLE, bar
-from multicsr_cli.browse.numbers import KEEP, KEPT, UNDECIDED, Judged, Numbers, Thresholds, dropped
+from multicsr_cli.browse.charts import DROP_STYLE, KEEP_STYLE, bar
+from multicsr_cli.browse.numbers import KEEP, KEPT, UNDECIDED, Judged, Numbers, dropped
+from store.rule import LEVELS, Thresholds
 
 # Cells of a name, and of the shortest bar.
 NAME, SHORTEST_BAR = 11, 6
@@ -66,16 +67,12 @@ def _line(name: str, number: int, every: int, width: int, style: str) -> Text:
 
 def moved(counts: Counts, own: Thresholds | None, now: Thresholds) -> list[Text]:
     """The thresholds, and what moving them does."""
-    parts = [
-        f"{sign} {value:g}" if was in (None, value) else f"{sign} {was:g}→{value:g}"
-        for sign, value, was in (
-            ("α", now.alpha, own.alpha if own else None),
-            ("β", now.beta, own.beta if own else None),
-            ("γ", now.gamma, own.gamma if own else None),
-            ("b≥", now.min_contradiction, own.min_contradiction if own else 0.0),
-        )
-        if sign != "b≥" or value or was
-    ]
+    parts = []
+    for level in LEVELS:
+        value = now[level.threshold]
+        was = own[level.threshold] if own else level.neutral
+        if level.asks(value) or was not in (None, value):
+            parts.append(f"{level.sign} " + (f"{value:g}" if was in (None, value) else f"{was:g}→{value:g}"))
     kept, drops = counts.sides
     lines = [Text(" ".join(parts), "bold")]
     line = Text(f"kept {counts.levels.get('kept', 0):,}", KEEP_STYLE)

@@ -1,13 +1,13 @@
 """The numbers of every premise of a run, in memory: what filters, sorts and thresholds are answered from.
 
 Arrow: store -> numbers -> the places that are shown. A premise is some thirty bytes here; its texts stay in the store. The
-rule is that of the view `ruled` (store/schema.py; MultiCSR, eq. 4) in numpy, because a threshold that is moved by a key must
-judge a million premises before the next frame; a test holds the two to each other.
+rule (store/rule.py) is asked of the arrays, because a threshold that is moved by a key must judge a million premises before
+the next frame; a test holds what it says to the view `ruled`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,36 +15,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from store.database import Store
-from store.read import numbers as shown
-from store.read.triplets import View
+from store import rule
 from store.rows import reviews
+from store.rule import Thresholds
 
 Places = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int8]
 
 # What is told of a premise, as small numbers. The names of problems and repeats are added behind as they occur.
-KEPT, UNSCORED, A_ALPHA, B_BETA, A_B_GAMMA, B_MIN, REVIEW, WAITING, UNDECIDED = range(9)
-NAMES = ("", "unscored", "a<alpha", "b>beta", "a<b+gamma", "b<min", "review", "waiting", "undecided")
+NAMES = ("", rule.UNSCORED, "review", "waiting", "undecided", *(level.reason for level in rule.LEVELS))
+KEPT, UNSCORED, REVIEW, WAITING, UNDECIDED = range(5)
 
 # A person's word.
 SILENT, KEEP, DROP = range(3)
 
 SORTS = ("premise", "a", "b", "a−b", "length")
 VERDICTS = ("all", "keep", "drop", "changed", "reviewed")
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """The rule of a curate run: keep iff a >= alpha and b <= beta and a >= b + gamma and b >= min_contradiction; `swap`
-    changes reversed roles first."""
-
-    alpha: float
-    beta: float
-    gamma: float
-    swap: bool = False
-    min_contradiction: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +65,14 @@ class Chosen:
         return replace(self, sort="premise", descending=False) == Chosen()
 
 
+class Lengths(NamedTuple):
+    """The length of each premise in characters, and its source as a place in `sources`."""
+
+    length: npt.NDArray[np.int32]
+    source: npt.NDArray[np.int16]
+    sources: list[str]
+
+
 @dataclass
 class Numbers:
     """Arrays over the premises of a run, in the order of their ids. a and b are NaN where there is no score."""
@@ -103,19 +98,19 @@ class Numbers:
         """What the rule says with these thresholds, and what counts with the words of persons; without thresholds nothing
         is decided but by persons."""
         if thresholds is None:
-            rule = np.full(len(self), UNDECIDED, np.int8)
+            ruled = np.full(len(self), UNDECIDED, np.int8)
         else:
             a, b = self.read(thresholds.swap)
-            rule = np.where(b < thresholds.min_contradiction, np.int8(B_MIN), self.repeat)
-            rule = np.where(a < b + thresholds.gamma - 1e-9, np.int8(A_B_GAMMA), rule)
-            rule = np.where(b > thresholds.beta, np.int8(B_BETA), rule)
-            rule = np.where(a < thresholds.alpha, np.int8(A_ALPHA), rule)
-            rule = np.where(self.settled != KEPT, self.settled, rule)
-        rule = np.where(self.waiting, np.int8(WAITING), rule)
-        code = rule.copy()
+            ruled = self.repeat
+            for level in reversed(rule.LEVELS):  # the first reason is written last
+                passed = level.passes(a, b, thresholds[level.threshold])
+                ruled = np.where(passed, ruled, np.int8(NAMES.index(level.reason)))
+            ruled = np.where(self.settled != KEPT, self.settled, ruled)
+        ruled = np.where(self.waiting, np.int8(WAITING), ruled)
+        code = ruled.copy()
         code[self.word == KEEP] = KEPT
-        code[(self.word == DROP) & ~dropped(rule)] = REVIEW
-        return Judged(code, rule)
+        code[(self.word == DROP) & ~dropped(ruled)] = REVIEW
+        return Judged(code, ruled)
 
     @cached_property
     def settled(self) -> Codes:
@@ -133,11 +128,12 @@ class Numbers:
     @property
     def swapped(self) -> Mask:
         """Where the entailment scores below the contradiction."""
-        return self.a < self.b
+        swapped: Mask = rule.is_reversed(self.a, self.b)
+        return swapped
 
-    def take(self, measured: Measured) -> None:
-        """What was measured of these premises."""
-        self.length, self.source, self.sources = measured
+    def take(self, lengths: Lengths) -> None:
+        """What was read of the texts of these premises."""
+        self.length, self.source, self.sources = lengths
 
     def quantity(self, name: str, swap: bool = False) -> npt.NDArray[Any]:
         """What one can sort by."""
@@ -237,71 +233,3 @@ def dropped(codes: Codes) -> Mask:
     """Where a premise is dropped: decided, and not kept."""
     found: Mask = (codes != KEPT) & (codes != WAITING) & (codes != UNDECIDED)
     return found
-
-
-def load(store: Store, view: View) -> Iterator[Numbers]:
-    """The numbers of a run: first of its first premises, so that there is something to see, then of all."""
-    names = list(NAMES)
-
-    def code(name: str) -> int:
-        if name not in names:
-            names.append(name)
-        return names.index(name)
-
-    problems = {premise: code(name) for premise, name in shown.problems(store, view.gen).items()}
-    repeats: dict[int, int] = {}
-    if view.curate is not None:
-        repeats = {premise: code(name) for premise, name in shown.repeats(store, view.curate).items()}
-    words = reviews.standing(store, view.gen)
-
-    finished = view.score is not None and view.score.finished is not None
-
-    def made(ids: Places, scored: npt.NDArray[np.float64]) -> Numbers:
-        a, b = np.full(len(ids), np.nan), np.full(len(ids), np.nan)
-        waiting = np.zeros(len(ids), bool)
-        if view.score is not None:
-            known = np.ones(len(ids), bool) if finished else np.isin(ids, scored[:, 0].astype(np.int64))
-            a[known], b[known] = scored[:, 1], scored[:, 2]
-            waiting = ~known
-        problem, repeat, word = (np.zeros(len(ids), np.int8) for _ in range(3))
-        numbers = Numbers(ids, a, b, waiting, problem, repeat, word, names)
-        numbers.put(numbers.problem, problems)
-        numbers.put(numbers.repeat, repeats)
-        numbers.hear(words)
-        return numbers
-
-    ids: list[Places] = []
-    scores = [np.empty((0, 3))]
-    source = shown.scored(store, view.score) if view.score is not None else iter(())
-    for rows in source:
-        scores.append(np.array(rows, dtype=np.float64))
-        if finished:
-            ids.append(scores[-1][:, 0].astype(np.int64))
-            if len(ids) == 1 and len(rows) == shown.WINDOW:
-                yield made(ids[0], scores[-1])
-    if not finished:
-        ids = [np.array(rows, dtype=np.int64)[:, 0] for rows in shown.written(store, view.gen)]
-    yield made(np.concatenate(ids) if ids else np.empty(0, np.int64), np.concatenate(scores))
-
-
-class Measured(NamedTuple):
-    """The length of each premise in characters, and its source as a place in `sources`."""
-
-    length: npt.NDArray[np.int32]
-    source: npt.NDArray[np.int16]
-    sources: list[str]
-
-
-def measure(store: Store, view: View, numbers: Numbers) -> Measured:
-    """Length and source of each premise: texts have to be read for them, so they come last."""
-    length, source = np.zeros(len(numbers), np.int32), np.zeros(len(numbers), np.int16)
-    numbered: dict[str, int] = {}
-    for rows in shown.lengths(store, view.gen):
-        ids, lengths, sources = zip(*rows, strict=True)
-        for name in sources:
-            numbered.setdefault(name, len(numbered))
-        known = np.isin(np.array(ids), numbers.ids)  # a run that is being written has grown meanwhile
-        places = np.searchsorted(numbers.ids, np.array(ids)[known])
-        length[places] = np.array(lengths)[known]
-        source[places] = np.array([numbered[name] for name in sources])[known]
-    return Measured(length, source, list(numbered))

@@ -5,12 +5,19 @@ Arrow: numbers, thresholds, filters -> decisions -> the places that are shown.
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass, field, replace
 
-from multicsr_cli.browse.numbers import Chosen, Judged, Mask, Numbers, Places, Thresholds
-from multicsr_cli.commands.curate import usual
+from multicsr.curate import usual
+from multicsr_cli.browse.numbers import Chosen, Judged, Mask, Numbers, Places
+from store.problem import Problem
 from store.read.triplets import View
 from store.records import Run
+from store.rule import LEVELS, Thresholds
+
+# A part of a score range as it is typed.
+_PART = re.compile(r"(a\s*[-−]\s*b|a|b)\s*(<=|>=|<|>|=|≤|≥)\s*(-?\d+(?:\.\d+)?)")
 
 # How far one key moves a threshold.
 STEP = 0.1
@@ -56,10 +63,7 @@ class State:
         """Another run, or the same one anew: then the thresholds stay as moved."""
         self.view, self.reading = view, True
         rule = view.curate.config if view.curate else None
-        own = None
-        if rule is not None:
-            floor = rule.get("min_contradiction", 0.0)
-            own = Thresholds(rule["alpha"], rule["beta"], rule["gamma"], rule["swap_reversed"], floor)
+        own = Thresholds.of(rule, rule["swap_reversed"]) if rule is not None else None
         if own != self.own or self.numbers is None:
             self.own = self.now = own
 
@@ -87,10 +91,10 @@ class State:
         assert self.view is not None
         assert self.view.score is not None
         assert self.numbers is not None
-        now = self.now or Thresholds(*usual(self.view.score))
-        low, high = (-5.0, 5.0) if name == "gamma" else (0.0, 5.0)
-        value = min(max(round(getattr(now, name) + sign * STEP, 3), low), high)
-        self.now, self.plane = replace(now, **{name: value}), True
+        names = [level.threshold for level in LEVELS]
+        now = self.now or Thresholds.of(usual(self.view.score))
+        low, high = LEVELS[names.index(name)].reach
+        self.now, self.plane = now.moved(name, min(max(round(now[name] + sign * STEP, 3), low), high)), True
         self.judged = self.numbers.judge(self.now)
 
     def reset(self) -> None:
@@ -113,3 +117,19 @@ class State:
         if self.numbers is None or self.judged is None:
             return None
         return self.numbers.places(self.chosen, self.judged, self.before, self.here, self.swap)
+
+
+def ranges(text: str) -> tuple[tuple[str, float, float], ...]:
+    """`a>=2 b<1.5 a-b<=0` as (quantity, low, high), both ends included. Raises Problem for anything else."""
+    left = _PART.sub("", text).replace(",", " ").strip()
+    if left:
+        raise Problem(f"{left!r} is no score range", "write it like this: a>=2 b<1.5 a-b<=0")
+    found = []
+    for name, sign, value in _PART.findall(text):
+        low, high, number = -math.inf, math.inf, float(value)
+        if sign in (">", ">=", "≥", "="):
+            low = math.nextafter(number, math.inf) if sign == ">" else number
+        if sign in ("<", "<=", "≤", "="):
+            high = math.nextafter(number, -math.inf) if sign == "<" else number
+        found.append((re.sub(r"\s*[-−]\s*", "−", name), low, high))
+    return tuple(found)

@@ -12,10 +12,25 @@ from multicsr import demonstrations as showing
 from multicsr import server as hosted
 from multicsr.demonstrations import MASK_MODEL, MIN_SIMILARITY, SHOTS
 from multicsr.names import Plan, notes_of, reach, read_source
-from multicsr.server import NOWHERE, BaseUrl, InFlight, PriceIn, PriceOut, Server, Timeout
-from multicsr.workplace import HERE, EngineName, RayAddress, Workers, Workplace
+from multicsr.server import NOWHERE, Server
+from multicsr.workplace import HERE, Workplace
 from multicsr_cli import options, screen
-from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Dtype, Json
+from multicsr_cli.options import (
+    DEFAULT_DB,
+    BaseUrl,
+    Batch,
+    Db,
+    Device,
+    Dtype,
+    EngineName,
+    InFlight,
+    Json,
+    PriceIn,
+    PriceOut,
+    RayAddress,
+    Timeout,
+    Workers,
+)
 from store.problem import Problem
 from store.records import WHOLE, Run, Shard
 
@@ -140,7 +155,7 @@ def command(
             f"--shard {part} goes with an LLM on this machine, and {llm} is behind a server",
             "leave --shard out; --in-flight N asks for many at a time",
         )
-    workplace.refuse(made)
+    workplace.refuse(made.config, made.device)
     from store.database import Store
 
     store = Store.open(db)
@@ -222,9 +237,9 @@ def plan(
         limit=limit,
         seed=seed,
         max_tokens=max_tokens,
-        sample=sample,
-        temperature=temperature,
-        top_p=top_p,
+        sample=sample or rewrites,
+        temperature=temperature if sample or rewrites else None,
+        top_p=top_p if sample or rewrites else None,
         dtype=found.dtype,
         base_url=found.base_url,
         nu=nu,
@@ -255,18 +270,18 @@ def make(
 
     if not premises.is_imported(store, source.name):
         reading = premises.add(store, source.name, str(source.path), source.digest, source.rows, source.texts())
-        screen.drive((Tick(done, source.rows, "") for done in reading), "import", "premises")
+        screen.drive_ticks((Tick(done, source.rows, "") for done in reading), "import", "premises")
         repeated = premises.duplicates(store, source.name)
         if repeated or source.blank:
             screen.say(f"{source.path.name}: {repeated:,} repeated and {source.blank:,} blank lines left out")
     shown = showing.opened(store, made.config, made.shown) if made.shown else None
-    what = "gen claif" if made.config.method else f"gen ω {made.config.omega:g}"
+    what = "gen claif" if made.config.method == "claif" else f"gen ω {made.config.omega:g}"
     name = what if shard == WHOLE else f"{what}, shard {shard}"
     with workplace.opened(made.device) as engine:
         ticks = gen.run(
             store, made.config, made.prompts, made.load, batch, made.device, made.notes, shown, shard, engine
         )
-        work = screen.drive(ticks, title or name, "premises", announce=title is None)
+        work = screen.drive_ticks(ticks, title or name, "premises", announce=title is None)
     return store.begin("gen", gen.VERSION, made.config, None), work
 
 

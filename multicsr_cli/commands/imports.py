@@ -47,8 +47,8 @@ def command(
     run, work = make(store, source, notes)
     result, next_run = {**summary(run, work), **source.left_out}, run
     if source.scored:
-        screen.drive(corpora.run_scores(store, source, run, notes), "import of scores", "triplets")
-        next_run = store.begin("score", source.version, ImportedScoresConfig(source.name), run.id)
+        screen.drive_ticks(corpora.run_scores(store, source, run, notes), "import of scores", "triplets")
+        next_run = store.begin("score", source.version, ImportedScoresConfig(premises=source.name), run.id)
         result |= {"score": next_run.id, **next_run.counts}
     if json:
         screen.document(result)
@@ -67,5 +67,5 @@ def make(store: Store, source: Corpus, notes: dict[str, str]) -> tuple[Run, scre
     from stages.config import ImportConfig
     from stages.files import corpora
 
-    work = screen.drive(corpora.run(store, source, notes), "import", "triplets")
-    return store.begin("gen", source.version, ImportConfig(source.name), None), work
+    work = screen.drive_ticks(corpora.run(store, source, notes), "import", "triplets")
+    return store.begin("gen", source.version, ImportConfig(premises=source.name), None), work

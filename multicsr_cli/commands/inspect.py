@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
 STAGES = ("curate", "score", "gen")
 
 ROWS = 2**31 - 1  # more than any store holds
+
+
+class Page(NamedTuple):
+    """Rows as a table and as JSON objects, and how many reached each level."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    documents: Sequence[dict[str, Any]]
+    funnel: dict[str, Any]
 
 
 def command(
@@ -50,78 +60,63 @@ def command(
         screen.say("the browser shows triplets; pairs are printed")
         run = chosen.id
     shown = triplets.view(store, store.find(run, STAGES))
+    _refuse(store, shown, rejected, reason)
+    listed = _pairs if drafts.are_rewrites(store, shown.gen) else _triplets
+    columns, rows, documents, funnel = listed(
+        store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset
+    )
+    newest = shown.curate or shown.score or shown.gen
+    if json:
+        screen.document({"run": newest.id, "funnel": funnel, "rows": documents})
+        return
+    levels = [(name.replace("_", " "), count) for name, count in funnel.items() if name != "reasons"]
+    reasons = [(f"  {why}", count) for why, count in funnel.get("reasons", {}).items()]
+    screen.facts(f"{newest.stage} {newest.id}", levels + reasons)
+    screen.table(f"{len(rows)} rows from {offset + 1}", columns, rows)
+    if len(rows) == limit:
+        screen.say(f"more: --offset {offset + limit}")
+
+
+def _refuse(store: Store, shown: View, rejected: bool, reason: str | None) -> None:
+    """Raise Problem where what was dropped is asked for and nothing was, or not for this reason."""
+    from store.read import triplets
+
     if (rejected or reason) and shown.curate is None:
         raise Problem(
             f"run {(shown.score or shown.gen).id} has no decisions yet",
             "run `multicsr curate` first, or give a curate run",
         )
-    if (
-        reason is not None
-        and shown.curate is not None
-        and reason not in (known := triplets.reasons(store, shown.curate))
-    ):
+    if reason is None or shown.curate is None:
+        return
+    known = triplets.reasons(store, shown.curate)
+    if reason not in known:
         raise Problem(
             f"nothing was dropped for {reason!r}", f"the reasons are {', '.join(known) or 'none: all were kept'}"
         )
-    if drafts.are_rewrites(store, shown.gen):
-        _print_pairs(
-            store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset, json=json
-        )
-        return
-    rows = triplets.rows(store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset)
-    funnel = triplets.funnel(store, shown)
-    newest = shown.curate or shown.score or shown.gen
-    if json:
-        screen.document(
-            {"run": newest.id, "funnel": funnel, "rows": [dict(list(row._asdict().items())[:-1]) for row in rows]}
-        )
-        return
-    levels = [(name.replace("_", " "), count) for name, count in funnel.items() if name != "reasons"]
-    screen.facts(
-        f"{newest.stage} {newest.id}",
-        levels + [(f"  {why}", count) for why, count in funnel.get("reasons", {}).items()],
-    )
-    screen.table(
-        f"{len(rows)} rows from {offset + 1}",
+
+
+def _triplets(store: Store, shown: View, **asked: Any) -> Page:
+    from store.read import triplets
+
+    rows = triplets.rows(store, shown, **asked)
+    return Page(
         ("premise", "entailment", "a", "contradiction", "b", "verdict"),
         [(row.premise, row.entailment, row.a, row.contradiction, row.b, row.reason or row.verdict) for row in rows],
+        [{name: value for name, value in row._asdict().items() if name != "premise_id"} for row in rows],
+        triplets.funnel(store, shown),
     )
-    if len(rows) == limit:
-        screen.say(f"more: --offset {offset + limit}")
 
 
-def _print_pairs(
-    store: Store,
-    shown: View,
-    *,
-    rejected: bool,
-    reason: str | None,
-    search: str | None,
-    limit: int,
-    offset: int,
-    json: bool,
-) -> None:
-    """The same where a run holds pairs."""
+def _pairs(store: Store, shown: View, **asked: Any) -> Page:
     from store.rows import partners
 
-    rows = partners.shown(store, shown, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset)
-    funnel = partners.funnel(store, shown)
-    newest = shown.curate or shown.score or shown.gen
-    if json:
-        screen.document({"run": newest.id, "funnel": funnel, "rows": [row._asdict() for row in rows]})
-        return
-    levels = [(name, count) for name, count in funnel.items() if name != "reasons"]
-    screen.facts(
-        f"{newest.stage} {newest.id}",
-        levels + [(f"  {why}", count) for why, count in funnel.get("reasons", {}).items()],
-    )
-    screen.table(
-        f"{len(rows)} rows from {offset + 1}",
+    rows = partners.shown(store, shown, **asked)
+    return Page(
         ("premise", "partner", "role", "rate", "score", "label", "verdict"),
         [(*row[:6], row.reason or row.verdict) for row in rows],
+        [row._asdict() for row in rows],
+        partners.funnel(store, shown),
     )
-    if len(rows) == limit:
-        screen.say(f"more: --offset {offset + limit}")
 
 
 def _in_terminal() -> bool:

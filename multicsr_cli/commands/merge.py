@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from multicsr_cli import screen
 from multicsr_cli.options import DEFAULT_DB, Db, Json
+from store.records import Run
 
 
 def command(
@@ -36,22 +38,17 @@ def command(
             screen.say(f"{path}: not merged: {tables}")
     runs = [store.run(id) for id in added]
     if json:
-        screen.document(
+        rows = [
             {
-                "db": str(db),
-                "stores": [str(path) for path in stores],
-                "runs": [
-                    {
-                        "run": run.id,
-                        "stage": run.stage,
-                        "added": added[run.id],
-                        "same": same[run.id],
-                        "finished": run.finished is not None,
-                    }
-                    for run in runs
-                ],
+                "run": run.id,
+                "stage": run.stage,
+                "added": added[run.id],
+                "same": same[run.id],
+                "finished": run.finished is not None,
             }
-        )
+            for run in runs
+        ]
+        screen.document({"db": str(db), "stores": [str(path) for path in stores], "runs": rows})
         return
     screen.table(
         str(db),
@@ -61,8 +58,11 @@ def command(
             for run in runs
         ],
     )
-    unfinished = [run for run in runs if not run.finished]
-    if unfinished:
+    _say_next(runs)
+
+
+def _say_next(runs: Sequence[Run]) -> None:
+    if not all(run.finished for run in runs):
         screen.say("next: merge the other shards, or write what is missing here: the same command without --shard")
     elif runs:
         onward = "curate" if runs[-1].stage == "score" else "score"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from multicsr_cli import screen
 from multicsr_cli.options import DEFAULT_DB, Db, Json
+
+if TYPE_CHECKING:
+    from multicsr.report.blocks import Page
+    from multicsr.report.run import Story
 
 
 def command(
@@ -38,24 +43,26 @@ def command(
     store = Store.open(db, create=False, write=False)
     found = figures.chosen(store, run)
     path = Path(f"report-{found.id}.html") if out is None else out
-    pages.refuse(path)  # before a long store is read
+    pages.refuse(path, "--out")  # before a long store is read
     story = Story(store, found, path.stem)
     page = story.page()
     files = pages.write(page, path)
     if json:
-        screen.document(
-            {
-                "run": found.id,
-                "stage": found.stage,
-                "made_from": [one.id for one in story.line[:-1]],
-                "evaluations": [one.id for one in story.evaluations],
-                "sections": [
-                    block.text for block in page.blocks if isinstance(block, pages.Heading) and block.level == 2
-                ],
-                "out": str(path),
-                "files": [str(file) for file in files],
-            }
-        )
+        screen.document(_document(story, page, path, files))
         return
     images = [("images beside it", len(files) - 1)] if len(files) > 1 else []
     screen.facts(f"report of {found.stage} {found.id}", [("page", path), *images])
+
+
+def _document(story: Story, page: Page, path: Path, files: Sequence[Path]) -> dict[str, Any]:
+    from multicsr.report.blocks import Heading
+
+    return {
+        "run": story.run.id,
+        "stage": story.run.stage,
+        "made_from": [run.id for run in story.line[:-1]],
+        "evaluations": [run.id for run in story.evaluations],
+        "sections": [block.text for block in page.blocks if isinstance(block, Heading) and block.level == 2],
+        "out": str(path),
+        "files": [str(file) for file in files],
+    }

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
-import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from multicsr.command_line import command_line
 from multicsr_cli import screen
-from multicsr_cli.commands import curate, evaluate, gen, imports, score, train
 from multicsr_cli.options import DEFAULT_DB, Db, Json
 from store.problem import Problem
 from store.records import Run
 
 if TYPE_CHECKING:
     from store.database import Store
-
-COMMANDS: dict[str, Any] = {
-    "gen": gen.command,
-    "import": imports.command,
-    "score": score.command,
-    "curate": curate.command,
-    "train": train.command,
-    "eval": evaluate.command,
-}
-
-# Flags whose value is a file or a name in it: noted with the run, since the config holds the content instead.
-NOTED = ("premises", "column", "prompts", "demonstrations", "dev", "task", "data", "probe", "whiten", "whiten_column")
-
-# The two files of --bitext.
-TRANSLATIONS = ("bitext_first", "bitext_second")
-
-# Config fields that no flag sets: they name the content behind a flag's value.
-DERIVED = ("_fingerprint", "_digest")
+    from store.read.triplets import Listed
 
 
 def command(
@@ -51,30 +31,14 @@ def command(
 
     store = Store.open(db, create=False, write=False)
     if leaderboard:
-        from multicsr.report import leaderboard as board
+        from multicsr.report import leaderboard as standings
+        from multicsr_cli import shown_leaderboard
 
-        board.show(board.read(store), json=json, markdown=markdown)
+        shown_leaderboard.show(standings.read(store), json=json, markdown=markdown)
         return
     listed = triplets.runs(store)
     if json:
-        screen.document(
-            {
-                "runs": [
-                    {
-                        "run": row.run.id,
-                        "stage": row.run.stage,
-                        "parent": row.run.parent,
-                        "state": _state(row.run),
-                        "done": row.done,
-                        "counts": row.run.counts,
-                        "started": row.started,
-                        "finished": row.run.finished,
-                        "command": command_line(store, row.run),
-                    }
-                    for row in listed
-                ]
-            }
-        )
+        screen.document({"runs": [_document(store, row) for row in listed]})
         return
     screen.table(
         str(db),
@@ -86,40 +50,19 @@ def command(
     )
 
 
+def _document(store: Store, row: Listed) -> dict[str, Any]:
+    return {
+        "run": row.run.id,
+        "stage": row.run.stage,
+        "parent": row.run.parent,
+        "state": _state(row.run),
+        "done": row.done,
+        "counts": row.run.counts,
+        "started": row.started,
+        "finished": row.run.finished,
+        "command": command_line(store, row.run),
+    }
+
+
 def _state(run: Run) -> str:
     return "complete" if run.finished else "unfinished"
-
-
-def command_line(store: Store, run: Run) -> str:
-    """The command that makes (or resumes) a run; settings that are the command's own defaults are left out."""
-    from stages.tasks.bitext import called
-    from store.read import triplets
-
-    noted = triplets.environment(store, run)
-    settings = {**run.config, **{flag: noted[flag] for flag in NOTED if flag in noted}}
-    if "prompts" in settings:
-        settings["prompts"] = noted.get("prompts")  # a set that was not named follows from the LLM, or the parent run
-    name = "import" if settings.get("method") == "import" else run.stage
-    if name == "import":
-        settings = {flag: noted[flag] for flag in ("file", "columns") if flag in noted}
-    words: list[str] = ["multicsr", name]
-    if name == "import":
-        words.append(settings.pop("file"))
-    elif run.stage == "eval":
-        words += ["--scorer"] if "by" in settings else []  # an encoder has no reading
-        words.append(settings.pop("model"))
-        translations = [noted[flag] for flag in TRANSLATIONS if flag in noted]
-        words += ["--bitext", *translations] if translations else []
-        own = {Path(settings.get("task", "")).name, *([called(*map(Path, translations))] if translations else [])}
-        settings["tasks"] = ",".join(task for task in settings["tasks"] if task not in own) or None
-    elif run.parent:
-        words.append(run.parent)
-    for joined in settings.pop("with_runs", []):
-        words += ["--with", joined]
-    defaults = inspect.signature(COMMANDS[name]).parameters
-    for name, value in settings.items():
-        default = defaults[name].default if name in defaults else inspect.Parameter.empty
-        if value != default and value is not None and value is not False and not name.endswith(DERIVED):
-            flag = f"--{name.replace('_', '-')}"
-            words += [flag] if value is True else [flag, str(value)]
-    return shlex.join(words)

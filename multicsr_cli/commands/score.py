@@ -7,12 +7,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from multicsr.evaluate import locate
+from multicsr.encoders import locate
 from multicsr.names import Plan, notes_of, reach, resolve
-from multicsr.server import NOWHERE, BaseUrl, InFlight, PriceIn, PriceOut, Server, Timeout, cells
-from multicsr.workplace import HERE, EngineName, RayAddress, Workers, Workplace
+from multicsr.server import NOWHERE, Server, cells
+from multicsr.workplace import HERE, Workplace
 from multicsr_cli import options, screen
-from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Dtype, Json, RunName
+from multicsr_cli.options import (
+    DEFAULT_DB,
+    BaseUrl,
+    Batch,
+    Db,
+    Device,
+    Dtype,
+    EngineName,
+    InFlight,
+    Json,
+    PriceIn,
+    PriceOut,
+    RayAddress,
+    RunName,
+    Timeout,
+    Workers,
+)
 from store.problem import Problem
 from store.records import Run
 
@@ -88,7 +104,7 @@ def command(
         dtype=dtype,
         server=server,
     )
-    workplace.refuse(made)
+    workplace.refuse(made.config, made.device)
     if by is None and made.config.by == "likelihood":
         screen.say(
             f"{made.config.llm} is too small to answer with a number: scoring by likelihood (--by prompt asks it anyway)"
@@ -119,8 +135,9 @@ def plan(
 ) -> Plan:
     """Resolve names and settings into a config; the LLM, its server and prompts of the gen run unless told otherwise."""
     from stages import config as configs
+    from stages.config import words
 
-    if by is not None and by.partition(":")[0] in configs.SCORERS:
+    if by is not None and by.partition(":")[0] in words.SCORERS:
         unread = {
             "llm": llm,
             "prompts": prompts,
@@ -160,7 +177,7 @@ def plan(
         prompts_digest=chosen.whole_digest if graded else chosen.digest,
         by=reading,
         expected=expected,
-        scale=scale,
+        scale=scale or "0-5",
         directions=directions or ("both" if reading == "likelihood" else "one"),
         dtype=found.dtype,
         base_url=found.base_url,
@@ -187,7 +204,9 @@ def _without_llm(store: Store, by: str, device: str, dtype: str) -> Plan:
         found = catalog.locate(name, "classifier")
         labels.columns(found)  # refused before a run is begun
         where, number_format = resolve(device, dtype)
-    config = ModelScoresConfig(f"{kind}:{trained.id if trained else name}", found.fingerprint, number_format)
+    config = ModelScoresConfig(
+        by=f"{kind}:{trained.id if trained else name}", model_fingerprint=found.fingerprint, dtype=number_format
+    )
 
     def load() -> Any:
         from stages.models import loading
@@ -210,7 +229,7 @@ def make(
 
     with workplace.opened(made.device) as engine:
         ticks = score.run(store, made.config, parent, made.prompts, made.load, batch, made.device, made.notes, engine)
-        work = screen.drive(ticks, title or f"score by {made.config.by}", "premises", announce=title is None)
+        work = screen.drive_ticks(ticks, title or f"score by {made.config.by}", "premises", announce=title is None)
     return store.begin("score", score.VERSION, made.config, parent.id), work
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from multicsr.evaluate import find
+from multicsr.encoders import locate_subject
 from multicsr.names import read_source
 from multicsr_cli import options, screen
 from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Json
@@ -49,10 +49,12 @@ def command(
 
     # Looking for something makes no store; where there is none, no vector is kept.
     store = Store.open(db, create=False) if db.exists() else Store.memory()
-    subject = find(store, model, [], pooler=pooler, device=device)
+    subject = locate_subject(store, model, pooler, device)
     search = Search(text.strip(), limit)
-    vectors = Vectors(store, vectors_key(subject.config), subject.load, Batches(size, "texts", subject.device))
-    screen.drive(search.run(vectors, source.texts(), source.rows), "search", "sentences")
+    vectors = Vectors(
+        store, vectors_key(subject.fingerprint, subject.pooler), subject.load, Batches(size, "texts", subject.device)
+    )
+    screen.drive_ticks(search.run(vectors, source.texts(), source.rows), "search", "sentences")
     if json:
         screen.document({"model": model, "text": search.text, "results": [hit._asdict() for hit in search.hits]})
         return

@@ -48,7 +48,7 @@ def run(store: Store, config: PairConfig, parent: Run, at_once: int = PREMISES_A
     total = gen.counts["premises"]
     if run.finished:
         yield Tick(total, total, COMPLETE)
-        return
+        return run
     with store.only_writer(run):
         ids = partners.premises(store, gen)
 
@@ -61,7 +61,7 @@ def run(store: Store, config: PairConfig, parent: Run, at_once: int = PREMISES_A
 
         for done in partners.decide(store, run, ids, rule, at_once):
             yield Tick(done, total, "deciding", done)
-        store.finish(run, partners.counts(store, run))
+        return store.finish(run, partners.counts(store, run))
 
 
 def judged(premise: str, rewrites: Sequence[Rewrite]) -> Iterator[Partner]:

@@ -138,10 +138,12 @@ def _paired(pairs: Pairs, where: str, premise: str, hypothesis: str, label: str)
 def run(store: Store, source: Corpus, notes: Notes | None = None, at_once: int = ROWS_AT_ONCE) -> Ticks:
     """Store what is missing of the corpus as a gen run, `at_once` rows a transaction. A premise that occurs again keeps each
     of its triplets."""
-    run = store.begin("gen", source.version, ImportConfig(source.name), parent=None, environment=dict(notes or {}))
+    run = store.begin(
+        "gen", source.version, ImportConfig(premises=source.name), parent=None, environment=dict(notes or {})
+    )
     if run.finished:
         yield Tick(source.rows, source.rows, COMPLETE)
-        return
+        return run
     with store.only_writer(run):
         # They are stored in the order of the file.
         done = start = drafts.written(store, run) if source.scored_pairs else drafts.done(store, run)
@@ -155,7 +157,7 @@ def run(store: Store, source: Corpus, notes: Notes | None = None, at_once: int =
             done += len(part)
             yield Tick(done, source.rows, "storing", done - start)
         imports.complete(store, source.name)
-        store.finish(run, {**drafts.counts(store, run), **source.left_out})
+        return store.finish(run, {**drafts.counts(store, run), **source.left_out})
 
 
 def _add_triplets(store: Store, run: Run, source: Corpus, part: Sequence[CorpusRow]) -> None:
@@ -175,10 +177,10 @@ def run_scores(
     store: Store, source: Corpus, parent: Run, notes: Notes | None = None, at_once: int = ROWS_AT_ONCE
 ) -> Ticks:
     """Store what is missing of the file's scores as a score run over the imported gen run `parent`."""
-    run = store.begin("score", source.version, ImportedScoresConfig(source.name), parent.id, dict(notes or {}))
+    run = store.begin("score", source.version, ImportedScoresConfig(premises=source.name), parent.id, dict(notes or {}))
     if run.finished:
         yield Tick(source.rows, source.rows, COMPLETE)
-        return
+        return run
     with store.only_writer(run):
         done = start = scores.written(store, run) if source.scored_pairs else scores.done(store, run)
         yield Tick(done, source.rows, "storing scores")
@@ -197,4 +199,4 @@ def run_scores(
             scores.add(store, run, [ScoreRow(*value, "" if value[2] is None else repr(value[2])) for value in values])
             done += len(part)
             yield Tick(done, source.rows, "storing scores", done - start)
-        store.finish(run, scores.counts(store, run))
+        return store.finish(run, scores.counts(store, run))

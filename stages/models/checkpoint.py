@@ -23,7 +23,10 @@ MODULE = "sentence_transformers.models"
 
 
 def save(encoder: Encoder, folder: Path, card: str) -> None:
-    """Write `encoder` to `folder` with `card` as its README; the folder's old content is replaced."""
+    """Write `encoder` to `folder` with `card` as its README; the folder's old content is replaced.
+
+    Raises OSError where the disk is full; the old content is then still there.
+    """
 
     def fill(target: Path) -> None:
         if encoder.kept_mlp is not None:
@@ -125,7 +128,7 @@ def dense(folder: Path) -> nn.Linear:
 
 
 def save_state(state: dict[str, Any], folder: Path) -> None:
-    """Write a training's state."""
+    """Write a training's state. Raises OSError where the disk is full."""
     whole(folder, lambda target: torch.save(state, target / "state.pt"))
 
 

@@ -24,7 +24,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from stages.models import catalog, checkpoint, memory
+from stages.models import catalog, checkpoint, folders, memory
 from stages.models.catalog import Located
 from stages.models.encoder import labels, pooling
 from stages.models.encoder.classifier import Classifier
@@ -41,61 +41,70 @@ logging.disable_progress_bar()
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def language_model(found: Located, where: torch.device | str, dtype: str) -> LanguageModel:
-    """Load an LLM for generation. The embedded one is converted into the user's cache on first use."""
-    folder = _converted(found) if found.gguf else found.folder
-    config = _config(found.name, folder)
+def language_model(located: Located, where: torch.device | str, dtype: str) -> LanguageModel:
+    """Load an LLM for generation, with weights in `dtype` on the device `where`.
+
+    The embedded one is converted into the user's cache on first use. Raises Problem where the folder cannot be read, or the
+    weights do not fit into memory.
+    """
+    folder = _converted(located) if located.gguf else located.folder
+    config = _config(located.name, folder)
     kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    with _readable(found.name):
+    with _readable(located.name):
         model = kind.from_pretrained(folder, config=config, dtype=getattr(torch, dtype))
         tokenizer = AutoTokenizer.from_pretrained(folder)
-    return LanguageModel(moved(model, where, found.name), tokenizer, found.name)
+    return LanguageModel(moved(model, where, located.name), tokenizer, located.name)
 
 
-def encoder(found: Located, where: torch.device | str, pooler: str | None = None) -> Encoder:
+def encoder(located: Located, where: torch.device | str, pooler: str | None = None) -> Encoder:
     """Load a sentence encoder in float32. `pooler` overrides what the folder records.
 
-    Raises Problem where neither says how to pool, or where the pooler's MLP would have to be made up.
+    Raises Problem where neither says how to pool, where the pooler's MLP would have to be made up, where the folder cannot be
+    read, and where the weights do not fit into memory.
     """
-    recorded = pooling.recorded(found.folder)
-    chosen = pooler or pooling.pooling_of(found)
+    recorded = pooling.recorded(located.folder)
+    chosen = pooler or pooling.pooling_of(located)
     if chosen is None:
         raise Problem(
-            f"{found.name} does not record how its tokens are pooled",
+            f"{located.name} does not record how its tokens are pooled",
             "say it with --pooler: mean, cls, cls_before_pooler, first_last_mean or prompt",
         )
-    with _readable(found.name):
-        backbone = AutoModel.from_pretrained(found.folder, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(found.folder)
-    if found.layers is not None:
-        backbone.encoder.layer = backbone.encoder.layer[: found.layers]
-        backbone.config.num_hidden_layers = found.layers
+    with _readable(located.name):
+        backbone = AutoModel.from_pretrained(located.folder, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(located.folder)
+    if located.layers is not None:
+        backbone.encoder.layer = backbone.encoder.layer[: located.layers]
+        backbone.config.num_hidden_layers = located.layers
     mlp = None
     if chosen == "cls":
-        mlp = checkpoint.dense(recorded.mlp) if recorded and recorded.mlp else _published_mlp(backbone, found)
+        mlp = checkpoint.dense(recorded.mlp) if recorded and recorded.mlp else _published_mlp(backbone, located)
     # A whitening belongs to the vectors that it was learned from.
     whitening = None
     if recorded and recorded.whitening and chosen == recorded.pooler:
         whitening = checkpoint.dense(recorded.whitening)
-    longest, template = _max_length(found, tokenizer), None
+    longest, template = _max_length(located, tokenizer), None
     if chosen == "prompt":
-        tokenizer, template = put_into(tokenizer, found.name, longest)
+        tokenizer, template = put_into(tokenizer, located.name, longest)
     made = Encoder(backbone, tokenizer, chosen, longest, mlp, template, whitening)
     if template is not None and made.first_position is None:
         raise Problem(
-            f"{found.name} is of the family {backbone.config.model_type}, whose positions --pooler prompt cannot set",
+            f"{located.name} is of the family {backbone.config.model_type}, whose positions --pooler prompt cannot set",
             f"train one of the families {', '.join(PACKABLE)}, or use another --pooler",
         )
-    return moved(made, where, found.name).eval()
+    return moved(made, where, located.name).eval()
 
 
-def classifier(found: Located, where: torch.device | str, dtype: str) -> Classifier:
-    """Load an NLI classifier. Raises Problem where its config does not say which output means what."""
-    columns = labels.columns(found)
-    with _readable(found.name):
-        model = AutoModelForSequenceClassification.from_pretrained(found.folder, dtype=getattr(torch, dtype))
-        tokenizer = AutoTokenizer.from_pretrained(found.folder)
-    return Classifier(moved(model, where, found.name), tokenizer, columns, _max_length(found, tokenizer))
+def classifier(located: Located, where: torch.device | str, dtype: str) -> Classifier:
+    """Load an NLI classifier, with weights in `dtype` on the device `where`.
+
+    Raises Problem where its config does not say which output means what, where the folder cannot be read, and where the
+    weights do not fit into memory.
+    """
+    columns = labels.columns(located)
+    with _readable(located.name):
+        model = AutoModelForSequenceClassification.from_pretrained(located.folder, dtype=getattr(torch, dtype))
+        tokenizer = AutoTokenizer.from_pretrained(located.folder)
+    return Classifier(moved(model, where, located.name), tokenizer, columns, _max_length(located, tokenizer))
 
 
 def moved(model: Module, where: torch.device | str, name: str) -> Module:
@@ -113,14 +122,14 @@ def moved(model: Module, where: torch.device | str, name: str) -> Module:
 
 
 def trainable(
-    found: Located, where: torch.device | str, pooler: str, seed: int, mlp_in_training: bool = False
+    located: Located, where: torch.device | str, pooler: str, seed: int, mlp_in_training: bool = False
 ) -> Encoder:
     """Load a base to train with `pooler`; the `cls` pooler starts from a fresh MLP drawn by `seed`, as SimCSE does.
 
     `mlp_in_training`: `cls_before_pooler` and `prompt` have such an MLP too, and drop it at test, as unsupervised SimCSE
     and PromptBERT do.
     """
-    base = encoder(found, where, "cls_before_pooler" if pooler == "cls" else pooler)
+    base = encoder(located, where, "cls_before_pooler" if pooler == "cls" else pooler)
     base.whitening = None  # it would not fit what the encoder learns
     if pooler == "cls" or (mlp_in_training and pooler in ("cls_before_pooler", "prompt")):
         torch.manual_seed(seed)
@@ -131,12 +140,12 @@ def trainable(
     return base
 
 
-def _published_mlp(backbone: Any, found: Located) -> nn.Linear:
+def _published_mlp(backbone: Any, located: Located) -> nn.Linear:
     """The pooler layer of a transformers checkpoint. Raises Problem if the file has none (it would be random)."""
     pooler = getattr(backbone, "pooler", None)
-    if pooler is None or not _has_pooler_weights(found.folder):
+    if pooler is None or not _has_pooler_weights(located.folder):
         raise Problem(
-            f"{found.name} has no trained pooler for --pooler cls (it would be random)",
+            f"{located.name} has no trained pooler for --pooler cls (it would be random)",
             "use --pooler cls_before_pooler, mean or first_last_mean",
         )
     dense: nn.Linear = pooler.dense
@@ -145,25 +154,25 @@ def _published_mlp(backbone: Any, found: Located) -> nn.Linear:
 
 def _has_pooler_weights(folder: Path) -> bool:
     """Whether both parts of the pooler layer are in the weight files, which may be several."""
-    wanted, found = {"pooler.dense.weight", "pooler.dense.bias"}, set[str]()
-    for path in catalog.weight_files(folder):
+    wanted, present = {"pooler.dense.weight", "pooler.dense.bias"}, set[str]()
+    for path in folders.weight_files(folder):
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:
                 names = list(file.keys())
         else:
             names = list(torch.load(path, map_location="meta", weights_only=True, mmap=True))
-        found |= {end for end in wanted for name in names if name.endswith(end)}
-    return found == wanted
+        present |= {end for end in wanted for name in names if name.endswith(end)}
+    return present == wanted
 
 
-def _max_length(found: Located, tokenizer: Any) -> int:
+def _max_length(located: Located, tokenizer: Any) -> int:
     """The number of tokens the model takes: what its folder records, else the smaller of tokenizer and positions."""
-    recorded = found.folder / "sentence_bert_config.json"
+    recorded = located.folder / "sentence_bert_config.json"
     if recorded.is_file():
         length = json.loads(recorded.read_text(encoding="utf-8")).get("max_seq_length")
         if length:
             return int(length)
-    return int(min(catalog.longest_input(found) or tokenizer.model_max_length, tokenizer.model_max_length))
+    return int(min(catalog.longest_input(located) or tokenizer.model_max_length, tokenizer.model_max_length))
 
 
 def _config(name: str, folder: Path) -> Any:
@@ -183,28 +192,28 @@ def _readable(name: str) -> Iterator[None]:
         ) from error
 
 
-def _converted(found: Located) -> Path:
+def _converted(located: Located) -> Path:
     """The folder of the GGUF model in plain transformers form, converted on first use (bfloat16, its own precision)."""
-    folder = catalog.cache_folder() / f"{found.name}-{found.fingerprint}"
+    folder = folders.cache_folder() / f"{located.name}-{located.fingerprint}"
     if not (folder / "config.json").is_file():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if not (folder / "config.json").is_file():
-                _convert(found, folder)
+                _convert(located, folder)
     return folder
 
 
-def _convert(found: Located, folder: Path) -> None:
+def _convert(located: Located, folder: Path) -> None:
     # The GGUF reader draws its own bar on stderr, in the middle of ours.
-    with _readable(found.name), redirect_stderr(io.StringIO()):
+    with _readable(located.name), redirect_stderr(io.StringIO()):
         model = AutoModelForCausalLM.from_pretrained(
-            found.folder,
-            gguf_file=found.gguf,
+            located.folder,
+            gguf_file=located.gguf,
             dtype=torch.float32,
             quantization_config=GgufConfig(dequantize=True),
         )
         model.bfloat16()
-        tokenizer = AutoTokenizer.from_pretrained(found.folder, gguf_file=found.gguf)
+        tokenizer = AutoTokenizer.from_pretrained(located.folder, gguf_file=located.gguf)
 
     def fill(target: Path) -> None:
         model.save_pretrained(target)

@@ -7,18 +7,11 @@ the byte, activations by their largest tensors. Where it is wrong all the same, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 import torch
-
-from stages.models.llm.request import Line, Prompt
-
-if TYPE_CHECKING:
-    from stages.models.encoder.model import Encoder
-    from stages.models.llm.model import LanguageModel
 
 # Premises written at once. On a processor 64 was the fastest of those measured. A step on a GPU costs about the same up to
 # a few thousand rows (its kernels are launched one by one, the weights are read once); a premise has four.
@@ -93,42 +86,16 @@ def count(device: torch.device, each: int, most: int) -> int:
     return max(1, min(most, int(SHARE[device.type] * free(device)) // max(each, 1)))
 
 
-def writing(llm: LanguageModel, prompts: Sequence[Prompt], lines: Sequence[Line], room: int) -> int:
-    """Bytes that writing `lines` of `room` tokens over `prompts` takes at its peak, beside the weights."""
-    if not prompts:
-        return 0
-    config = llm.model.config.get_text_config(decoder=True)
-    size = llm.model.dtype.itemsize
-    read = [llm.ids(prompt.text) for prompt in prompts]
-    shared = [llm.shared(prompt, ids) for prompt, ids in zip(prompts, read, strict=True)]
-    own = max(len(ids) - head for ids, head in zip(read, shared, strict=True))
-    streams = len(lines) * (1 + max(len(line.noises) for line in lines))
-    cache = streams * cache_bytes(llm, own, room)
-    reading = len(prompts) * activation_bytes(config, own, max(shared) + own, size)
-    # As the model gives them, and in float32: both sides and what is taken away.
-    logits = streams * config.vocab_size * (size + 3 * FLOAT32)
-    states = streams * own * config.hidden_size * size if llm.encoder_decoder else 0
-    return int(cache + reading + logits + states)
-
-
-def cache_bytes(llm: LanguageModel, own: int, room: int) -> int:
-    """Bytes of the keys and values of one stream: `own` prompt tokens (its shared prefix is held once for all) and
-    `room` written ones; an encoder-decoder model crosses to the prompt, and its own positions begin with a start token."""
-    config = llm.model.config.get_text_config(decoder=True)
+def cache_bytes(config: Any, positions: int, size: int) -> int:
+    """Bytes of the keys and values of one stream of `positions` tokens in a decoder of `config`, `size` bytes a number."""
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     depth = getattr(config, "num_decoder_layers", None) or config.num_hidden_layers
-    positions = own + room + (1 if llm.encoder_decoder else 0)
-    return int(2 * depth * heads * width * positions * llm.model.dtype.itemsize)
-
-
-def encoding(encoder: Encoder, tokens: int) -> int:
-    """Bytes that encoding one text of `tokens` tokens takes."""
-    return activation_bytes(encoder.backbone.config, tokens, tokens, encoder.backbone.dtype.itemsize)
+    return int(2 * depth * heads * width * positions * size)
 
 
 def activation_bytes(config: Any, tokens: int, seen: int, size: int) -> int:
-    """Bytes of one row in the widest layer: `tokens` read at once, of which each attends to `seen`."""
+    """Bytes of one row in the widest layer: `tokens` read at once, of which each attends to `seen`, `size` bytes a number."""
     forward = getattr(config, "intermediate_size", None) or getattr(config, "d_ff", None) or 4 * config.hidden_size
     layer = tokens * (HIDDEN_TENSORS * config.hidden_size + FORWARD_TENSORS * forward) * size
     # Scores, once more while they are masked, and their softmax in float32 and in the model's format.

@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 class SentenceEncoder(Protocol):
     """All that a stage knows of an encoder that it does not train."""
 
-    def fits(self, texts: Sequence[str]) -> int:
+    def capacity(self, texts: Sequence[str]) -> int:
         """How many texts as long as the longest of `texts` could be encoded at once in free memory, at least 1."""
         ...
 
@@ -42,9 +42,9 @@ class Batches:
         self._warning = ""
 
     def over(
-        self, items: Sequence[Item], fits: Callable[[Item], int], work: Callable[[Sequence[Item]], Result]
+        self, items: Sequence[Item], capacity: Callable[[Item], int], work: Callable[[Sequence[Item]], Result]
     ) -> Iterator[tuple[Sequence[Item], Result]]:
-        """Work through `items` and yield each part with its result. `fits(item)`: how many as large as this one fit at
+        """Work through `items` and yield each part with its result. `capacity(item)`: how many as large as this one fit at
         once; the largest items come first, so that a part is sized by its first."""
         start = 0
         while start < len(items):
@@ -53,14 +53,14 @@ class Batches:
                 part = items[start : start + size]
                 return part, work(part)
 
-            part, result = self.compute(len(items) - start, lambda start=start: fits(items[start]), take)  # type: ignore[misc]
+            part, result = self.compute(len(items) - start, lambda start=start: capacity(items[start]), take)  # type: ignore[misc]
             yield part, result
             start += len(part)
 
     def flow(
         self,
         items: Sequence[Item],
-        fits: Callable[[Item], int],
+        capacity: Callable[[Item], int],
         work: Callable[[Sequence[Item], int], Iterator[Sequence[tuple[int, Result]]]],
     ) -> Iterator[list[tuple[int, Result]]]:
         """Work through `items` side by side: `work(some, size)` keeps `size` of them under way and yields (place in `some`,
@@ -68,7 +68,7 @@ class Batches:
         begins again. Largest first, as in `over`."""
         left = list(range(len(items)))
         while left:
-            size = self._size(len(left), partial(fits, items[left[0]]))
+            size = self._size(len(left), partial(capacity, items[left[0]]))
             done: set[int] = set()
             try:
                 for part in work([items[place] for place in left], size):
@@ -80,21 +80,21 @@ class Batches:
             self._halve(size)
             left = [place for number, place in enumerate(left) if number not in done]
 
-    def compute(self, count: int, fits: Callable[[], int], work: Callable[[int], Result]) -> Result:
+    def compute(self, count: int, capacity: Callable[[], int], work: Callable[[int], Result]) -> Result:
         """`work(size)` for a size of at most `count`, again with half the size each time memory runs out.
 
         Raises Problem where memory does not even do for one.
         """
         while True:
-            size = self._size(count, fits)
+            size = self._size(count, capacity)
             try:
                 return work(size)
             except (MemoryError, RuntimeError) as error:  # torch's own is a RuntimeError
                 self._refuse(error, size)
             self._halve(size)
 
-    def _size(self, count: int, fits: Callable[[], int]) -> int:
-        return min(count, self.most) if self.asked else min(count, self.most, fits())
+    def _size(self, count: int, capacity: Callable[[], int]) -> int:
+        return min(count, self.most) if self.asked else min(count, self.most, capacity())
 
     def _refuse(self, error: MemoryError | RuntimeError, size: int) -> None:
         """Raise `error` again unless it says that memory ran out, and Problem if it did so with one."""
@@ -122,9 +122,9 @@ class Batches:
         def encode(size: int) -> np.ndarray:
             return encoder.encode(texts, size)
 
-        return self.compute(len(texts), lambda: encoder.fits(texts), encode)
+        return self.compute(len(texts), lambda: encoder.capacity(texts), encode)
 
-    def warning(self) -> str:
+    def take_warning(self) -> str:
         """What happened to the batch size since this was last asked, to be told to the user; empty mostly."""
         told, self._warning = self._warning, ""
         return told

@@ -40,10 +40,10 @@ class Search:
         while window := list(islice(rest, WINDOW)):
             encoded = vectors.encode([text for _, text in window])
             cosines, rows = nearest(query, [(np.arange(len(window)), encoded)], self.limit)
-            found = [
+            hits = [
                 Hit(window[row][0], window[row][1], float(cosine))
                 for row, cosine in zip(rows[0], cosines[0], strict=True)
             ]
-            self.hits = heapq.nsmallest(self.limit, self.hits + found, key=lambda hit: (-hit.cosine, hit.line))
+            self.hits = heapq.nsmallest(self.limit, self.hits + hits, key=lambda hit: (-hit.cosine, hit.line))
             done += len(window)
-            yield Tick(done, total, "searching", done, vectors.batches.warning())
+            yield Tick(done, total, "searching", done, vectors.batches.take_warning())

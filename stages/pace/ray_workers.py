@@ -10,15 +10,12 @@ Bounded: a worker has one part under way and one waiting, and the next window is
 from __future__ import annotations
 
 import logging
-import math
 import os
 import socket
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, redirect_stdout
-from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -28,16 +25,10 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import ray
 from ray.exceptions import RayActorError, RayTaskError
 
+from stages.pace.assignments import Assignment, Assignments, Part, WorkerHandle
 from stages.pace.batches import Batches
 from stages.pace.workers import Item, Middle, Result
 from store.problem import Problem
-
-# Items in a part: a quarter of a worker's share of what is left, so that all end together (guided self-scheduling,
-# Polychronopoulos and Kuck 1987). More would be lost with a worker, fewer would leave a model half empty.
-LEAST, MOST = 8, 1024
-SHARES = 4
-
-AHEAD = 2  # parts that a worker holds: one under way and one waiting, so that it never waits for the driver
 
 DEATHS = 3  # in a row, at the same work: then it is the work that kills
 
@@ -57,56 +48,33 @@ class Worker:
         self._load, self._batches = load, batches
 
     def load(self) -> None:
+        """Load the model; what it raises reaches the driver."""
         self._model = self._load()
 
     def work(self, items: Sequence[Any], middle: Middle[Any, Any]) -> Iterator[tuple[Sequence[tuple[int, Any]], str]]:
         """(places and results, what happened to the batch size), streamed."""
         for done in middle(items, self._model, self._batches):
-            yield done, self._batches.warning()
+            yield done, self._batches.take_warning()
 
 
-@dataclass
-class Part:
-    """Items on their way to a worker, with the middle that lies in Ray's object store. `deaths`: workers that it killed."""
+class RayWorkers:
+    """An `Engine` of `workers` models (None: one a GPU; without GPUs, one a machine) on the cluster at `address` (None: this
+    machine). To be used as a context, which ends every process it started.
 
-    items: Sequence[Any]
-    middle: Any
-    deaths: int = 0
-
-
-@dataclass(eq=False)
-class Hand:
-    """One worker as the driver sees it; `since` is when its model was loaded, `done` how many items it has sent."""
-
-    name: str
-    actor: Any
-    since: float = 0.0
-    done: int = 0
-
-
-@dataclass
-class Sent:
-    """A part that a worker has, and the places of those items that came back."""
-
-    hand: Hand
-    part: Part
-    back: set[int] = field(default_factory=set)
-
-
-class OnRay:
-    """`workers` models (None: one a GPU; without GPUs, one a machine) on the cluster at `address` (None: this machine)."""
+    Raises Problem where there is no such cluster, where it has fewer processors or GPUs, and where workers die again and
+    again.
+    """
 
     def __init__(self, workers: int | None, address: str | None, device: str) -> None:
         self.wanted, self.address, self.on_gpu = workers, address, device.startswith("cuda")
-        self.ready: list[Hand] = []
-        self.loading: dict[Any, Hand] = {}  # by what Ray says when they are ready
-        self.sent: dict[Any, Sent] = {}  # by the stream of their results, for each worker in the order of sending
-        self.waiting: deque[Part] = deque()
-        self.stillborn = self.left = self.count = 0
+        self.ready: list[WorkerHandle] = []
+        self.loading: dict[Any, WorkerHandle] = {}  # by what Ray says when they are ready
+        self.assignments = Assignments()
+        self.failed_starts = 0  # in a row
         self._warnings: list[str] = []
         self._context = ExitStack()
 
-    def __enter__(self) -> OnRay:
+    def __enter__(self) -> RayWorkers:
         self._context.enter_context(redirect_stdout(sys.stderr))  # Ray tells of deaths on stdout, which is for results
         return self
 
@@ -128,32 +96,32 @@ class OnRay:
             )
         share = {"num_gpus": 1, "num_cpus": 1} if self.on_gpu else {"num_cpus": most // count}
         self._make = lambda: ray.remote(Worker).options(**share).remote(load, batches)
-        self.left, self.count = left, count
+        self.assignments.left, self.assignments.workers = left, count
         for number in range(count):
-            self._hire(f"worker {number + 1}")
+            self._start_worker(f"worker {number + 1}")
         while not self.ready:
-            list(self._hear())
+            list(self._receive())
 
     def flow(self, items: Sequence[Item], middle: Middle[Item, Result]) -> Iterator[list[Result]]:
-        self.waiting.append(Part(items, ray.put(middle)))
-        while self.waiting:
+        self.assignments.waiting.append(Part(items, ray.put(middle)))
+        while self.assignments.waiting:
             yield from self._step()
 
     def rest(self) -> Iterator[list[Any]]:
-        while self.waiting or self.sent:
+        while len(self.assignments):
             yield from self._step()
 
-    def spent(self) -> Mapping[str, int]:
+    def take_spent(self) -> Mapping[str, int]:
         return {}  # no server is asked
 
     def pace(self) -> str:
-        now = time.monotonic()
-        rates = sorted(hand.done / (now - hand.since) for hand in self.ready if hand.done)
+        now, count = time.monotonic(), self.assignments.workers
+        rates = sorted(worker.done / (now - worker.since) for worker in self.ready if worker.done)
         if not rates:
-            return f"{len(self.ready)} of {self.count} workers"
-        return f"{len(self.ready)} of {self.count} workers, {rates[0]:.1f} to {rates[-1]:.1f} /s each"
+            return f"{len(self.ready)} of {count} workers"
+        return f"{len(self.ready)} of {count} workers, {rates[0]:.1f} to {rates[-1]:.1f} /s each"
 
-    def warning(self) -> str:
+    def take_warning(self) -> str:
         told, self._warnings = "; ".join(self._warnings), []
         return told
 
@@ -176,88 +144,65 @@ class OnRay:
             **quiet,
         )
 
-    def _hire(self, name: str) -> None:
-        hand = Hand(name, self._make())
-        self.loading[hand.actor.load.remote()] = hand
+    def _start_worker(self, name: str) -> None:
+        worker = WorkerHandle(name, self._make())
+        self.loading[worker.actor.load.remote()] = worker
 
     def _step(self) -> Iterator[list[Any]]:
-        """Hand out a part if somebody is free, else hear what comes back."""
-        held = dict.fromkeys(self.ready, 0)
-        for sent in self.sent.values():
-            held[sent.hand] += 1
-        free = min(held, key=lambda hand: held[hand], default=None)
-        if not self.waiting or free is None or held[free] == AHEAD:
-            yield from self._hear()
+        """Send a part if a worker is free, else wait for what comes back."""
+        worker = self.assignments.free(self.ready)
+        if worker is None:
+            yield from self._receive()
             return
-        part = self._cut()
-        stream = free.actor.work.options(num_returns="streaming").remote(part.items, part.middle)
-        self.sent[stream] = Sent(free, part)
+        part = self.assignments.next_part()
+        stream = worker.actor.work.options(num_returns="streaming").remote(part.items, part.middle)
+        self.assignments.under_way[stream] = Assignment(worker, part)
 
-    def _cut(self) -> Part:
-        """The next part to be sent."""
-        window = self.waiting.popleft()
-        size = min(MOST, max(LEAST, math.ceil(self.left / (SHARES * self.count))))
-        if len(window.items) > size:
-            self.waiting.appendleft(Part(window.items[size:], window.middle, window.deaths))
-        return Part(window.items[:size], window.middle, window.deaths)
-
-    def _hear(self) -> Iterator[list[Any]]:
+    def _receive(self) -> Iterator[list[Any]]:
         """Wait for whatever comes first: a worker that is ready, results, the end of a part, a death."""
-        found, _ = ray.wait([*self.loading, *self.sent], num_returns=1)
-        one: Any = found[0]
-        hand = self.loading[one] if one in self.loading else self.sent[one].hand
+        under_way = self.assignments.under_way
+        (first, *_), _ = ray.wait([*self.loading, *under_way], num_returns=1)
+        reference: Any = first
+        worker = self.loading[reference] if reference in self.loading else under_way[reference].worker
         try:
-            if one in self.loading:
-                ray.get(one)
-                self.ready.append(self.loading.pop(one))
-                hand.since, self.stillborn = time.monotonic(), 0
+            if reference in self.loading:
+                ray.get(reference)
+                self.ready.append(self.loading.pop(reference))
+                worker.since, self.failed_starts = time.monotonic(), 0
                 return
-            done, warning = ray.get(next(one))
+            done, warning = ray.get(next(reference))
         except StopIteration:
-            del self.sent[one]
+            del under_way[reference]
         except RayActorError:
-            self._replace(hand)
+            self._replace(worker)
         except RayTaskError as error:
             # What the user can mend is told in one line; a bug keeps the traceback of the worker.
             raise (error.cause if isinstance(error.cause, Problem) else error) from None
         else:
             if warning:
-                self._warnings.append(f"{hand.name}: {warning}")
-            self.sent[one].back.update(place for place, _ in done)
-            hand.done, self.left = hand.done + len(done), self.left - len(done)
+                self._warnings.append(f"{worker.name}: {warning}")
+            self.assignments.came_back(reference, [place for place, _ in done])
             yield [result for _, result in done]
 
-    def _replace(self, dead: Hand) -> None:
+    def _replace(self, dead: WorkerHandle) -> None:
         """Another worker takes the place of one that died; what had not come back goes to whoever is free."""
-        lost = [self.sent.pop(stream) for stream, sent in list(self.sent.items()) if sent.hand is dead]
-        again = [_undone(sent, under_way=number == 0) for number, sent in enumerate(lost)]
-        self.waiting.extendleft(part for part in reversed(again) if part.items)
+        again = self.assignments.lose(dead)
         if dead in self.ready:
             self.ready.remove(dead)
             count = sum(len(part.items) for part in again)
             self._warnings.append(f"{dead.name} died and is replaced; {count} premises of its are done again")
         else:
-            self.loading = {ref: hand for ref, hand in self.loading.items() if hand is not dead}
-            self.stillborn += 1
-        deaths = max(self.stillborn, *(part.deaths for part in again), 0)
+            self.loading = {reference: worker for reference, worker in self.loading.items() if worker is not dead}
+            self.failed_starts += 1
+        deaths = max(self.failed_starts, *(part.deaths for part in again), 0)
         if deaths == DEATHS:
-            what = (
-                "as it loaded the model"
-                if self.stillborn == DEATHS
-                else f"over the same {len(again[0].items)} premises"
-            )
+            at_start = self.failed_starts == DEATHS
+            what = "as it loaded the model" if at_start else f"over the same {len(again[0].items)} premises"
             raise Problem(
                 f"a worker died {DEATHS} times {what}",
                 "if the system's log says that memory ran out, give fewer --workers or a smaller --batch",
             )
-        self._hire(dead.name)
-
-
-def _undone(sent: Sent, under_way: bool) -> Part:
-    """What is left of a part whose worker died. If it was at work on it and nothing came back, the part may be to blame."""
-    left = [item for place, item in enumerate(sent.part.items) if place not in sent.back]
-    deaths = sent.part.deaths + under_way if not sent.back else 0
-    return Part(left, sent.part.middle, deaths)
+        self._start_worker(dead.name)
 
 
 def _join(address: str, quiet: dict[str, Any]) -> None:

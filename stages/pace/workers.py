@@ -1,7 +1,7 @@
 """Where the model of a stage works. Arrow: missing rows -> finished rows, in whatever order they are done.
 
 A stage hands its pure middle over with a window of items at a time and stores what comes back. Whether the model is in this
-process (`Here`) or in many (`stages/pace/ray_workers.py`) it does not know: the rows are the same.
+process (`InProcess`) or in many (`stages/pace/ray_workers.py`) it does not know: the rows are the same.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Engine(Protocol):
         """Yield what is under way, to the last."""
         ...
 
-    def spent(self) -> Mapping[str, int]:
+    def take_spent(self) -> Mapping[str, int]:
         """What a server was asked and charged since this was last called."""
         ...
 
@@ -41,13 +41,13 @@ class Engine(Protocol):
         """Who works and how fast, where that is more than this process; else empty."""
         ...
 
-    def warning(self) -> str:
+    def take_warning(self) -> str:
         """What the user must hear, since this was last asked; empty mostly."""
         ...
 
 
-class Here:
-    """The model in this process."""
+class InProcess:
+    """The `Engine` whose model is in this process."""
 
     def start(self, load: Callable[[], Any], batches: Batches, left: int) -> None:
         self.model, self.batches = load(), batches
@@ -59,12 +59,12 @@ class Here:
     def rest(self) -> Iterator[list[Any]]:
         return iter(())
 
-    def spent(self) -> Mapping[str, int]:
-        found: Mapping[str, int] = self.model.spent()
-        return found
+    def take_spent(self) -> Mapping[str, int]:
+        spent: Mapping[str, int] = self.model.take_spent()
+        return spent
 
     def pace(self) -> str:
         return ""
 
-    def warning(self) -> str:
-        return self.batches.warning()
+    def take_warning(self) -> str:
+        return self.batches.take_warning()

@@ -119,8 +119,8 @@ class PromptSet:
         if not 0 <= count <= self.shots(by):
             raise Problem(
                 f"shots {count} is out of range: the prompt set {self.name} has {self.shots(by)} to score by {by}",
-                f"give a whole number from 0 to {self.shots(by)}, or another set, prompts=NAME",
-                setting="shots",
+                f"give a whole number from 0 to {self.shots(by)}, or another set: prompts=FILE",
+                "shots",
             )
         if by == "prompt":
             return replace(self, question=_first_shots(self.question, count))

@@ -28,7 +28,7 @@ CLOSE_ROUNDING = 0.005
 class Scorer(Protocol):
     """All that the stage knows of what it scores with."""
 
-    def fits(self, pairs: Sequence[Pair]) -> int:
+    def capacity(self, pairs: Sequence[Pair]) -> int:
         """How many times these pairs, or others as long, can be scored at once, at least 1."""
         ...
 
@@ -36,7 +36,7 @@ class Scorer(Protocol):
         """The answer to each pair; in float32 the same whatever other pairs it is asked with."""
         ...
 
-    def spent(self) -> Mapping[str, int]:
+    def take_spent(self) -> Mapping[str, int]:
         """What was charged since this was last called; nothing for a model on this machine."""
         ...
 
@@ -49,14 +49,14 @@ class ByLLM:
     prompts: PromptSet
     reader: Reader
 
-    def fits(self, pairs: Sequence[Pair]) -> int:
-        return similarity.fits(pairs, self.how, self.prompts, self.reader)
+    def capacity(self, pairs: Sequence[Pair]) -> int:
+        return similarity.capacity(pairs, self.how, self.prompts, self.reader)
 
     def similarities(self, pairs: Sequence[Pair]) -> list[Answer]:
         return similarity.similarities(pairs, self.how, self.prompts, self.reader)
 
-    def spent(self) -> Mapping[str, int]:
-        return self.reader.spent()
+    def take_spent(self) -> Mapping[str, int]:
+        return self.reader.take_spent()
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class ByEncoder:
 
     vectors: Vectors
 
-    def fits(self, pairs: Sequence[Pair]) -> int:
+    def capacity(self, pairs: Sequence[Pair]) -> int:
         """As many as make one window of texts; how many of these go through the encoder at once, `vectors` knows."""
         return max(1, WINDOW // (2 * len(pairs)))
 
@@ -82,14 +82,14 @@ class ByEncoder:
         rounded = round(similar, 3)
         return round(SCALE * max(0.0, rounded), 3), canonical({"cosine": rounded})
 
-    def spent(self) -> Mapping[str, int]:
+    def take_spent(self) -> Mapping[str, int]:
         return {}
 
 
 class PairClassifier(Protocol):
     """All that a scorer knows of an NLI classifier."""
 
-    def fits(self, pairs: Sequence[Pair]) -> int:
+    def capacity(self, pairs: Sequence[Pair]) -> int:
         """How many times these (premise, hypothesis) pairs, or others as long, can be read at once, at least 1."""
         ...
 
@@ -104,12 +104,12 @@ class ByClassifier:
 
     classifier: PairClassifier
 
-    def fits(self, pairs: Sequence[Pair]) -> int:
-        return self.classifier.fits(pairs)
+    def capacity(self, pairs: Sequence[Pair]) -> int:
+        return self.classifier.capacity(pairs)
 
     def similarities(self, pairs: Sequence[Pair]) -> list[Answer]:
         probabilities = self.classifier.probabilities(pairs)
         return [(round(SCALE * shares["entailment"], 3), canonical(shares)) for shares in probabilities]
 
-    def spent(self) -> Mapping[str, int]:
+    def take_spent(self) -> Mapping[str, int]:
         return {}

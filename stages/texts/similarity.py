@@ -14,12 +14,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from stages.config.words import SCALES
 from stages.models.llm.request import Draft, Line, Prompt, Reader
 from stages.texts import replies as text
 from stages.texts.prompts import PromptSet
 from store.problem import Problem
 from store.records import canonical
 
+GRADED = SCALES[1]  # a similarity in [0, 1] with a reason
 SCALE = 5.0  # the top of the similarity scale (SemEval's 0 to 5)
 END = "\n"  # a reply is one line
 REPLY_TOKENS = 12  # room for "The similarity is 3.5 out of 5."
@@ -43,8 +45,8 @@ class Reading(Protocol):
         ...
 
     @property
-    def scale(self) -> str | None:
-        """by prompt: 0-1 with a reason, or None for 0 to 5"""
+    def scale(self) -> str:
+        """by prompt: 0-1 with a reason, or 0-5"""
         ...
 
     @property
@@ -60,12 +62,12 @@ def similarities(pairs: Sequence[Pair], how: Reading, prompts: PromptSet, reader
     return by_prompt(pairs, how.expected, prompts, reader, how.scale)
 
 
-def fits(pairs: Sequence[Pair], how: Reading, prompts: PromptSet, reader: Reader) -> int:
+def capacity(pairs: Sequence[Pair], how: Reading, prompts: PromptSet, reader: Reader) -> int:
     """How many times these pairs, or others as long, can be asked about at once in free memory."""
     if how.by == "likelihood":
-        return reader.fits([], [], 0)  # it cuts what it reads into passes of its own
+        return reader.capacity([], [], 0)  # it cuts what it reads into passes of its own
     asked = questions(pairs, how.scale, prompts, reader)
-    return reader.fits(asked, plain_lines(asked), 0 if how.expected else _room(how.scale))
+    return reader.capacity(asked, plain_lines(asked), 0 if how.expected else _room(how.scale))
 
 
 def by_likelihood(pairs: Sequence[Pair], both: bool, prompts: PromptSet, reader: Reader) -> list[Answer]:
@@ -102,7 +104,7 @@ def explained_share(explained: float, unexplained: float) -> float:
 
 
 def by_prompt(
-    pairs: Sequence[Pair], expected: bool, prompts: PromptSet, reader: Reader, scale: str | None = None
+    pairs: Sequence[Pair], expected: bool, prompts: PromptSet, reader: Reader, scale: str = SCALES[0]
 ) -> list[Answer]:
     """(score or None, the reply) of each (premise, hypothesis). With `expected`, the mean over the digits 0 to 5."""
     asked = questions(pairs, scale, prompts, reader)
@@ -119,24 +121,24 @@ def by_prompt(
     return [read(draft, scale) for draft in replies]
 
 
-def _room(scale: str | None) -> int:
+def _room(scale: str) -> int:
     """Tokens of the longest reply."""
-    return REASON_TOKENS if scale else REPLY_TOKENS
+    return REASON_TOKENS if scale == GRADED else REPLY_TOKENS
 
 
-def read(draft: Draft, scale: str | None) -> Answer:
+def read(draft: Draft, scale: str) -> Answer:
     """(score or None, the reply); a reply that the server itself calls unusable is kept with that reason."""
     if draft.problem:
         return None, canonical({"problem": draft.problem, "reply": draft.text})
-    if scale is None:
+    if scale != GRADED:
         return text.first_number(draft.text, 0.0, SCALE), draft.text
     share = text.first_number(draft.text, 0.0, 1.0)
     return None if share is None else round(SCALE * share, 3), draft.text
 
 
-def questions(pairs: Sequence[Pair], scale: str | None, prompts: PromptSet, reader: Reader) -> list[Prompt]:
+def questions(pairs: Sequence[Pair], scale: str, prompts: PromptSet, reader: Reader) -> list[Prompt]:
     """How similar are they? One prompt a (premise, hypothesis)."""
-    question = prompts.graded() if scale else prompts.question
+    question = prompts.graded() if scale == GRADED else prompts.question
     template = reader.wrap(question) if prompts.chat else question
     shared = min(template.index("{premise}"), template.index("{hypothesis}"))
     return [

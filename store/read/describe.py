@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from store.database import Store
 from store.markdown import Marked, code, table
+from store.rule import LEVELS, A, B, Sql
 
 
 class Described(NamedTuple):
@@ -31,6 +32,8 @@ _PREMISE = "the premise's id"
 _ROLE = "entailment or contradiction; rewrite-K in a run of pairs, K ten times the mask rate, or counted in a file"
 _PARTNER_ROLE = "rewrite-K as in `drafts`, or random-K for another premise drawn at random"
 _LABEL = "what cos(premise, partner) is trained towards, 0 to 1: 0.1 + 0.8 · score / 5, and 0 for a random partner"
+
+_SHORTFALLS = ", ".join(str(level.shortfall(A, B, Sql(level.threshold))) for level in LEVELS)
 
 # The public face: names and columns that stay.
 VIEWS = {
@@ -229,10 +232,7 @@ TABLES = {
         {
             "run": "the curate run",
             "score": "the score run it reads",
-            "alpha": "a is at least this",
-            "beta": "b is at most this",
-            "gamma": "a is at least b + gamma",
-            "min_contradiction": "b is at least this too; 0 where there is no such floor",
+            **{level.threshold: level.demand for level in LEVELS},
             "swap": "1 where reversed scores change roles",
         },
     ),
@@ -322,7 +322,7 @@ QUERIES = (
         "Which triplets failed by a hair?",
         "SELECT premises.text AS premise, reason, a, b FROM decisions JOIN premises ON premises.id = decisions.premise"
         " JOIN rules ON rules.run = decisions.run WHERE verdict = 'drop'"
-        " AND max(alpha - a, b - beta, b + gamma - a, min_contradiction - b) BETWEEN 0 AND 0.25 LIMIT 50",
+        f" AND max({_SHORTFALLS}) BETWEEN 0 AND 0.25 LIMIT 50",
     ),
     Query(
         "copies",

@@ -14,12 +14,11 @@ from store.problem import Problem
 from store.read.triplets import View
 from store.records import Run
 from store.rows.training import MetricRow
-from store.schema import PAIRED
+from store.rule import HIGHEST_SCORE
+from store.views import PAIRED
 
 # The stages of a run, the furthest first.
 STAGES = ("eval", "train", "curate", "score", "gen")
-
-HIGHEST_SCORE = 5
 
 # Knuth's multiplicative hash: smallest first, it picks rows that lie far apart, the same ones whenever it is asked.
 SPREAD = "(premise * 2654435761) % 4294967296"
@@ -99,7 +98,7 @@ def evaluations(store: Store, train: Run) -> list[Run]:
 
 def bins(store: Store, score: Run, across: int) -> list[Bin]:
     """The joint histogram of (a, b) with `across` equal bins a side; the highest score falls into the last one."""
-    place = f"min(CAST({{0}} * :across / {float(HIGHEST_SCORE)} AS INTEGER), :across - 1)"
+    place = f"min(CAST({{0}} * :across / {HIGHEST_SCORE} AS INTEGER), :across - 1)"
     return [
         Bin(*row)
         for row in store.rows(

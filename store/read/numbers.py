@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from store.database import Store
 from store.read.triplets import View, _words
 from store.records import ROLES, Role, Run
-from store.schema import PAIRED
+from store.views import PAIRED
 
 # Premises read at once: a few hundredths of a second.
 WINDOW = 50_000

@@ -1,8 +1,7 @@
 """Decisions: which triplets are kept, and the first reason for which one is not. Arrow: scores -> decision.
 
-The rule (MultiCSR, eq. 4) is written once, in the view `ruled` (store/schema.py): keep iff a >= alpha and b <= beta and
-a >= b + gamma, with a = sim(x, x+), b = sim(x, x-), and b >= a floor where the run has one. It reads `pairs`, which is
-filled once a score run; so moving a threshold writes one row of `rules`, reads two numbers a premise, and never a model.
+The rule (MultiCSR, eq. 4) is written in store/rule.py; the view `ruled` (store/views.py) asks it. It reads `pairs`, which
+is filled once a score run; so moving a threshold writes one row of `rules`, reads two numbers a premise, and never a model.
 """
 
 from __future__ import annotations
@@ -12,27 +11,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from unicodedata import category
 
+from store import rule
 from store.database import Store
 from store.records import Run
-from store.schema import FIRST_PROBLEM, PAIRED
+from store.views import FIRST_PROBLEM, PAIRED
 
 # Premises paired in one transaction: less than half a second's work, so that other writers wait at most that long.
 PREMISES_AT_ONCE = 200_000
 
-# What the scores of a premise must pass, in the order in which the view `ruled` asks, each under the reason for which a
-# premise that does not is dropped.
-LEVELS = {
-    "unscored": "a NOTNULL AND b NOTNULL",
-    "a<alpha": "a >= {alpha}",
-    "b>beta": "b <= {beta}",
-    "a<b+gamma": "a >= b + {gamma} - 1e-9",
-    "b<min": "b >= {min_contradiction}",
-}
-
-THRESHOLDS = ("alpha", "beta", "gamma", "min_contradiction")
-
-# With `swap`, a pair whose scores are reversed changes roles.
-SWAPPED = "iif(:swap, max(a, b), a) AS a, iif(:swap, min(a, b), b) AS b"
+# a and b as the rule reads them.
+AS_READ = rule.as_read(":swap")
 
 
 def plain(text: str) -> str:
@@ -43,16 +31,16 @@ def plain(text: str) -> str:
     return " ".join("".join(one if category(one)[0] in "LMN" else " " for one in text.casefold()).split())
 
 
-def decide(store: Store, run: Run, thresholds: Mapping[str, float | bool]) -> Iterator[int]:
+def decide(store: Store, run: Run, thresholds: Mapping[str, float | bool | None]) -> Iterator[int]:
     """Decide every premise of the score run behind `run`, yielding how many are decided.
 
-    `thresholds`: alpha, beta, gamma, min_contradiction (0: no floor), and the options copies, duplicates, swap.
+    `thresholds`: those of the rule by name, where one that is absent or None asks nothing, and the options copies,
+    duplicates, swap. Raises KeyError where one that may not be left out is absent.
     """
+    row = {"run": run.id, "score": run.parent, **rule.complete(thresholds), "swap": thresholds["swap"]}
     with store.writing() as connection:
         connection.execute(
-            "INSERT OR IGNORE INTO rules (run, score, alpha, beta, gamma, min_contradiction, swap)"
-            " VALUES (:run, :score, :alpha, :beta, :gamma, :min_contradiction, :swap)",
-            {**thresholds, "run": run.id, "score": run.parent},
+            f"INSERT OR IGNORE INTO rules ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})", row
         )
     yield from _pair(store, store.parent(run))
     if thresholds["copies"]:
@@ -127,19 +115,22 @@ def _paired(store: Store, score: Run) -> int:
 
 def counts(store: Store, run: Run) -> dict[str, object]:
     """By the rule: premises, kept, dropped, the drops by first reason, and the funnel from premises to kept."""
-    names = ("score", *THRESHOLDS, "swap")
-    rule = dict(zip(names, store.one(f"SELECT {', '.join(names)} FROM rules WHERE run = ?", [run.id]), strict=True))
+    names = ("score", *rule.columns(), "swap")
+    asked = dict(zip(names, store.one(f"SELECT {', '.join(names)} FROM rules WHERE run = ?", [run.id]), strict=True))
     # One pass over the numbers: those that pass the first level, the first two, and so on. What falls between two levels is
     # dropped for the reason of the second; grouping by the view's reasons would sort a million texts.
+    bounds = rule.columns(":{}")
+    levels = {rule.UNSCORED: "a NOTNULL AND b NOTNULL"}
+    levels |= {level.reason: level.passes(rule.A, rule.B, bounds[level.threshold]) for level in rule.LEVELS}
     passed, conditions = ["count(*)", "count(*) FILTER (WHERE problem IS NULL)"], "problem IS NULL"
-    for level in LEVELS.values():
-        conditions += f" AND {level.format(**{name: f':{name}' for name in THRESHOLDS})}"
+    for level in levels.values():
+        conditions += f" AND {level}"
         passed.append(f"count(*) FILTER (WHERE {conditions})")
-    pairs = f"(SELECT run, problem, {SWAPPED} FROM pairs)" if rule["swap"] else "pairs"
-    total, generated, *numbers = store.one(f"SELECT {', '.join(passed)} FROM {pairs} WHERE run = :score", rule)
+    pairs = f"(SELECT run, problem, {AS_READ} FROM pairs)" if asked["swap"] else "pairs"
+    total, generated, *numbers = store.one(f"SELECT {', '.join(passed)} FROM {pairs} WHERE run = :score", asked)
     found = {
         reason: above - below
-        for reason, above, below in zip(LEVELS, [generated, *numbers], numbers, strict=False)
+        for reason, above, below in zip(levels, [generated, *numbers], numbers, strict=False)
         if above > below
     }
     found |= store.rows(
@@ -157,17 +148,17 @@ def counts(store: Store, run: Run) -> dict[str, object]:
     return {"premises": total, "kept": total - dropped, "dropped": dropped, "reasons": reasons, "funnel": funnel}
 
 
-def sweep(store: Store, score: Run, grid: Sequence[tuple[float, ...]], swap: bool) -> list[int]:
-    """How many triplets each (alpha, beta, gamma, min_contradiction) of the grid would keep. Writes nothing."""
-    place = {name: f"(value ->> {at})" for at, name in enumerate(THRESHOLDS)}
-    passed = " AND ".join(LEVELS.values()).format(**place)
+def sweep(store: Store, score: Run, grid: Sequence[Mapping[str, float | None]], swap: bool) -> list[int]:
+    """How many triplets the thresholds at each point of the grid, named as in `decide`, would keep. Writes nothing."""
+    points = json.dumps([rule.complete(point) for point in grid])
+    passed = rule.keeps(rule.A, rule.B, rule.columns("(value ->> '{}')"))
     return [
         count
         for (count,) in store.rows(
-            f"WITH usable AS MATERIALIZED (SELECT {SWAPPED} FROM"
+            f"WITH usable AS MATERIALIZED (SELECT {AS_READ} FROM"
             f" ({PAIRED} WHERE run = :score AND premise NOT IN"
             "   (SELECT premise FROM drafts WHERE run = :gen AND problem IS NOT NULL) GROUP BY premise))"
             f" SELECT (SELECT count(*) FROM usable WHERE {passed}) FROM json_each(:grid)",
-            {"score": score.id, "gen": score.parent, "swap": swap, "grid": json.dumps(grid)},
+            {"score": score.id, "gen": score.parent, "swap": swap, "grid": points},
         )
     ]

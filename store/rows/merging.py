@@ -14,7 +14,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from store.database import Store, explain
+from store.database import Store
+from store.opening import explain
 from store.problem import Problem
 from store.records import Run
 from store.rows import drafts, premises, scores

@@ -2,7 +2,7 @@
 
 A word is over the texts of a premise in one gen run, so every curation of them hears it, also a later one; it says keep or
 drop and leaves to the rule which hypothesis has which role. Rows are only added: the last word over a triplet counts, and
-one that is taken back is a row without a verdict. The views `decisions`, `triplets` and `funnel` (store/schema.py) do the
+one that is taken back is a row without a verdict. The views `decisions`, `triplets` and `funnel` (store/views.py) do the
 rest, and the digest of the words that change a run's triplets is part of the identity of what is trained on them.
 """
 

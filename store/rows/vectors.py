@@ -11,7 +11,8 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from store.database import BUSY_SECONDS, Store, explain
+from store.database import Store
+from store.opening import BUSY_SECONDS, explain
 
 # Rows read at once; below SQLite's limit on parameters in every build.
 ROWS_AT_ONCE = 500

@@ -29,7 +29,7 @@ class Classifier:
         self.columns = list(columns)
         self.max_length = max_length
 
-    def fits(self, pairs: Sequence[tuple[str, str]]) -> int:
+    def capacity(self, pairs: Sequence[tuple[str, str]]) -> int:
         """How many times these (premise, hypothesis) pairs, or others as long, can be read at once, at least 1."""
         device = self.model.device
         longest = max(map(len, self._ids(pairs)["input_ids"]))
@@ -43,12 +43,12 @@ class Classifier:
         Rounded to a thousandth. In float32 a pair with a figure whose rounding the batch could tip is computed again
         alone, so it does not depend on what else is in `pairs`.
         """
-        found = self._softmax(pairs)
+        shares = self._softmax(pairs)
         if self.model.dtype == torch.float32:
-            close = (((found * 1000) % 1 - 0.5).abs() < CLOSE_ROUNDING).any(1)
+            close = (((shares * 1000) % 1 - 0.5).abs() < CLOSE_ROUNDING).any(1)
             for place in close.nonzero().flatten().tolist():
-                found[place] = self._softmax([pairs[place]])[0]
-        return [dict(zip(LABELS, (round(share, 3) for share in row), strict=True)) for row in found.tolist()]
+                shares[place] = self._softmax([pairs[place]])[0]
+        return [dict(zip(LABELS, (round(share, 3) for share in row), strict=True)) for row in shares.tolist()]
 
     def _softmax(self, pairs: Sequence[tuple[str, str]]) -> Tensor:
         """The probabilities of LABELS in float64 # (len(pairs), 3)"""

@@ -36,7 +36,7 @@ class Encoder(nn.Module):
     `max_length` is the number of tokens a text is cut to; `mlp` is the trained layer over the vector, else None. The `cls`
     pooler keeps it; with `cls_before_pooler` and `prompt` it is there in training mode only (unsupervised SimCSE).
     `template`: what the tokenizer puts around each text, for the `prompt` pooler only. `whitening`: a linear map of the
-    finished vectors, at test only, that was not trained but solved for (`whiten`).
+    finished vectors, at test only, that was not trained but solved for (`whiten`; Su et al., 2021).
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Encoder(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where the weights are."""
         device: torch.device = self.backbone.device
         return device
 
@@ -139,7 +140,7 @@ class Encoder(nn.Module):
         draws = [Draws([len(row) for row in rows], parts, self.device)]
         if starts is not None:
             around = self._around(rows, starts)
-            place = {one: number for number, one in enumerate(dict.fromkeys(around))}
+            place = {template: number for number, template in enumerate(dict.fromkeys(around))}
             templates = [list(dict.fromkeys(place[around[text]] for text in part)) for part in parts]
             draws.append(Draws([len(ids) for _, _, ids in place], templates, self.device))
         return [
@@ -148,7 +149,7 @@ class Encoder(nn.Module):
                 [rows[text] for text in part],
                 words,
                 starts and [starts[text] for text in part],
-                [partial(PartDraws, one, number) for one in draws],
+                [partial(PartDraws, batch, number) for batch in draws],
             )
             for number, part in enumerate(parts)
         ]
@@ -168,10 +169,10 @@ class Encoder(nn.Module):
         """
         assert self.template is not None
         after, around = len(self.template.after), self._around(rows, starts)
-        place = {one: number for number, one in enumerate(dict.fromkeys(around))}
+        place = {template: number for number, template in enumerate(dict.fromkeys(around))}
         positions = [[*range(start), *range(length - after, length)] for start, length, _ in place]
         vectors = self._packed(Packed([ids for _, _, ids in place], self.device, positions, draws), words)
-        return vectors[torch.tensor([place[one] for one in around], device=self.device)]
+        return vectors[torch.tensor([place[template] for template in around], device=self.device)]
 
     def _hidden(self, **batch: Any) -> Tensor:
         """The hidden states (B, T, width) that are pooled."""
@@ -199,8 +200,8 @@ class Encoder(nn.Module):
         longest = max_length or self.max_length
         if max_length is not None and self.template is not None:
             longest = min(max_length + len(self.template.before) + len(self.template.after) - 2, self.max_length)
-        found: list[list[int]] = self.tokenizer(list(texts), truncation=True, max_length=longest).input_ids
-        return found
+        ids: list[list[int]] = self.tokenizer(list(texts), truncation=True, max_length=longest).input_ids
+        return ids
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Rows of token ids -> ids and mask (len(rows), longest), padded right, on the encoder's device."""
@@ -212,10 +213,14 @@ class Encoder(nn.Module):
             mask[i, : len(row)] = 1
         return ids.to(self.device), mask.to(self.device)
 
-    def fits(self, texts: Sequence[str]) -> int:
+    def capacity(self, texts: Sequence[str]) -> int:
         """How many texts as long as the longest of `texts` could be encoded at once; see `stages/models/memory.py`."""
         tokens = len(self.ids([max(texts, key=len)])[0])
-        return memory.count(self.device, memory.encoding(self, tokens), memory.TEXTS[self.device.type])
+        return memory.count(self.device, self.text_bytes(tokens), memory.TEXTS[self.device.type])
+
+    def text_bytes(self, tokens: int) -> int:
+        """Bytes that encoding one text of `tokens` tokens takes, beside the weights."""
+        return memory.activation_bytes(self.backbone.config, tokens, tokens, self.backbone.dtype.itemsize)
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str], batch: int = 64) -> np.ndarray:

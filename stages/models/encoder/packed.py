@@ -102,13 +102,13 @@ class Draws:
 
     def of_pairs(self, heads: int, p: float) -> list[list[Tensor]]:
         """Draw for each pair of tokens of a text: (heads, count, length, length) for each run of each part."""
-        found: list[list[Tensor]] = [[] for _ in self.members]
+        drawn: list[list[Tensor]] = [[] for _ in self.members]
         for count, length in self.runs:
             whole = kept((heads, count, length, length), p, self.device)
-            for part, members in zip(found, self.members, strict=True):
+            for part, members in zip(drawn, self.members, strict=True):
                 if length in members:
                     part.append(whole[:, members[length]])
-        return found
+        return drawn
 
 
 class PartDraws:

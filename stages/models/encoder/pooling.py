@@ -18,10 +18,10 @@ class Recorded(NamedTuple):
     whitening: Path | None
 
 
-def pooling_of(found: Located) -> str | None:
+def pooling_of(located: Located) -> str | None:
     """The pooler a located encoder records or its alias names."""
-    there = recorded(found.folder)
-    return there.pooler if there else found.pooler
+    there = recorded(located.folder)
+    return there.pooler if there else located.pooler
 
 
 def recorded(folder: Path) -> Recorded | None:

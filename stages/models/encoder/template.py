@@ -51,8 +51,8 @@ def put_into(tokenizer: Any, name: str, longest: int) -> tuple[PreTrainedTokeniz
         )
 
     def ids(words: str) -> list[int]:
-        found: list[int] = tokenizer(words, add_special_tokens=False).input_ids
-        return found
+        tokens: list[int] = tokenizer(words, add_special_tokens=False).input_ids
+        return tokens
 
     end = ids(END) + ends[1]
     template = Template(ends[0] + ids(BEFORE), ends[0] + ids(SECOND_BEFORE), ids(AFTER) + gap + end, -1 - len(end))

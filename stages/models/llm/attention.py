@@ -1,8 +1,8 @@
 """Attention over a prefix that many rows share, without a copy of it for each row.
 
 Hundreds of prompts begin with the same instruction and shots. Their keys and values are held once; a row holds only its
-own part (the premise and what is written after it). All rows of a prefix read it in one product, and dropping or doubling
-a row moves its own part alone.
+own part (the premise and what is written after it), as in Hydragen (Juravsky et al., 2024). All rows of a prefix read
+it in one product, and dropping or doubling a row moves its own part alone.
 
 The scores against both parts stand side by side under one softmax, so the result is that of ordinary attention over the
 whole sequence:
@@ -32,30 +32,34 @@ class SharedPrefix:
     """S prefixes and which of them each of R rows has.
 
     `states`: for each layer keys and values (S, G, P, D), shorter prefixes padded right; `lengths` their true lengths (S);
-    `slots` the prefix of each row (R). G: key heads, D: their width, P: the longest prefix.
+    `prefix_of` the prefix of each row (R). G: key heads, D: their width, P: the longest prefix.
     """
 
-    def __init__(self, states: Sequence[tuple[Tensor, Tensor]], lengths: Sequence[int], slots: Sequence[int]) -> None:
+    def __init__(
+        self, states: Sequence[tuple[Tensor, Tensor]], lengths: Sequence[int], prefix_of: Sequence[int]
+    ) -> None:
         self.states = states
         self.lengths = lengths
-        self.slots = slots
+        self.prefix_of = prefix_of
         example = states[0][0]
         padding = torch.arange(max(lengths))[None, :] >= torch.tensor(lengths)[:, None]  # (S, P)
         self.bias = hiding(padding, example.dtype).to(example.device)[:, None, None] if padding.any() else None
         # A rectangle of n rows a prefix: `packed` (S * G * n,) names its rows' key heads (filled up with those of row 0),
         # `place` (R * G,) is where in the flattened rectangle each went.
         members: list[list[int]] = [[] for _ in lengths]
-        for row, slot in enumerate(slots):
-            members[slot].append(row)
+        for row, prefix in enumerate(prefix_of):
+            members[prefix].append(row)
         widest = max(len(rows) for rows in members)
-        within = [0] * len(slots)
+        within = [0] * len(prefix_of)
         for rows in members:
             for order, row in enumerate(rows):
                 within[row] = order
         heads = torch.arange(example.shape[1])
         filled = torch.tensor([rows + [0] * (widest - len(rows)) for rows in members])  # (S, n)
         packed = filled[:, None] * len(heads) + heads[:, None]  # (S, G, n)
-        place = (torch.tensor(slots)[:, None] * len(heads) + heads) * widest + torch.tensor(within)[:, None]  # (R, G)
+        place = (torch.tensor(prefix_of)[:, None] * len(heads) + heads) * widest + torch.tensor(within)[
+            :, None
+        ]  # (R, G)
         self.packed, self.place = packed.flatten().to(example.device), place.flatten().to(example.device)
 
     def scores(self, layer: int, asked: Tensor) -> Tensor:

@@ -1,11 +1,19 @@
-"""Keys and values of the rows being decoded, in buffers with room to spare: a step appends, it does not copy the cache."""
+"""Keys and values of the rows being decoded, in buffers with room to spare: a step appends, it does not copy the cache.
+
+What a row may not see of the common columns, a mask hides (`MaskedCache`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers.cache_utils import Cache, DynamicLayer
+
+from stages.models.llm.attention import hiding
 
 # Buffers grow by this many columns at a time. Fewer would copy more often, more would read more columns that are empty.
 BLOCK = 16
@@ -98,13 +106,79 @@ class GrowingCache(Cache):
         super().__init__(layers=list(self.growing))
 
     def put(self, rows: Tensor, other: GrowingCache, of: Tensor, at: int, total: int) -> None:
+        """Row rows[i], of `total`, takes over row of[i] of `other`, in the columns from `at` on."""
         for mine, theirs in zip(self.growing, other.growing, strict=True):
             mine.put(rows, theirs, of, at, total)
 
     def move(self, by: int) -> None:
+        """Move what is held by so many columns, in every layer."""
         for layer in self.growing:
             layer.move(by)
 
     def select(self, rows: Tensor) -> None:
+        """Keep `rows` (n,) of the batch, in every layer."""
         for layer in self.growing:
             layer.select(rows)
+
+
+class MaskedCache:
+    """The cache of `model` for `rows` rows, and which of its columns each row may see.
+
+    `plain`: whether the model attends the way `attention.py` does, to whole buffers and with a mask to be added to scores.
+    """
+
+    def __init__(self, model: Any, rows: int, plain: bool) -> None:
+        self.plain = plain
+        self.dtype, self.device = model.dtype, model.device
+        self.cache = GrowingCache(model, whole=plain)
+        self.hidden = torch.ones((rows, 0), dtype=torch.bool, device=self.device)  # (rows, columns)
+        self.first = [0] * rows  # the first column each row may see
+
+    @property
+    def width(self) -> int:
+        """Columns in use."""
+        return self.cache.growing[0].length
+
+    def put(self, rows: Sequence[int], read: GrowingCache, of: Sequence[int], lengths: Sequence[int], at: int) -> None:
+        """Row rows[i] takes over row of[i] of `read`, of which lengths[of[i]] columns count, in the columns from `at` on."""
+        index, source = (torch.tensor(list(places), device=self.device) for places in (rows, of))
+        self.cache.put(index, read, source, at, len(self.hidden))
+        self._make_room()
+        end = at + read.growing[0].length
+        counted = torch.tensor([lengths[place] for place in of], device=self.device)
+        self.hidden[index] = True
+        self.hidden[index, at:end] = torch.arange(end - at, device=self.device)[None] >= counted[:, None]
+        for row in rows:
+            self.first[row] = at
+
+    def move(self, by: int) -> None:
+        """Move all columns to the right, or (negative) to the left over the first ones."""
+        self.cache.move(by)
+        moved = torch.ones((len(self.hidden), columns(self.width)), dtype=torch.bool, device=self.device)
+        kept = self.hidden[:, max(-by, 0) : self.width - by]
+        moved[:, max(by, 0) : max(by, 0) + kept.shape[1]] = kept
+        self.hidden = moved
+        self.first = [column + by for column in self.first]
+
+    def show_next(self) -> None:
+        """Every row may see the column that is about to be written."""
+        if self.width == self.hidden.shape[1]:
+            self.hidden = functional.pad(self.hidden, (0, BLOCK), value=True)
+        self.hidden[:, self.width] = False
+
+    def select(self, index: Tensor, rows: Sequence[int]) -> None:
+        """Keep `rows`, in that order; `index` (n,) are the same on the device."""
+        self.cache.select(index)
+        self.hidden = self.hidden[index]
+        self.first = [self.first[row] for row in rows]
+
+    def mask(self, width: int) -> Tensor:
+        """The attention mask for one more token a row, over `width` columns."""
+        if self.plain:
+            return hiding(self.hidden[:, None, None], self.dtype)  # (rows, 1, 1, columns)
+        return self.hidden[:, :width].logical_not().long()  # (rows, width), as the library takes it
+
+    def _make_room(self) -> None:
+        wanted = columns(self.width) - self.hidden.shape[1]
+        if wanted > 0:
+            self.hidden = functional.pad(self.hidden, (0, wanted), value=True)

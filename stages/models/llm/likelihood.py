@@ -8,20 +8,18 @@ same prefix and of alike length stand together, and only positions whose next to
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stages.models.llm.backend import Backend, common
+from stages.models.llm.forward import only_asked, padded_right, pieces
 from stages.models.llm.request import Prompt
-from stages.models.llm.streams import TOKENS_AT_ONCE, common, only_asked, padded_right
-
-if TYPE_CHECKING:
-    from stages.models.llm.model import LanguageModel
+from stages.models.llm.streams import open_streams
 
 # Rows of logits whose softmax is taken at once, in float32: as much memory as the allocator gives again and again
 # (32 MiB with a vocabulary of 50,000) without asking the system for fresh pages each time.
@@ -52,26 +50,27 @@ class Text:
         return self.prompt + self.continuation[:-1]
 
 
-def log_likelihoods(llm: LanguageModel, pairs: Sequence[tuple[Prompt, str]]) -> list[float]:
+def log_likelihoods(llm: Backend, pairs: Sequence[tuple[Prompt, str]]) -> list[float]:
     """log p(continuation | prompt) in nats, summed over the continuation's tokens, one figure a pair.
 
     Figures are rounded to a hundredth of a nat. In float32 a figure whose rounding the batch could tip is computed
     again alone, so it does not depend on what else is in `pairs`.
     """
     texts = _texts(llm, pairs)
-    found = [0.0] * len(texts)
-    for places in _pieces(llm, texts):
+    figures = [0.0] * len(texts)
+    # One prefix, alike lengths.
+    for places in pieces([len(text.own) for text in texts], llm.device, [text.prefix for text in texts]):
         values = _together(llm, [texts[place] for place in places])
         for place, value in zip(places, values, strict=True):
-            found[place] = value
+            figures[place] = value
     if llm.exact:
-        for place, value in enumerate(found):
+        for place, value in enumerate(figures):
             if abs((value * 100) % 1 - 0.5) < CLOSE_ROUNDING:
-                found[place] = _alone(llm, texts[place])
-    return [round(value, 2) for value in found]
+                figures[place] = _alone(llm, texts[place])
+    return [round(value, 2) for value in figures]
 
 
-def expectations(llm: LanguageModel, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[float] | None:
+def expectations(llm: Backend, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[float] | None:
     """Sum over the numbers `choices` of number * p(number | prompt), p renormalised over the choices.
 
     None if a choice is not a single token of this model. Rounded to a thousandth, in float32 whatever else is in
@@ -86,17 +85,17 @@ def expectations(llm: LanguageModel, prompts: Sequence[Prompt], choices: Sequenc
     def mean(logits: Tensor) -> Tensor:  # (..., V) -> (...)
         return logits[..., columns].double().softmax(-1) @ numbers
 
-    streams = llm.open(len(prompts))
+    streams = open_streams(llm, len(prompts))
     streams.start(range(len(prompts)), prompts, range(len(prompts)))
-    found: list[float] = mean(streams.logits).tolist()
+    means: list[float] = mean(streams.logits).tolist()
     if llm.exact:
-        for place, value in enumerate(found):
+        for place, value in enumerate(means):
             if abs((value * 1000) % 1 - 0.5) < CLOSE_EXPECTATION:
-                found[place] = float(mean(llm.alone(prompts[place], [])))
-    return [round(value, 3) for value in found]
+                means[place] = float(mean(llm.alone(prompts[place], [])))
+    return [round(value, 3) for value in means]
 
 
-def _texts(llm: LanguageModel, pairs: Sequence[tuple[Prompt, str]]) -> list[Text]:
+def _texts(llm: Backend, pairs: Sequence[tuple[Prompt, str]]) -> list[Text]:
     """The ids of each pair; a decoder-only tokenizer sees prompt and continuation as one text, as in generation."""
     # Prompts and their shared parts repeat, so each is cut into tokens once.
     prompts = llm.ids_of([prompt.text for prompt, _ in pairs])
@@ -104,31 +103,16 @@ def _texts(llm: LanguageModel, pairs: Sequence[tuple[Prompt, str]]) -> list[Text
         answers = [llm.tokenizer(text.strip(), add_special_tokens=False).input_ids for _, text in pairs]
         return [Text((), prompts[prompt.text], answer) for (prompt, _), answer in zip(pairs, answers, strict=True)]
     whole = llm.ids_of([prompt.text + text for prompt, text in pairs])
-    found = []
+    texts = []
     for prompt, text in pairs:
         ids = whole[prompt.text + text]
         border = common(prompts[prompt.text], ids)
         head = llm.shared(prompt, ids[:border])
-        found.append(Text(tuple(ids[:head]), ids[head:border], ids[border:]))
-    return found
+        texts.append(Text(tuple(ids[:head]), ids[head:border], ids[border:]))
+    return texts
 
 
-def _pieces(llm: LanguageModel, texts: Sequence[Text]) -> Iterator[list[int]]:
-    """Places of texts to read together: one prefix, alike lengths, padded to at most `TOKENS_AT_ONCE` tokens."""
-    order = sorted(range(len(texts)), key=lambda place: (texts[place].prefix, len(texts[place].own)))
-    piece: list[int] = []
-    for place in order:
-        # In this order the newest is the longest.
-        padded = len(texts[place].own) * (len(piece) + 1)
-        if piece and (padded > TOKENS_AT_ONCE[llm.device.type] or texts[place].prefix != texts[piece[0]].prefix):
-            yield piece
-            piece = []
-        piece.append(place)
-    if piece:
-        yield piece
-
-
-def _together(llm: LanguageModel, texts: Sequence[Text]) -> list[float]:
+def _together(llm: Backend, texts: Sequence[Text]) -> list[float]:
     """The figures of texts with the same prefix, in one pass."""
     if llm.encoder_decoder:
         with _only_asked(llm, texts):
@@ -144,7 +128,7 @@ def _together(llm: LanguageModel, texts: Sequence[Text]) -> list[float]:
     return _sums(logits, texts)
 
 
-def _alone(llm: LanguageModel, text: Text) -> float:
+def _alone(llm: Backend, text: Text) -> float:
     """The same figure without batch, padding or prefix."""
     if llm.encoder_decoder:
         return _sums(_teacher_forced(llm, [text])[0], [text])[0]
@@ -153,7 +137,7 @@ def _alone(llm: LanguageModel, text: Text) -> float:
     return _sums(logits[0], [text])[0]
 
 
-def _only_asked(llm: LanguageModel, texts: Sequence[Text]) -> AbstractContextManager[None]:
+def _only_asked(llm: Backend, texts: Sequence[Text]) -> AbstractContextManager[None]:
     """Let the output layer see only the positions whose next token is asked for: its logits become (all of them, V)."""
     row, column = list[int](), list[int]()
     for place, text in enumerate(texts):
@@ -163,7 +147,7 @@ def _only_asked(llm: LanguageModel, texts: Sequence[Text]) -> AbstractContextMan
     return only_asked(llm.model, row, column)
 
 
-def _teacher_forced(llm: LanguageModel, texts: Sequence[Text]) -> Tensor:
+def _teacher_forced(llm: Backend, texts: Sequence[Text]) -> Tensor:
     """Logits (rows, longest continuation, V) of an encoder-decoder model that is fed each continuation."""
     start = llm.model.config.decoder_start_token_id
     inputs, mask = padded_right([text.prompt for text in texts], llm.device)

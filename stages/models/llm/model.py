@@ -1,78 +1,30 @@
-"""An LLM as the stages see it: prompts go in, next-token logits and log-likelihoods come out.
+"""An LLM as the stages see it: prompts go in, drafts and log-likelihoods come out.
 
 Arrow: none of its own. `gen` and `score` are handed a `LanguageModel`; it knows nothing of premises or the store.
 
-Two families sit behind one face. A decoder-only model (SmolLM2, LLaMA-likes, GPT-2) reads prompt and answer as one
-sequence; an encoder-decoder model (Flan-T5) encodes the prompt once and decodes the answer against it. Both are opened
-as `Streams`: rows that are written side by side, each of which can be given a new prompt while the others go on.
-
 What makes it fast without changing what it computes:
 
-* the leading part that many prompts share (instruction and shots) is computed once and held once (`Prompt.shared`);
+* the leading part that many prompts share (instruction and shots) is computed once and held once (`backend.py`);
 * keys and values live in buffers with room to spare, so a step appends instead of copying the whole cache (`cache.py`);
 * a row that is done makes place for the next prompt at once (`decoding.py`);
-* only positions whose next token is asked for go through the vocabulary.
+* only positions whose next token is asked for go through the vocabulary (`forward.py`).
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import Tensor
 
 from stages.models import memory
-from stages.models.llm import attention, decoding, likelihood
-from stages.models.llm.attention import SharedPrefix
-from stages.models.llm.cache import GrowingCache
+from stages.models.llm import decoding, likelihood
+from stages.models.llm.backend import Backend
 from stages.models.llm.request import Draft, Line, Prompt, Sampling
-from stages.models.llm.streams import DecoderStreams, EncoderDecoderStreams, Streams, common
 from store.problem import Problem
 
-# Prefixes kept computed, and sets of them put together. A run has as many as instructions, and the sets change as rows come
-# and go; with retrieved demonstrations every batch brings its own, and the bounds keep memory flat.
-PREFIXES_KEPT, STACKS_KEPT = 16, 4
 
-
-class LanguageModel:
-    """A transformers LLM with its tokenizer, in eval mode. `name` is what the user called it."""
-
-    def __init__(self, model: Any, tokenizer: Any, name: str) -> None:
-        self.model = model.eval()
-        self.tokenizer = tokenizer
-        self.name = name
-        self.encoder_decoder: bool = bool(model.config.is_encoder_decoder)
-        self.device: torch.device = model.device
-        self.exact: bool = model.dtype == torch.float32
-        eos = model.generation_config.eos_token_id if model.generation_config is not None else None
-        if eos is None:
-            eos = tokenizer.eos_token_id
-        self.eos: frozenset[int] = frozenset([] if eos is None else [eos] if isinstance(eos, int) else eos)
-        self.plain = attention.install(model)  # whether it attends the way `attention.py` does
-        # Whether prompts may share the keys and values of their heads.
-        self.shares = self.plain and not self.encoder_decoder and bool(model._supports_attention_backend)
-        # Whether a row may begin while others go on: positions must be given, or be known by their distances.
-        self.joins = not self.encoder_decoder or hasattr(model.config, "relative_attention_num_buckets")
-        self._prefixes: OrderedDict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = OrderedDict()
-        self._stacks: OrderedDict[tuple[tuple[int, ...], ...], list[tuple[Tensor, Tensor]]] = OrderedDict()
-
-    def ids(self, text: str) -> list[int]:
-        """Token ids of a prompt as the model expects it (with the special tokens its tokenizer adds)."""
-        # A chat template writes the special tokens out in the text; they must not be added twice.
-        templated = any(text.startswith(token) for token in self.tokenizer.all_special_tokens)
-        ids: list[int] = self.tokenizer(text, add_special_tokens=not templated).input_ids
-        return ids
-
-    def ids_of(self, texts: Iterable[str]) -> dict[str, list[int]]:
-        """Token ids of each distinct text, as `ids` gives them."""
-        return {text: self.ids(text) for text in dict.fromkeys(texts)}
-
-    def text(self, tokens: Sequence[int]) -> str:
-        """The text of generated tokens, special tokens left out."""
-        decoded: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return decoded
+class LanguageModel(Backend):
+    """A `Backend` with all that `gen` (a `Writer`) and `score` (a `Reader`) ask of one."""
 
     def wrap(self, message: str) -> str:
         """`message` as the user's turn in the model's own chat format. Raises Problem if it has none."""
@@ -107,40 +59,35 @@ class LanguageModel:
     ) -> list[Draft]:
         """The same for all lines side by side, in their order."""
         parts = self.writing(prompts, lines, max_tokens, ends, sampling)
-        found = dict(pair for part in parts for pair in part)
-        return [found[place] for place in range(len(lines))]
+        drafts = dict(pair for part in parts for pair in part)
+        return [drafts[place] for place in range(len(lines))]
 
-    def fits(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
+    def capacity(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
         """How many times this work could be done at once in free memory; see `stages/models/memory.py`."""
-        each = memory.writing(self, prompts, lines, max_tokens)
+        each = self.writing_bytes(prompts, lines, max_tokens)
         return memory.count(self.device, each, memory.PREMISES[self.device.type])
 
-    def spent(self) -> dict[str, int]:
+    def writing_bytes(self, prompts: Sequence[Prompt], lines: Sequence[Line], room: int) -> int:
+        """Bytes that writing `lines` of `room` tokens over `prompts` takes at its peak, beside the weights."""
+        if not prompts:
+            return 0
+        config = self.model.config.get_text_config(decoder=True)
+        size = self.model.dtype.itemsize
+        split = [self.split(prompt) for prompt in prompts]
+        shared, own = (max(map(len, side)) for side in zip(*split, strict=True))
+        streams = len(lines) * (1 + max(len(line.noises) for line in lines))
+        # A stream's shared prefix is held once for all; an encoder-decoder model's own positions begin with a start token.
+        positions = own + room + (1 if self.encoder_decoder else 0)
+        cache = streams * memory.cache_bytes(config, positions, size)
+        reading = len(prompts) * memory.activation_bytes(config, own, shared + own, size)
+        # As the model gives them, and in float32: both sides and what is taken away.
+        logits = streams * config.vocab_size * (size + 3 * memory.FLOAT32)
+        states = streams * own * config.hidden_size * size if self.encoder_decoder else 0
+        return int(cache + reading + logits + states)
+
+    def take_spent(self) -> dict[str, int]:
         """Nothing: no server is asked."""
         return {}
-
-    def open(self, rows: int) -> Streams:
-        """Room for `rows` rows to be written side by side."""
-        return EncoderDecoderStreams(self, rows) if self.encoder_decoder else DecoderStreams(self, rows)
-
-    @torch.inference_mode()
-    def alone(self, prompt: Prompt, tokens: Sequence[int]) -> Tensor:
-        """Next-token logits (V,) after `prompt` and `tokens`, computed without batch, padding or cache.
-
-        The same call gives the same bits whatever else is being worked on; it settles the calls that rounding
-        could tip (see `decoding.choose`).
-        """
-        ids = self.ids(prompt.text)
-        if self.encoder_decoder:
-            start = self.model.config.decoder_start_token_id
-            out = self.model(
-                input_ids=self.tensor([ids]), decoder_input_ids=self.tensor([[start, *tokens]]), use_cache=False
-            )
-            logits: Tensor = out.logits[0, -1]
-        else:
-            out = self.model(input_ids=self.tensor([[*ids, *tokens]]), use_cache=False, logits_to_keep=1)
-            logits = out.logits[0, -1]
-        return logits.float()
 
     @torch.inference_mode()
     def log_likelihoods(self, pairs: Sequence[tuple[Prompt, str]]) -> list[float]:
@@ -151,60 +98,3 @@ class LanguageModel:
     def expectations(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[float] | None:
         """The mean of the numbers `choices` under the next-token probabilities; see `stages/models/llm/likelihood.py`."""
         return likelihood.expectations(self, prompts, choices)
-
-    def split(self, prompt: Prompt) -> tuple[tuple[int, ...], list[int]]:
-        """(ids that may come from the prefix cache, the rest: at least one id)."""
-        ids = self.ids(prompt.text)
-        shared = self.shared(prompt, ids)
-        return tuple(ids[:shared]), ids[shared:]
-
-    def shared(self, prompt: Prompt, ids: list[int]) -> int:
-        """How many of a prompt's ids may come from the prefix cache; at least one never does."""
-        if not self.shares or not prompt.shared:
-            return 0
-        # A tokenizer may merge characters across the border, so only the ids that truly agree are shared.
-        return min(common(self.ids(prompt.text[: prompt.shared]), ids), len(ids) - 1)
-
-    def shared_prefix(self, prefixes: Sequence[tuple[int, ...]]) -> SharedPrefix | None:
-        """The computed prefixes of a batch, `prefixes[i]` for row i; None if no row has one."""
-        distinct = tuple(sorted(set(prefixes)))
-        if distinct == ((),):
-            return None
-        states = self._stacks.get(distinct)
-        if states is None:
-            states = self._stacks[distinct] = self._stack(distinct)
-            if len(self._stacks) > STACKS_KEPT:
-                self._stacks.popitem(last=False)
-        slots = {prefix: slot for slot, prefix in enumerate(distinct)}
-        return SharedPrefix(states, [len(prefix) for prefix in distinct], [slots[prefix] for prefix in prefixes])
-
-    def _stack(self, prefixes: tuple[tuple[int, ...], ...]) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values (S, heads, longest, width) of each layer after reading each of S prefixes."""
-        read = [self._read(prefix) for prefix in prefixes]
-        longest = max(len(prefix) for prefix in prefixes)
-        stacked = []
-        for layer in zip(*read, strict=True):
-            heads, _, width = layer[0][0].shape
-            parts = layer[0][0].new_zeros((2, len(prefixes), heads, longest, width))
-            for slot, states in enumerate(layer):
-                for part, own in zip(parts, states, strict=True):
-                    part[slot, :, : own.shape[1]] = own
-            stacked.append((parts[0], parts[1]))
-        return stacked
-
-    def _read(self, ids: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values (heads, len(ids), width) of each layer after reading `ids`, alone: always the same bits."""
-        states = self._prefixes.get(ids)
-        if states is None:
-            cache = GrowingCache(self.model)
-            read = self.tensor([list(ids) or [0]])  # any one token gives the shapes of reading nothing
-            self.model(input_ids=read, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            held = [layer.held() for layer in cache.growing]
-            states = self._prefixes[ids] = [(keys[0, :, : len(ids)], values[0, :, : len(ids)]) for keys, values in held]
-            if len(self._prefixes) > PREFIXES_KEPT:
-                self._prefixes.popitem(last=False)
-        return states
-
-    def tensor(self, rows: list[list[int]]) -> Tensor:
-        """Rows of token ids of one length, on the model's device."""
-        return torch.tensor(rows, dtype=torch.long, device=self.device)

@@ -16,7 +16,7 @@ class Prompt:
 
 
 class Noise(NamedTuple):
-    """A prompt (its place in the list) whose logits are taken away `weight` times."""
+    """A prompt (its place in the list) whose logits are taken away `weight` times: omega of MultiCSR's eq. 2."""
 
     prompt: int
     weight: float
@@ -71,7 +71,8 @@ class Writer(Protocol):
     ) -> Iterator[list[tuple[int, Draft]]]:
         """Write every line to its end: an end-of-text token, `ends(text)` true, or `max_tokens`.
 
-        `at_once` lines are written side by side (None: all); yields (place in `lines`, draft) of those that are done.
+        `at_once` lines are written side by side (None: all); yields (place in `lines`, draft) of those that are done. Greedy
+        unless `sampling` is given. Raises Problem where a server fails for good.
         """
         ...
 
@@ -86,11 +87,11 @@ class Writer(Protocol):
         """The same for all lines side by side, in their order."""
         ...
 
-    def fits(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
+    def capacity(self, prompts: Sequence[Prompt], lines: Sequence[Line], max_tokens: int) -> int:
         """How many times this work could be done at once in free memory; no more than gains speed, at least 1."""
         ...
 
-    def spent(self) -> dict[str, int]:
+    def take_spent(self) -> dict[str, int]:
         """What a server was asked and charged since this was last called; nothing for a model on this machine."""
         ...
 
@@ -99,9 +100,12 @@ class Reader(Writer, Protocol):
     """A language model as `score` uses it."""
 
     def log_likelihoods(self, pairs: Sequence[tuple[Prompt, str]]) -> list[float]:
-        """log p(continuation | prompt) in nats, one figure a pair."""
+        """log p(continuation | prompt) in nats, one figure a pair. Raises Problem where a server gives none."""
         ...
 
     def expectations(self, prompts: Sequence[Prompt], choices: Sequence[str]) -> list[float] | None:
-        """The mean of the numbers `choices` under the next-token probabilities; None if one is not a single token."""
+        """The mean of the numbers `choices` under the next-token probabilities; None if one is not a single token.
+
+        Raises Problem where a server gives no probabilities.
+        """
         ...

@@ -9,24 +9,18 @@ position; each row counts its own positions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import EncoderDecoderCache
 
-from stages.models.llm.attention import SharedPrefix, hiding
-from stages.models.llm.cache import BLOCK, GrowingCache, columns
+from stages.models.llm.attention import SharedPrefix
+from stages.models.llm.backend import Backend
+from stages.models.llm.cache import BLOCK, GrowingCache, MaskedCache
+from stages.models.llm.forward import only_asked, padded_right, pieces
 from stages.models.llm.request import Prompt
-
-if TYPE_CHECKING:
-    from stages.models.llm.model import LanguageModel
-
-# Tokens read in one forward pass. More gains nothing on a processor: the matrix products are saturated, and activations
-# that leave its cache cost more than they save. A GPU wants some ten thousand.
-TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16384}
 
 
 class Streams(Protocol):
@@ -47,62 +41,9 @@ class Streams(Protocol):
         ...
 
 
-class _Columns:
-    """A cache and which of its columns each row may see, as something to add to attention scores."""
-
-    def __init__(self, llm: LanguageModel, rows: int) -> None:
-        self.llm = llm
-        self.cache = GrowingCache(llm.model, whole=llm.plain)
-        self.hidden = torch.ones((rows, 0), dtype=torch.bool, device=llm.device)  # (rows, columns)
-        self.first = [0] * rows  # the first column each row may see
-
-    @property
-    def width(self) -> int:
-        """Columns in use."""
-        return self.cache.growing[0].length
-
-    def put(self, rows: Sequence[int], read: GrowingCache, of: Sequence[int], lengths: Sequence[int], at: int) -> None:
-        """Row rows[i] takes over row of[i] of `read`, of which lengths[of[i]] columns count, in the columns from `at` on."""
-        index, source = (torch.tensor(list(places), device=self.llm.device) for places in (rows, of))
-        self.cache.put(index, read, source, at, len(self.hidden))
-        self._make_room()
-        end = at + read.growing[0].length
-        counted = torch.tensor([lengths[place] for place in of], device=self.llm.device)
-        self.hidden[index] = True
-        self.hidden[index, at:end] = torch.arange(end - at, device=self.llm.device)[None] >= counted[:, None]
-        for row in rows:
-            self.first[row] = at
-
-    def move(self, by: int) -> None:
-        """Move all columns to the right, or (negative) to the left over the first ones."""
-        self.cache.move(by)
-        moved = torch.ones((len(self.hidden), columns(self.width)), dtype=torch.bool, device=self.llm.device)
-        kept = self.hidden[:, max(-by, 0) : self.width - by]
-        moved[:, max(by, 0) : max(by, 0) + kept.shape[1]] = kept
-        self.hidden = moved
-        self.first = [column + by for column in self.first]
-
-    def show_next(self) -> None:
-        """Every row may see the column that is about to be written."""
-        if self.width == self.hidden.shape[1]:
-            self.hidden = torch.nn.functional.pad(self.hidden, (0, BLOCK), value=True)
-        self.hidden[:, self.width] = False
-
-    def select(self, index: Tensor, rows: Sequence[int]) -> None:
-        self.cache.select(index)
-        self.hidden = self.hidden[index]
-        self.first = [self.first[row] for row in rows]
-
-    def mask(self, width: int) -> Tensor:
-        """The attention mask for one more token a row, over `width` columns."""
-        if self.llm.plain:
-            return hiding(self.hidden[:, None, None], self.llm.model.dtype)  # (rows, 1, 1, columns)
-        return self.hidden[:, :width].logical_not().long()  # (rows, width), as the library takes it
-
-    def _make_room(self) -> None:
-        wanted = columns(self.width) - self.hidden.shape[1]
-        if wanted > 0:
-            self.hidden = torch.nn.functional.pad(self.hidden, (0, wanted), value=True)
+def open_streams(llm: Backend, rows: int) -> Streams:
+    """Room for `rows` rows of `llm` to be written side by side."""
+    return EncoderDecoderStreams(llm, rows) if llm.encoder_decoder else DecoderStreams(llm, rows)
 
 
 class DecoderStreams:
@@ -112,9 +53,9 @@ class DecoderStreams:
     them: `attention.py`) and what was written after it.
     """
 
-    def __init__(self, llm: LanguageModel, rows: int) -> None:
+    def __init__(self, llm: Backend, rows: int) -> None:
         self.llm = llm
-        self.own = _Columns(llm, rows)
+        self.own = MaskedCache(llm.model, rows, llm.plain)
         self.prefixes: list[tuple[int, ...]] = [()] * rows
         self.shared: SharedPrefix | None = None
         self.position = torch.zeros((rows, 1), dtype=torch.long, device=llm.device)  # of the next token
@@ -189,10 +130,10 @@ class EncoderDecoderStreams:
     The decoder knows positions by their distance only (T5), so rows may begin at different columns.
     """
 
-    def __init__(self, llm: LanguageModel, rows: int) -> None:
+    def __init__(self, llm: Backend, rows: int) -> None:
         self.llm = llm
-        self.written = _Columns(llm, rows)
-        self.prompt = _Columns(llm, rows)
+        self.written = MaskedCache(llm.model, rows, llm.plain)
+        self.prompt = MaskedCache(llm.model, rows, llm.plain)
         self.logits = torch.empty((rows, 0), device=llm.device)
 
     @torch.inference_mode()
@@ -249,55 +190,6 @@ class EncoderDecoderStreams:
             **({"step": True} if self.llm.plain else {}),
         )
         self.logits = out.logits[:, -1]
-
-
-def pieces(lengths: Sequence[int], device: torch.device) -> Iterator[list[int]]:
-    """Places of texts to read together: alike lengths, padded to at most `TOKENS_AT_ONCE` tokens."""
-    piece: list[int] = []
-    for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
-        # In this order the newest is the longest.
-        if piece and lengths[place] * (len(piece) + 1) > TOKENS_AT_ONCE[device.type]:
-            yield piece
-            piece = []
-        piece.append(place)
-    if piece:
-        yield piece
-
-
-@contextmanager
-def only_asked(model: Any, rows: Sequence[int], places: Sequence[int]) -> Iterator[None]:
-    """Let the output layer see only position places[i] of row rows[i]: its logits become (len(rows), V)."""
-
-    def pick(layer: torch.nn.Module, states: tuple[Tensor]) -> tuple[Tensor]:  # (rows, T, width) -> (n, width)
-        return (states[0][list(rows), list(places)],)
-
-    # Whatever a model does with its logits afterwards (capping, scaling) is done to each alone, so it stays right.
-    hook = model.get_output_embeddings().register_forward_pre_hook(pick)
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-def padded_right(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Token ids and their mask (rows, longest)."""
-    width = max(len(row) for row in rows)
-    ids = torch.zeros((len(rows), width), dtype=torch.long)
-    mask = torch.zeros((len(rows), width), dtype=torch.long)
-    for i, row in enumerate(rows):
-        ids[i, : len(row)] = torch.tensor(row)
-        mask[i, : len(row)] = 1
-    return ids.to(device), mask.to(device)
-
-
-def common(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many leading ids two sequences share."""
-    count = 0
-    for a, b in zip(first, second, strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
 
 
 def _with(logits: Tensor, rows: Tensor, new: Tensor) -> Tensor:

@@ -11,10 +11,8 @@ killed and restored walks the same road to the last bit (on one CPU thread).
 from __future__ import annotations
 
 import hashlib
-import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -23,83 +21,31 @@ import torch
 from torch import Tensor
 
 from stages.models.encoder.model import Encoder, autocast
-from stages.models.training.loss import (
-    false_negatives,
-    masked_contrastive_loss,
-    ranking_loss,
-    released_loss,
-    released_mask,
-    scored_contrastive_loss,
-    similarity_loss,
-)
+from stages.models.training.objective import Objective
 from stages.models.training.parts import Parts, trained
 from stages.models.training.ranks import Ranks
+from stages.models.training.recipe import MaskVectors as MaskVectors
+from stages.models.training.recipe import Recipe as Recipe
+from stages.models.training.recipe import Step, lr_share, order, seed_for
+from stages.models.training.recipe import steps_in as steps_in
 from stages.models.training.token_rows import TokenRows
 
 # Gradients longer than this are scaled down; the value of the field's trainers.
 GRADIENT_NORM = 1.0
 
-# The share of the steps over which the learning rate rises, where CLAIF's pairs are trained on (its own recipe).
-WARM_UP = 0.1
-
 # Triplets tokenised at once: enough to keep the tokenizer's threads busy, few enough not to matter beside a batch.
 TOKENISED_AT_ONCE = 1024
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What training needs to know. `dtype` bfloat16 computes the encoder's matrix products in it; weights and loss stay
-    float32. `tau` is None for `claif`, `clhaif` (positive or all) for every other objective than that. `rank` (listnet or
-    listmle) adds RankCSE's terms, else None."""
-
-    tau: float | None
-    sigma: float | None
-    train_batch: int
-    epochs: int
-    lr: float
-    max_length: int
-    seed: int
-    dtype: str
-    objective: str = "multicsr"
-    clhaif: str | None = None
-    rank: str | None = None
-
-
-@dataclass(frozen=True)
-class Step:
-    """One optimiser step done: numbered from 1, with the loss before it and the share of negatives that were masked."""
-
-    step: int
-    epoch: int
-    loss: float
-    masked_share: float
-    lr: float
-
-
-@dataclass(frozen=True)
-class MaskVectors:
-    """The mask model's vectors of all triplets, each (n, w), scaled to length 1. In memory or mapped from a file: a batch
-    reads its own rows."""
-
-    premise: np.ndarray
-    entailment: np.ndarray
-    contradiction: np.ndarray
-
-
-def steps_in(triplets: int, train_batch: int, epochs: int) -> int:
-    """Optimiser steps of a whole training; the last batch of an epoch may be smaller."""
-    return math.ceil(triplets / train_batch) * epochs
 
 
 class Training:
     """An encoder on its way: `steps()` goes on from `step`; `state()` and `restore()` are all it takes to resume.
 
     `examples` are read once: triplets (x, x+, x-), pairs for `claif`, or sentences (x,) for `simcse-unsup`. Kept are their
-    token ids and a digest of each premise, not the texts. `labels` (n, 2): the AI's similarities of (x, x+) and (x, x-), in
-    [0, 1]; of pairs (n, 1). `teacher`: the vectors that `rank` learns from, one (n, w) for each text of an example, scaled
-    to length 1.
-    `chunk`: the texts that a step encodes at a time, None for all of its batch; `ranks`: the processes that
-    share them. The gradient is the same.
+    token ids and a digest of each premise, not the texts. `mask`: the mask model's vectors of triplets. `labels` (n,
+    2): the AI's similarities of (x, x+) and (x, x-), in [0, 1]; of pairs (n, 1). `teacher`: the vectors that `rank`
+    learns from, one (n, w) for each text of an example, scaled to length 1. `chunk`: the texts that a step encodes at a
+    time, None for all of its batch; `ranks`: the processes that share them. The gradient is the same. Raises Problem
+    where the encoder is of a family that cannot be encoded in parts.
     """
 
     def __init__(
@@ -115,16 +61,14 @@ class Training:
     ) -> None:
         self.encoder = encoder
         self.recipe = recipe
-        self.mask = mask
-        self.labels = labels
-        assert (teacher is None) == (recipe.rank is None)
-        self.teacher = teacher
+        self.pairs = labels is not None and labels.shape[1] == 1
         self.step = 0
         width = 1 if recipe.objective == "simcse-unsup" else 3 if labels is None else 1 + labels.shape[1]
         self.rows = [TokenRows() for _ in range(width)]  # a column each of x, x+, x-, all of n rows
-        self.premise_number = self._read(examples)
-        assert labels is None or len(labels) == len(self.premise_number)
-        self.total = steps_in(len(self.premise_number), recipe.train_batch, recipe.epochs)
+        premise_number = self._read(examples)
+        self.count = len(premise_number)
+        self.objective = Objective(recipe, premise_number, mask, labels, teacher)
+        self.total = steps_in(self.count, recipe.train_batch, recipe.epochs)
         self.used = self._used_words()
         table = encoder.words.weight
         self.words = table if self.used is None else table.detach()[self.used].requires_grad_()
@@ -183,22 +127,23 @@ class Training:
         per_epoch = self.total // self.recipe.epochs
         while self.step < self.total:
             epoch, place = divmod(self.step, per_epoch)
-            order = _order(self.recipe.seed, epoch, len(self.premise_number))
-            chosen = order[place * self.recipe.train_batch : (place + 1) * self.recipe.train_batch]
-            yield self._take(chosen, epoch)
+            places = order(self.recipe.seed, epoch, self.count)
+            chosen = places[place * self.recipe.train_batch : (place + 1) * self.recipe.train_batch]
+            yield self._step(chosen, epoch)
 
-    def _take(self, chosen: Tensor, epoch: int) -> Step:
+    def _step(self, chosen: Tensor, epoch: int) -> Step:
+        """One optimiser step over the examples `chosen` (N,)."""
         recipe = self.recipe
-        lr = recipe.lr * self._pace()
+        lr = recipe.lr * lr_share(self.step, self.total, warm_up=self.pairs)
         for group in self.optimiser.param_groups:
             group["lr"] = lr
         self.encoder.train()
-        seed = _seed(recipe.seed, "dropout", self.step)
+        seed = seed_for(recipe.seed, "dropout", self.step)
         # All x, all x+, all x-; or all x twice: a row that stands in a batch twice has two draws of dropout.
         columns = self.rows * 2 if len(self.rows) == 1 else self.rows
         rows = [column[place] for column in columns for place in chosen.tolist()]
         vectors = self._encoded(rows, self._starts(len(chosen)), seed)  # (3N, d) or (2N, d)
-        loss, share = self._loss(vectors[: len(chosen)], vectors[len(chosen) :], chosen)
+        loss, share = self.objective(vectors[: len(chosen)], vectors[len(chosen) :], chosen)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         if self.parts is not None:
@@ -224,68 +169,11 @@ class Training:
         template = self.encoder.template
         if template is None:
             return None
-        if len(self.rows) == 2 and self.labels is None:
+        if len(self.rows) == 2 and not self.pairs:
             return [len(template.before)] * n + [len(template.second_before)] * n
         return [len(template.before)] * len(self.rows) * n
-
-    def _pace(self) -> float:
-        """The share of the learning rate at this step: linear decay; before it, for pairs, a linear warm-up."""
-        rising = math.ceil(WARM_UP * self.total) if self.labels is not None and self.labels.shape[1] == 1 else 0
-        if self.step < rising:
-            return (self.step + 1) / rising
-        return (self.total - self.step) / (self.total - rising)
-
-    def _loss(self, premise: Tensor, hypotheses: Tensor, chosen: Tensor) -> tuple[Tensor, float]:
-        """The objective's loss of a batch, premise (N, d) and what it is compared with; and the share that is masked."""
-        recipe = self.recipe
-        if self.labels is not None:
-            labels = torch.from_numpy(self.labels[chosen.numpy()]).to(premise.device)  # (N, 2) or (N, 1)
-            if recipe.objective == "claif":
-                return similarity_loss(premise, hypotheses, labels.T.flatten()), 0.0
-            assert recipe.tau is not None
-            others = recipe.clhaif == "all"
-            return scored_contrastive_loss(premise, hypotheses, labels[:, 0], recipe.tau, others), 0.0
-        assert recipe.tau is not None
-        masked, share = self._masked(chosen)
-        loss = released_loss if recipe.objective == "multicsr-released" else masked_contrastive_loss
-        total = loss(premise, hypotheses, masked, recipe.tau)
-        if recipe.rank is not None:
-            total = total + ranking_loss(premise, hypotheses, self._taught(chosen), recipe.tau, recipe.rank)
-        return total, share
-
-    def _taught(self, chosen: Tensor) -> Tensor:
-        """The teacher's cosines of every premise of a batch with every hypothesis, (N, 2N); or with every premise, (N, N)."""
-        assert self.teacher is not None
-        premise, *others = [torch.from_numpy(side[chosen.numpy()]) for side in self.teacher]
-        return (premise @ torch.cat(others or [premise]).T).to(self.encoder.device)
-
-    def _masked(self, chosen: Tensor) -> tuple[Tensor | None, float]:
-        """The mask (N, 2N) of a batch, and the share of its negatives (all but each premise's own x+) that it removes."""
-        if self.mask is None or self.recipe.sigma is None:
-            return None, 0.0
-        places = chosen.numpy()
-        premise = torch.from_numpy(self.mask.premise[places])
-        hypotheses = torch.from_numpy(np.concatenate([self.mask.entailment[places], self.mask.contradiction[places]]))
-        if self.recipe.objective == "multicsr-released":
-            masked = released_mask(premise, hypotheses, self.recipe.sigma)
-        else:
-            number = self.premise_number[chosen]
-            masked = false_negatives(premise, hypotheses, number[:, None] == number[None, :], self.recipe.sigma)
-        share = float(masked.sum()) / (masked.numel() - len(chosen))
-        return masked.to(self.encoder.device), share
 
 
 def _digest(text: str) -> int:
     """64 bits that tell texts apart: two of a million differing ones share theirs with a probability of 3e-8."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
-
-
-def _order(seed: int, epoch: int, count: int) -> Tensor:
-    """The order of the triplets in an epoch, (count,)."""
-    generator = torch.Generator().manual_seed(_seed(seed, "order", epoch))
-    return torch.randperm(count, generator=generator)
-
-
-def _seed(seed: int, what: str, number: int) -> int:
-    """A seed for one purpose at one place, so that no random number depends on what was drawn before it."""
-    return int.from_bytes(hashlib.blake2b(f"{seed}/{what}/{number}".encode(), digest_size=7).digest(), "big")

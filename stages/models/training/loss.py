@@ -37,10 +37,10 @@ TEACHER_TAU = RANK_TAU / 2
 
 
 def false_negatives(premise_p: Tensor, hypotheses_p: Tensor, same_premise: Tensor, sigma: float) -> Tensor:
-    """Where M is 0: True marks a hypothesis that the mask model finds too similar to be a negative.
+    """Where M is 0 (MultiCSR, eq. 6-7): True marks a hypothesis that the mask model finds too similar to be a negative.
 
     premise_p (N, w) and hypotheses_p (2N, w): the mask model's vectors, scaled to length 1; hypotheses_p holds all x+,
-    then all x-. same_premise (N, N): x_i == x_k. Returns a boolean (N, 2N).
+    then all x-. same_premise (N, N): x_i == x_k. sigma: a cosine. Returns a boolean (N, 2N).
     """
     similar = premise_p @ hypotheses_p.T >= sigma  # (N, 2N)
     return similar & ~same_premise.repeat(1, 2)
@@ -57,8 +57,11 @@ def released_mask(premise_p: Tensor, hypotheses_p: Tensor, sigma: float) -> Tens
 
 
 def masked_contrastive_loss(premise: Tensor, hypotheses: Tensor, masked: Tensor | None, tau: float) -> Tensor:
-    """Mean loss over the batch (eq. 5): premise (N, d), hypotheses (M, d) of which row i is the positive of premise i,
-    masked (N, M) or None. M is 2N for triplets, all x+ then all x-, and N for sentences encoded twice."""
+    """Mean loss over the batch (MultiCSR, eq. 5; without a mask SimCSE, eq. 4 and 5), a scalar in float32.
+
+    premise (N, d), hypotheses (M, d) of which row i is the positive of premise i, masked (N, M) or None. M is 2N for
+    triplets, all x+ then all x-, and N for sentences encoded twice. tau divides a cosine.
+    """
     logits = _logits(premise, hypotheses, tau)
     if masked is not None:
         logits = logits.masked_fill(masked, -torch.inf)
@@ -88,7 +91,9 @@ def released_loss(premise: Tensor, hypotheses: Tensor, masked: Tensor | None, ta
 
 
 def scored_contrastive_loss(premise: Tensor, hypotheses: Tensor, scores: Tensor, tau: float, others: bool) -> Tensor:
-    """Mean loss over the batch (CLHAIF): shapes as above; scores (N,) in [0, 1], the AI's similarity of x_i and x_i+.
+    """Mean loss over the batch (CLHAIF, Cheng et al., 2023), a scalar in float32.
+
+    Shapes as above; scores (N,) in [0, 1], the AI's similarity of x_i and x_i+.
 
     p_i    = softmax over (k, s) of cos(h_i, h_k^s)/tau
     loss_i = -s_i log p_ii+                                                                   `positive`
@@ -103,7 +108,7 @@ def scored_contrastive_loss(premise: Tensor, hypotheses: Tensor, scores: Tensor,
 
 
 def similarity_loss(premise: Tensor, hypotheses: Tensor, labels: Tensor) -> Tensor:
-    """Mean squared error between cosine and label over the M pairs of a batch (CLAIF).
+    """Mean squared error between cosine and label over the M pairs of a batch (CLAIF, Cheng et al., 2023).
 
         loss = 1/M sum_j (cos(h_j, h'_j) - y_j)^2
 

@@ -28,7 +28,7 @@ from stages.models import loading
 from stages.models.catalog import Located
 from stages.models.encoder.model import Encoder, autocast
 from stages.models.encoder.packed import in_order
-from stages.models.training.ranks import Alone, Ranks
+from stages.models.training.ranks import Ranks, SingleProcess
 from store.problem import Problem
 
 
@@ -73,7 +73,7 @@ class Parts:
         words: Tensor | None,
         dtype: str,
         chunk: int | None,
-        ranks: Alone | None = None,
+        ranks: SingleProcess | None = None,
     ) -> None:
         if words is None:
             raise Problem(
@@ -85,7 +85,7 @@ class Parts:
         self.trained = trained(encoder, words)
         self.dtype = dtype
         self.chunk = chunk
-        self.ranks = ranks or Alone()
+        self.ranks = ranks or SingleProcess()
         if self.ranks.rank == 0:
             self.ranks.say(Start(len(words), dtype, chunk))
         self.parts: list[list[int]] = []  # of the batch under way: the rows of each part
@@ -107,7 +107,7 @@ class Parts:
         self.backward(vectors)
 
     def _forward(self, rows: Sequence[Sequence[int]], starts: Sequence[int] | None, seed: int) -> Tensor:
-        self.ranks.share(self.trained)
+        self.ranks.broadcast(self.trained)
         torch.manual_seed(seed)
         share = shares([len(row) for row in rows], self.ranks.count)[self.ranks.rank]
         chunk = self.chunk or max(len(share), 1)
@@ -119,13 +119,13 @@ class Parts:
                 encoded = encode()
             vectors[part] = encoded.detach().float()
         self.graph = encoded if len(self.parts) == 1 else None
-        self.ranks.add_up(vectors)
+        self.ranks.all_reduce(vectors)
         return vectors.requires_grad_()
 
     def backward(self, vectors: Tensor) -> None:
         """Send the gradient that a loss left at `vectors` back through the encoder."""
         assert vectors.grad is not None
-        self.ranks.share([vectors.grad])
+        self.ranks.broadcast([vectors.grad])
         for part, encode in zip(self.parts, self.encode, strict=True):
             encoded = self.graph
             if encoded is None:
@@ -134,7 +134,7 @@ class Parts:
             encoded.backward(vectors.grad[part].to(encoded.dtype))
         self.encode, self.graph = [], None
         # A weight that no text reaches has no gradient with the leader, who always has a text, and keeps none.
-        self.ranks.collect([torch.zeros_like(one) if one.grad is None else one.grad for one in self.trained])
+        self.ranks.reduce([torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in self.trained])
 
 
 def trained(encoder: Encoder, words: Tensor) -> list[Tensor]:
@@ -148,12 +148,12 @@ def shares(lengths: Sequence[int], count: int) -> list[list[int]]:
     The first rank always has a text; the others may have none, where there are fewer texts than ranks.
     """
     order, _ = in_order(lengths)
-    found: list[list[int]] = [[] for _ in range(count)]
+    ranks: list[list[int]] = [[] for _ in range(count)]
     before, total = 0, sum(lengths)
     for text in order:
-        found[before * count // total].append(text)
+        ranks[before * count // total].append(text)
         before += lengths[text]
-    return found
+    return ranks
 
 
 def follow(ranks: Ranks, where: str) -> None:

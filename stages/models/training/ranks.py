@@ -24,7 +24,7 @@ from store.problem import Problem
 WAIT = timedelta(days=30)
 
 
-class Alone:
+class SingleProcess:
     """One process: there is nobody to tell, and what it has is the sum of all."""
 
     rank, count = 0, 1
@@ -32,17 +32,17 @@ class Alone:
     def say(self, order: object) -> None:
         """Tell every follower what to do next; None: go home."""
 
-    def share(self, tensors: Sequence[Tensor]) -> None:
+    def broadcast(self, tensors: Sequence[Tensor]) -> None:
         """Give every rank the leader's `tensors`, in place."""
 
-    def add_up(self, tensor: Tensor) -> None:
+    def all_reduce(self, tensor: Tensor) -> None:
         """Give every rank the sum of all ranks' `tensor`, in place."""
 
-    def collect(self, tensors: Sequence[Tensor]) -> None:
+    def reduce(self, tensors: Sequence[Tensor]) -> None:
         """Give the leader the sums of all ranks' `tensors`, in place."""
 
 
-class Ranks(Alone):
+class Ranks(SingleProcess):
     """One of several processes. Every method but `say` is called by all of them, in the same order."""
 
     def __init__(self) -> None:
@@ -62,18 +62,18 @@ class Ranks(Alone):
             raise SystemExit(1) from None
         return heard[0]
 
-    def share(self, tensors: Sequence[Tensor]) -> None:
+    def broadcast(self, tensors: Sequence[Tensor]) -> None:
         flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
         with _lost():
             distributed.broadcast(flat, src=0)
         if self.rank > 0:
             _unpack(flat, tensors)
 
-    def add_up(self, tensor: Tensor) -> None:
+    def all_reduce(self, tensor: Tensor) -> None:
         with _lost():
             distributed.all_reduce(tensor)
 
-    def collect(self, tensors: Sequence[Tensor]) -> None:
+    def reduce(self, tensors: Sequence[Tensor]) -> None:
         flat = torch.cat([tensor.flatten() for tensor in tensors])
         with _lost():
             distributed.reduce(flat, dst=0)

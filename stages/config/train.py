@@ -1,0 +1,183 @@
+"""Stage 3: the encoder, the objective that it is trained by, and what of the triplets is masked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from stages.config.words import DTYPES, POOLERS, number_format, seeded
+from stages.settings import Settings, refuse_unread, setting
+from store.problem import Problem
+
+# What is minimised (stages/models/training/loss.py): those with a mask, those that learn from the AI's scores, and all.
+MASKED = ("multicsr", "multicsr-released")
+SCORED = ("clhaif", "claif")
+OBJECTIVES = (*MASKED, "simcse", "simcse-unsup", *SCORED)
+CONTRASTIVE = tuple(name for name in OBJECTIVES if name != "claif")
+CLHAIF = ("positive", "all")
+# Those that RankCSE's terms can be added to, and its two ways of ranking.
+RANKED = ("multicsr", "simcse", "simcse-unsup")
+RANKS = ("listnet", "listmle")
+
+SIGMA, TAU = 0.9, 0.05  # the paper's
+MASK_MODEL = "minilm"
+SELF, NO_MASK = "self", "none"  # mask models that are no name: the base, trained for it first, and no model at all
+
+
+class Schedule(NamedTuple):
+    """How much of what is learned from at once, how fast, how often."""
+
+    train_batch: int
+    lr: float
+    epochs: int
+
+
+# The embedded base learns from hundreds of triplets, the papers' bases from a hundred thousand and more.
+EMBEDDED_BASES = ("minilm", "minilm-l4")
+EMBEDDED_SCHEDULE = Schedule(32, 1e-4, 3)
+# The papers', for BERT-base. 16 triplets are CLAIF's 32 pairs; the released code's loss is to be compared with MultiCSR's,
+# so its schedule is the same.
+SCHEDULES = {
+    "multicsr": Schedule(256, 5e-5, 3),
+    "multicsr-released": Schedule(256, 5e-5, 3),
+    "simcse": Schedule(512, 5e-5, 3),
+    "simcse-unsup": Schedule(64, 3e-5, 1),
+    "clhaif": Schedule(512, 5e-5, 3),
+    "claif": Schedule(16, 2e-5, 3),
+}
+PAIRS_AT_ONCE = 32  # CLAIF's pairs as they are
+
+# Dev measurements in a short training; a long one is measured every 125 steps, as the paper's baselines are.
+MEASUREMENTS, LONGEST_INTERVAL = 4, 125
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Settings):
+    """`sigma` is None where no mask model is used, `tau` where the loss has no softmax, `reviews_digest` where no person's
+    word changes a triplet. `with_runs` are further runs whose triplets join those of the parent (MultiCSR, appendix G), in
+    this order; each id names their content."""
+
+    base: str = setting("the encoder G that is trained", "minilm-l4")
+    objective: str = setting(
+        "what training minimises: multicsr (eq. 5-7), multicsr-released, simcse, simcse-unsup (premises alone), clhaif or"
+        " claif",
+        "multicsr",
+        choices=OBJECTIVES,
+    )
+    clhaif: str | None = setting(
+        "positive: s_i weighs the positive alone; all: the other columns share 1 - s_i",
+        None,
+        usual=CLHAIF[0],
+        choices=CLHAIF,
+        readers=("objective", ("clhaif",)),
+    )
+    mask_model: str = setting(
+        "the frozen encoder P that finds false negatives; self: the base, after simcse-unsup on the premises",
+        usual=MASK_MODEL,
+        readers=("objective", MASKED),
+        off=NO_MASK,
+        metavar="NAME|none",
+    )
+    sigma: float | None = setting(
+        "σ: a negative at least this similar to the premise, by P, is masked (eq. 6)",
+        None,
+        usual=f"{SIGMA:g}",
+        low=-1,
+        high=1,
+        readers=("objective", MASKED),
+    )
+    tau: float | None = setting(
+        "τ: temperature of the contrastive loss (eq. 5 and 7)",
+        None,
+        usual=f"{TAU:g}",
+        low=0,
+        high=10,
+        above=True,
+        readers=("objective", CONTRASTIVE),
+    )
+    rank: str | None = setting(
+        "add RankCSE's terms, consistent rankings and a teacher's: listnet or listmle",
+        None,
+        choices=RANKS,
+        readers=("objective", RANKED),
+    )
+    teacher: str | None = setting(
+        "the frozen encoder whose rankings are learned", None, usual="the mask model", readers=("rank", RANKS)
+    )
+    whiten: bool = setting("whiten the trained vectors by the sentences they were trained on", False)
+    whiten_dim: int | None = setting(
+        "dimensions that whitening leaves", None, usual="all that vary", low=1, readers=("whiten", (True,))
+    )
+    # With one triplet a batch the only negative is its own contradiction; two make the loss contrastive in-batch.
+    train_batch: int = setting(
+        "N: triplets a step, each with 2N - 1 negatives before masking",
+        usual="32 for an embedded base, else the paper's",
+        low=2,
+    )
+    epochs: int = setting(
+        "times each triplet is seen", usual="3; 1 for simcse-unsup where the base is not embedded", low=1
+    )
+    lr: float = setting("learning rate", usual="1e-4 for an embedded base, else the paper's", low=0, high=1, above=True)
+    max_length: int = setting("tokens a sentence is cut to while training", 32, low=4)
+    pooler: str = setting(
+        "how the vectors of tokens become one: mean, cls, cls_before_pooler, first_last_mean or prompt",
+        usual="the base's own",
+        choices=POOLERS,
+    )
+    seed: int = seeded("of everything drawn: order, dropout, first weights")
+    dev: str = setting(
+        "the task that chooses the step: mini, stsb, sickr, or a CSV, TSV or JSONL of your own pairs",
+        "mini",
+        noted=True,
+        metavar="NAME|FILE",
+    )
+    eval_every: int = setting(
+        "steps between two measurements on it", usual="a quarter of the steps, at most 125", low=1
+    )
+    with_runs: tuple[str, ...] = setting(
+        "train on a labelled corpus too, as `import` reads it, or on another run (appendix G); may be repeated",
+        (),
+        flag="--with",
+        metavar="FILE|RUN",
+    )
+    dtype: str = number_format()
+    base_fingerprint: str
+    mask_model_fingerprint: str | None = None
+    teacher_fingerprint: str | None = None
+    dev_digest: str
+    reviews_digest: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_unread(TrainConfig, vars(self), vars(self))
+        if self.dtype not in DTYPES:
+            raise Problem(f"dtype {self.dtype!r} is not known", f"give one of {', '.join(DTYPES)}", "dtype")
+        assert (self.rank is None) == (self.teacher is None)
+        assert (self.tau is None) == (self.objective == "claif")
+        assert (self.sigma is None) == (self.mask_model == NO_MASK)
+        assert (self.clhaif is None) == (self.objective != "clhaif")
+
+
+def usual(told: Mapping[str, Any], examples: int, pairs: bool = False) -> dict[str, Any]:
+    """The settings of a training on so many `examples` that follow from those that are told: how much at once, how fast, how
+    often, under which temperature and mask. `pairs`: the examples are CLAIF's pairs."""
+    schedule = EMBEDDED_SCHEDULE if told["base"] in EMBEDDED_BASES else SCHEDULES[told["objective"]]
+    found = {**schedule._asdict(), **({"train_batch": PAIRS_AT_ONCE} if pairs else {}), "mask_model": NO_MASK}
+    if told["objective"] in MASKED:
+        found |= {"mask_model": MASK_MODEL, "sigma": SIGMA}
+    if told["objective"] in CONTRASTIVE:
+        found["tau"] = TAU
+    if told["objective"] == "clhaif":
+        found["clhaif"] = CLHAIF[0]
+    found |= {name: value for name, value in told.items() if value is not None}
+    if found["mask_model"] == NO_MASK:
+        found["sigma"] = None
+        found.setdefault("teacher", MASK_MODEL)
+    found.setdefault("teacher", found["mask_model"])
+    if told["rank"] is None:
+        del found["teacher"]
+    steps = math.ceil(examples / found["train_batch"]) * found["epochs"]
+    found.setdefault("eval_every", min(LONGEST_INTERVAL, max(1, math.ceil(steps / MEASUREMENTS))))
+    return found

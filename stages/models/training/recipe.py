@@ -1,0 +1,80 @@
+"""What a training is told, and what follows from that alone: its steps, their order, learning rates and seeds.
+
+Arrow: none of its own; `fit.py` trains by it. Nothing depends on when it happens: the order of triplets comes from (seed,
+epoch), dropout from (seed, step), the learning rate from the step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# The share of the steps over which the learning rate rises, where CLAIF's pairs are trained on (its own recipe).
+WARM_UP = 0.1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What training needs to know. `dtype` bfloat16 computes the encoder's matrix products in it; weights and loss stay
+    float32. `tau` is None for `claif`, `clhaif` (positive or all) for every other objective than that. `rank` (listnet or
+    listmle) adds RankCSE's terms, else None."""
+
+    tau: float | None
+    sigma: float | None
+    train_batch: int
+    epochs: int
+    lr: float
+    max_length: int
+    seed: int
+    dtype: str
+    objective: str = "multicsr"
+    clhaif: str | None = None
+    rank: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimiser step done: numbered from 1, with the loss before it and the share of negatives that were masked."""
+
+    step: int
+    epoch: int
+    loss: float
+    masked_share: float
+    lr: float
+
+
+@dataclass(frozen=True)
+class MaskVectors:
+    """The mask model's vectors of all triplets, each (n, w), scaled to length 1. In memory or mapped from a file: a batch
+    reads its own rows."""
+
+    premise: np.ndarray
+    entailment: np.ndarray
+    contradiction: np.ndarray
+
+
+def steps_in(triplets: int, train_batch: int, epochs: int) -> int:
+    """Optimiser steps of a whole training; the last batch of an epoch may be smaller."""
+    return math.ceil(triplets / train_batch) * epochs
+
+
+def lr_share(step: int, total: int, warm_up: bool) -> float:
+    """The share of the learning rate at `step`, from 0, of `total`: linear decay; before it a linear `warm_up`, if any."""
+    rising = math.ceil(WARM_UP * total) if warm_up else 0
+    return (step + 1) / rising if step < rising else (total - step) / (total - rising)
+
+
+def order(seed: int, epoch: int, count: int) -> Tensor:
+    """The order of the triplets in an epoch, (count,)."""
+    generator = torch.Generator().manual_seed(seed_for(seed, "order", epoch))
+    return torch.randperm(count, generator=generator)
+
+
+def seed_for(seed: int, what: str, number: int) -> int:
+    """A seed for one purpose at one place, so that no random number depends on what was drawn before it."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}/{what}/{number}".encode(), digest_size=7).digest(), "big")
