@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from stages.public.checks import checked, unpack
@@ -64,7 +64,7 @@ def _fetch(dataset: Dataset, folder: Path, endpoint: str, retries: int) -> Ticks
             yield _tick(done, total, done - begun, "unpacking", f"left out, for they are no files: {left_out}")
     _adopted(dataset, folder, fetched)
     fetched.complete, fetched.endpoint = True, public_address(endpoint)
-    fetched.date = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    fetched.date = datetime.now(UTC).isoformat(timespec="seconds")
     write_record(folder, dataset.name, fetched)
     shutil.rmtree(aside)
     yield _tick(total, total, max(total - begun, 0), "checked")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -19,11 +19,6 @@ from typing import Any, Literal
 from stages.tasks.files import senteval_root
 from store import whole
 from store.problem import Problem
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 RECORD = "multicsr-data.json"
 ASIDE = ".multicsr-fetch"  # under the folder: what is not finished yet

@@ -71,11 +71,10 @@ class Correlation:
     def resampled(self, counts: np.ndarray) -> np.ndarray:
         """Pearson's correlation of the ranks within each draw; undefined where one side of it does not vary."""
         predicted, gold = _centred_ranks(self.predicted, counts), _centred_ranks(self.gold, counts)
-        covariance, *variances = (
-            (counts * a * b).sum(1) for a, b in ((predicted, gold), (predicted, predicted), (gold, gold))
-        )
+        covariance = (counts * predicted * gold).sum(1)
+        variances = (counts * predicted * predicted).sum(1) * (counts * gold * gold).sum(1)
         with np.errstate(invalid="ignore"):
-            values: np.ndarray = 100 * covariance / np.sqrt(variances[0] * variances[1])
+            values: np.ndarray = 100 * covariance / np.sqrt(variances)
         return values
 
 
