@@ -78,6 +78,6 @@ def ask(
 def without_rewrites(prompts: PromptSet) -> Problem:
     """What to say of a set that cannot ask for rewrites."""
     return Problem(
-        f"the prompt set {prompts.name} has no [rewrite] and [fill], which method='claif' asks with",
+        f"the prompt set {prompts.name} has no [rewrite] and [fill], which method=claif asks with",
         "add them as the bundled sets in stages/bundled/prompts do, or give another set, prompts=NAME",
     )

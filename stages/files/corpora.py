@@ -56,6 +56,7 @@ class Corpus:
 
     @property
     def version(self) -> int:
+        """The version of the stage that made the run: of pairs it is another stage."""
         return PAIRS_VERSION if self.scored_pairs else VERSION
 
     def triplets(self) -> Iterator[CorpusRow]:
@@ -136,8 +137,10 @@ def _paired(pairs: Pairs, where: str, premise: str, hypothesis: str, label: str)
 
 
 def run(store: Store, source: Corpus, notes: Notes | None = None, at_once: int = ROWS_AT_ONCE) -> Ticks:
-    """Store what is missing of the corpus as a gen run, `at_once` rows a transaction. A premise that occurs again keeps each
-    of its triplets."""
+    """Store what is missing of the corpus as a gen run, `at_once` rows a transaction; ticks count rows.
+
+    A premise that occurs again keeps each of its triplets. Raises Problem where another process writes the run.
+    """
     run = store.begin(
         "gen", source.version, ImportConfig(premises=source.name), parent=None, environment=dict(notes or {})
     )
@@ -176,7 +179,8 @@ def _add_pairs(store: Store, run: Run, source: Corpus, part: Sequence[CorpusRow]
 def run_scores(
     store: Store, source: Corpus, parent: Run, notes: Notes | None = None, at_once: int = ROWS_AT_ONCE
 ) -> Ticks:
-    """Store what is missing of the file's scores as a score run over the imported gen run `parent`."""
+    """Store what is missing of the file's scores, in [0, 5], as a score run over the imported gen run `parent`; ticks count
+    rows. Raises Problem where another process writes the run."""
     run = store.begin("score", source.version, ImportedScoresConfig(premises=source.name), parent.id, dict(notes or {}))
     if run.finished:
         yield Tick(source.rows, source.rows, COMPLETE)

@@ -204,6 +204,7 @@ def part_of(aside: Path, remote: Remote) -> Path:
 
 
 def gathered(part: Path) -> int:
+    """The bytes of a file that are here."""
     return part.stat().st_size if part.exists() else 0
 
 

@@ -42,6 +42,7 @@ class Wanted:
 
     @property
     def name(self) -> str:
+        """What messages and the record call it."""
         return f"{self.repo}/{self.path}"
 
 
@@ -86,6 +87,7 @@ class Fetched:
 
     @property
     def bytes(self) -> int:
+        """Of all its files together."""
         return sum(file["bytes"] for file in self.files.values())
 
 

@@ -30,14 +30,17 @@ class Analysed:
 
     @property
     def name(self) -> str:
+        """The task's own."""
         return self.task.name
 
     @property
     def digest(self) -> str:
+        """The task's own: these figures need no other data."""
         return self.task.digest
 
     @property
     def texts(self) -> list[str]:
+        """The task's own."""
         return self.task.texts
 
     def evaluate(self, encode: Encode) -> list[Figure]:

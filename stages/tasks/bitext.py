@@ -36,6 +36,7 @@ class BitextTask:
 
     @cached_property
     def digest(self) -> str:
+        """Names the protocol, the sides and the sentences."""
         content = repr((PROTOCOL, self.sides, self.first, self.second))
         return hashlib.blake2b(content.encode(), digest_size=6).hexdigest()
 

@@ -108,6 +108,7 @@ class RetrievalTask:
 
     @cached_property
     def digest(self) -> str:
+        """Names the protocol, and the texts and judgements of every collection."""
         parts = [(collection.name, collection.digest) for collection in self.collections]
         return hashlib.blake2b(repr((PROTOCOL, parts)).encode(), digest_size=6).hexdigest()
 

@@ -50,6 +50,7 @@ class StsTask:
 
     @property
     def digest(self) -> str:
+        """Names the pairs, their subsets and gold scores."""
         content = hashlib.blake2b(digest_size=6)
         for subset in self.subsets:
             for row in zip(subset.first, subset.second, subset.gold, strict=True):

@@ -103,6 +103,7 @@ class PromptSet:
         return self.similarity
 
     def template(self, role: Role) -> Template:
+        """How one of the two hypotheses is asked for."""
         return self.entailment if role == "entailment" else self.contradiction
 
     def shots(self, by: str) -> int:
