@@ -166,7 +166,7 @@ def tasks(
     if listed is not None:
         chosen = registry.chosen(listed if isinstance(listed, str) else ",".join(listed), folder, split, probe)
     elif folder is not None:
-        chosen, absent = registry.found(folder, split, probe)
+        chosen, absent = registry.held(folder, split, probe)
         if not chosen:
             raise Problem(f"no task lies under {data}", "give the folder of the SentEval layout")
         others = f"; not there: {', '.join(absent)}" if absent else ""

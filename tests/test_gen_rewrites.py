@@ -152,10 +152,10 @@ def test_masks_that_are_left_refusals_and_nothing_keep_what_was_written(store: S
     assert set(found[1:]) == {("A [MASK] ran", "A [MASK] ran", "mask"), ("...", "...", "empty")}
 
 
-@pytest.mark.parametrize("name", ["omega", "omega_contradiction", "nu"])
-def test_there_is_no_opposite_instruction_to_take_away(name: str) -> None:
-    with pytest.raises(Problem, match=f"{name} 0.3 has no use with method=claif"):
-        replace(CONFIG, **{name: 0.3})
+@pytest.mark.parametrize("flag", ["omega", "omega_contradiction", "nu"])
+def test_there_is_no_opposite_instruction_to_take_away(flag: str) -> None:
+    with pytest.raises(Problem, match=f"^{flag} 0.3 has no use with method=claif"):
+        replace(CONFIG, **{flag: 0.3})
 
 
 def test_a_prompt_set_without_the_parts_is_refused(store: Store, llm: LanguageModel) -> None:

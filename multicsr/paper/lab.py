@@ -130,7 +130,7 @@ class Lab:
         """The first pair of aligned files of translations, the language with little data first."""
         from stages.tasks import bitext
 
-        name = next(iter(bitext.found(self.data)), None) if self.data else None
+        name = next(iter(bitext.names_in(self.data)), None) if self.data else None
         if name is None or self.data is None:
             return None
         task = bitext.load(name, self.data)
@@ -160,7 +160,7 @@ class Lab:
         """The retrieval tasks that the data folder holds; where it holds none, one made of the bundled pairs."""
         from stages.tasks import retrieval
 
-        found = tuple(retrieval.found(self.data)) if self.data else ()
+        found = tuple(retrieval.names_in(self.data)) if self.data else ()
         if found:
             return found
         write_retrieval(self.folder / BUNDLED_RETRIEVAL)

@@ -41,7 +41,7 @@ def run(store: Store, config: PairConfig, parent: Run, at_once: int = PREMISES_A
     if not drafts.are_rewrites(store, gen):
         raise Problem(
             f"strategy claif decides on pairs, and gen run {gen.id} wrote triplets",
-            "leave it out, or generate with method='claif'",
+            "leave it out, or generate with method=claif",
             setting="strategy",
         )
     run = store.begin("curate", VERSION, config, parent=parent.id)

@@ -77,7 +77,7 @@ def standard_input(column: str | None = None, asked: Asked = PREMISES) -> Source
     """
     if column is not None:
         raise Problem(
-            f"{asked.column} {column} goes with a file, and {asked.file}='-' is standard input",
+            f"{asked.column} {column} goes with a file, and {asked.file}=- is standard input",
             "leave it out",
             setting=asked.column,
         )
