@@ -352,7 +352,9 @@ def _applied(store: Store) -> set[str]:
     return {row[0] for row in store.rows("SELECT name FROM _sqlite_migrations WHERE migration_set = 'multicsr'")}
 
 
+@cache
 def _versions() -> dict[str, str]:
+    """What is installed, read once a process: `importlib.metadata` parses the whole description of each package."""
     found = {"sqlite": sqlite3.sqlite_version}
     for package in RECORDED_PACKAGES:
         try:
