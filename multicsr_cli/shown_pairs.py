@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 def check(plot: Path | None, histogram: bool, json: bool, models: int) -> None:
     """Refuse, before any work is done, what could not be drawn. Raises Problem."""
+    from multicsr.report import pairs
+
     if plot is None and not histogram:
         return
     from multicsr.report import pairs
@@ -33,6 +35,8 @@ def check(plot: Path | None, histogram: bool, json: bool, models: int) -> None:
 
 def show(evaluated: Evaluation, plot: Path | None, histogram: bool) -> None:
     """Draw the pairs of a complete evaluation: as a picture, as bars on the screen, or both."""
+    from multicsr.report import pairs
+
     if plot is None and not histogram:
         return
     from multicsr.report import pairs
