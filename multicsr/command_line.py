@@ -23,9 +23,9 @@ TRANSLATIONS = ("bitext_first", "bitext_second")
 
 def command_line(store: Store, run: Run) -> str:
     """The command that makes (or resumes) a run; settings that are the command's own defaults are left out."""
-    from store.read import triplets
+    from store.read.runs import environment
 
-    noted = triplets.environment(store, run)
+    noted = environment(store, run)
     if run.config.get("method") == "import":
         columns = ["--columns", noted["columns"]] if "columns" in noted else []
         return shlex.join(["multicsr", "import", noted.get("file", "FILE"), *columns])

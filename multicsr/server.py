@@ -1,4 +1,4 @@
-"""LLMs behind a server: the options of the commands that can ask one, and what a run of theirs cost."""
+"""LLMs behind a server: how one is asked, and what a run of theirs cost. Arrow: name and URL -> LLM."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ TIMEOUT = 120.0
 
 @dataclass(frozen=True)
 class Server:
-    """The options of a hosted LLM, as they were typed; none of them is config but the URL."""
+    """How a hosted LLM is asked: its URL, requests at once, seconds for one, prices of a million tokens.
+
+    None of it is config but the URL. Raises Problem for a value out of range.
+    """
 
     base_url: str | None = None
     in_flight: int | None = None
@@ -30,20 +33,25 @@ class Server:
     def __post_init__(self) -> None:
         if self.in_flight is not None and not 1 <= self.in_flight <= MOST_IN_FLIGHT:
             raise Problem(
-                f"--in-flight {self.in_flight} is out of range", f"give a whole number from 1 to {MOST_IN_FLIGHT:,}"
+                f"in_flight {self.in_flight} is out of range",
+                f"give a whole number from 1 to {MOST_IN_FLIGHT:,}",
+                "in_flight",
             )
         if self.timeout is not None and not 0 < self.timeout < math.inf:
-            raise Problem(f"--timeout {self.timeout:g} is out of range", "give a number of seconds above 0")
-        for flag, price in (("--price-in", self.price_in), ("--price-out", self.price_out)):
+            raise Problem(f"timeout {self.timeout:g} is out of range", "give a number of seconds above 0", "timeout")
+        prices = {"price_in": self.price_in, "price_out": self.price_out}
+        for name, price in prices.items():
             if price is not None and not 0 <= price < math.inf:
-                raise Problem(f"{flag} {price:g} is out of range", "give the price of a million tokens, 0 or more")
+                raise Problem(
+                    f"{name} {price:g} is out of range", "give the price of a million tokens, 0 or more", name
+                )
         if (self.price_in is None) != (self.price_out is None):
-            given, other = ("--price-in", "--price-out") if self.price_out is None else ("--price-out", "--price-in")
-            raise Problem(f"{given} alone gives no cost", f"give {other} too; 0 where nothing is charged")
+            given, other = sorted(prices, key=lambda name: prices[name] is None)
+            raise Problem(f"{given} alone gives no cost", f"give {other}=F too; 0 where nothing is charged", given)
 
     def given(self) -> str | None:
-        """The first of these options that was typed, its value left out: a URL may hold a key."""
-        return next((f"--{name.replace('_', '-')}" for name, value in vars(self).items() if value is not None), None)
+        """The first of these settings that is set, its value left out: a URL may hold a key."""
+        return next((name for name, value in vars(self).items() if value is not None), None)
 
     def cost(self, counts: Mapping[str, Any]) -> dict[str, Any]:
         """Tokens of a hosted run and, where prices are given, its cost: of the whole run, not of this command alone."""
@@ -60,7 +68,7 @@ def cells(result: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [(name, f"{value:.6f}" if name == "cost" else value) for name, value in result.items()]
 
 
-NOWHERE = Server()  # no option of a hosted LLM
+NOWHERE = Server()  # nothing is said of a hosted LLM
 
 
 @dataclass(frozen=True)
@@ -80,10 +88,12 @@ def reach(name: str, server: Server, device: str, dtype: str, stop: Sequence[str
     from stages.models import catalog
     from stages.models.llm import hosted
 
-    for flag, value in (("--device", device), ("--dtype", dtype)):
+    for setting, value in (("device", device), ("dtype", dtype)):
         if value != "auto":
             raise Problem(
-                f"{flag} {value} goes with an LLM on this machine, and {name} is behind a server", "leave it out"
+                f"{setting} {value} goes with an LLM on this machine, and {name} is behind a server",
+                "leave it out",
+                setting,
             )
     found, key = catalog.hosted(name, server.base_url), hosted.api_key()
 

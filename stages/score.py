@@ -15,7 +15,7 @@ from stages.config import ModelScoresConfig, ScoreConfig
 from stages.pace.batches import Batches
 from stages.pace.vectors import Vectors
 from stages.pace.workers import Engine, InProcess
-from stages.stage import COMPLETE, Notes, Tick, Ticks
+from stages.stage import COMPLETE, Notes, Tally, Tick, Ticks
 from stages.texts.prompts import PromptSet
 from stages.texts.scorers import ByClassifier, ByEncoder, ByLLM, Scorer
 from store.database import Store
@@ -45,40 +45,45 @@ def run(
     `load` gives the LLM (a Reader), encoder or classifier that the config names; `prompts` are those of an LLM. `engine`
     says where the model works (None: here); an encoder, whose vectors are kept in the store, can work nowhere else.
     """
-    if not parent.finished:
-        raise Problem(
-            f"gen run {parent.id} is not finished",
-            "run the same `multicsr gen` again; it goes on. Shards are joined by `multicsr merge`",
-        )
+    refuse_unfinished(parent)
     run = store.begin("score", VERSION, config, parent=parent.id, environment={"device": device, **(notes or {})})
     total = parent.counts["premises"]
     if run.finished:
         yield Tick(total, total, COMPLETE)
-        return
+        return run
     if isinstance(config, ScoreConfig):
         assert prompts is not None
         drafts.keep_prompt_set(store, config.prompts_digest, prompts.name, prompts.toml)
     engine, batches = engine or InProcess(), Batches(batch, "premises", device)
     with store.only_writer(run):
-        done, fresh, after = scores.done(store, run), 0, 0
+        tally = Tally(scores.done(store, run), total)
+        if not tally.left:
+            yield tally.tick(COMPLETE)
+        for place, window in enumerate(_windows(store, run)):
+            if not place:
+                yield tally.tick("loading the LLM" if prompts else "loading the model")
+                engine.start(scorer_of(store, config, prompts, load, batches), batches, tally.left)
+                yield tally.tick("scoring")
+            yield from _keep(store, run, engine, engine.flow(window, paced), tally)
+        yield from _keep(store, run, engine, engine.rest(), tally)
+        return store.finish(run, scores.counts(store, run))
 
-        def stored(results: Iterator[list[list[ScoreRow]]]) -> Ticks:
-            nonlocal done, fresh
-            for scored in results:
-                scores.add(store, run, [row for rows in scored for row in rows], engine.take_spent())
-                done, fresh = done + len(scored), fresh + len(scored)
-                yield Tick(done, total, f"scoring {engine.pace()}".rstrip(), fresh, engine.take_warning())
 
-        while window := scores.missing(store, run, after, WINDOW):
-            if not after:
-                yield Tick(done, total, "loading the LLM" if prompts else "loading the model")
-                engine.start(scorer_of(store, config, prompts, load, batches), batches, total - done)
-                yield Tick(done, total, "scoring")
-            after = window[-1].premise
-            window.sort(key=lambda row: -len(row.text) - max(len(hypothesis) for _, hypothesis in row.hypotheses))
-            yield from stored(engine.flow(window, paced))
-        yield from stored(engine.rest())
-        store.finish(run, scores.counts(store, run))
+def refuse_unfinished(parent: Run) -> None:
+    """Raise Problem for a gen run that still lacks premises."""
+    if not parent.finished:
+        raise Problem(
+            f"gen run {parent.id} is not finished",
+            "run the same `multicsr gen` again; it goes on. Shards are joined by `multicsr merge`",
+        )
+
+
+def _windows(store: Store, run: Run) -> Iterator[list[Unscored]]:
+    """The premises without scores, window by window, each with the longest first."""
+    after = 0
+    while window := scores.missing(store, run, after, WINDOW):
+        after = window[-1].premise
+        yield sorted(window, key=lambda row: -len(row.text) - max(len(hypothesis) for _, hypothesis in row.hypotheses))
 
 
 def scorer_of(
@@ -117,8 +122,16 @@ def score(part: Sequence[Unscored], scorer: Scorer) -> list[ScoreRow]:
     asked = [(row, role, hypothesis) for row in part for role, hypothesis in row.hypotheses]
     pairs = [(row.text, hypothesis) for row, _, hypothesis in asked]
     usable = [place for place, (_, hypothesis) in enumerate(pairs) if hypothesis]
-    found: dict[int, tuple[float | None, str]] = {}
-    if usable:
-        answers = scorer.similarities([pairs[place] for place in usable])
-        found = dict(zip(usable, answers, strict=True))
-    return [ScoreRow(row.premise, role, *found.get(place, (None, ""))) for place, (row, role, _) in enumerate(asked)]
+    answers = scorer.similarities([pairs[place] for place in usable]) if usable else []
+    answered = dict(zip(usable, answers, strict=True))
+    return [ScoreRow(row.premise, role, *answered.get(place, (None, ""))) for place, (row, role, _) in enumerate(asked)]
+
+
+def _keep(
+    store: Store, run: Run, engine: Engine, scored: Iterator[list[list[ScoreRow]]], tally: Tally
+) -> Iterator[Tick]:
+    """Store the scores of premises as the engine gives them, with what they cost."""
+    for done in scored:
+        scores.add(store, run, [row for rows in done for row in rows], engine.take_spent())
+        tally.add(len(done))
+        yield tally.tick(f"scoring {engine.pace()}", engine.take_warning())

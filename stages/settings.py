@@ -109,7 +109,7 @@ class Described:
 
 
 @cache
-def settings_of(config: type) -> tuple[Described, ...]:
+def settings_of(config: Any) -> tuple[Described, ...]:
     """The settings of a config class that people set, in their order."""
     types = get_type_hints(config)
     return tuple(

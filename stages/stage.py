@@ -27,7 +27,30 @@ class Tick:
     unit: str = ""
 
 
-Ticks = Generator[Tick, None, Run]  # what a stage yields, and the finished run that it returns
+@dataclass
+class Tally:
+    """How far a stage is: `done` of `total` units, `fresh` of them by this process."""
+
+    done: int
+    total: int
+    fresh: int = 0
+
+    @property
+    def left(self) -> int:
+        return self.total - self.done
+
+    def add(self, units: int) -> None:
+        """Count units that were stored just now."""
+        self.done += units
+        self.fresh += units
+
+    def tick(self, note: str, warning: str = "") -> Tick:
+        """The state as a tick; a stage without anything to do says `COMPLETE`."""
+        return Tick(self.done, self.total, note.rstrip(), self.fresh, warning)
+
+
+# What a stage yields, and the run that it returns: finished, save where other shards of it are missing.
+Ticks = Generator[Tick, None, Run]
 
 Notes = Mapping[str, str]  # what a run's environment records beside library versions and the device
 

@@ -11,7 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class Store:
     def __init__(self, connection: sqlite3.Connection, path: Path | None, read_only: bool = False) -> None:
         self.path = path
         self.read_only = read_only
+        self.is_promise = False  # of a file that is not there yet
         connection.isolation_level = None  # transactions are opened by `writing()`, never implicitly
         self.connection = connection
         connection.execute("PRAGMA foreign_keys = ON")
@@ -46,6 +47,26 @@ class Store:
             return cls(opening.connect(path, create, write), path, read_only=not write)
         except sqlite3.Error as error:
             raise opening.explain(error, path) or error from error
+
+    @classmethod
+    def promised(cls, path: str | Path) -> Store:
+        """The store at `path`, which is created at the first writing if it is not there: what is refused leaves no file.
+
+        Raises Problem where it could not be opened or created.
+        """
+        path = Path(path)
+        if path.exists():
+            return cls.open(path)
+        opening.refuse_unusable(path, create=True, write=True)
+        store = cls.memory()
+        store.path, store.is_promise = path, True
+        return store
+
+    def _keep_promise(self) -> None:
+        assert self.path is not None
+        created = Store.open(self.path)
+        self.connection.close()
+        self.connection, self.is_promise = created.connection, False
 
     @classmethod
     def memory(cls) -> Store:
@@ -94,6 +115,8 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of it is stored or none. Raises Problem where the file cannot take it."""
+        if self.is_promise:
+            self._keep_promise()
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             try:
@@ -213,7 +236,7 @@ def spend(connection: sqlite3.Connection, run: Run, spent: Mapping[str, int] | N
 
 def now() -> str:
     """UTC, ISO 8601 with microseconds, so that text order is time order."""
-    return datetime.now(timezone.utc).isoformat(timespec="microseconds")
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def _versions() -> dict[str, str]:

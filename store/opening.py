@@ -33,7 +33,7 @@ def connect(path: Path, create: bool, write: bool) -> sqlite3.Connection:
 
     Raises Problem, or sqlite3.Error for what `explain` explains.
     """
-    _refuse_unusable(path, create, write)
+    refuse_unusable(path, create, write)
     if write:
         connection = _connected(path)
         if not _is_current(connection, path):
@@ -77,7 +77,7 @@ def locks(path: Path) -> Path:
     return folder
 
 
-def _refuse_unusable(path: Path, create: bool, write: bool) -> None:
+def refuse_unusable(path: Path, create: bool, write: bool) -> None:
     if path.is_dir():
         raise Problem(f"{path} is a folder", "--db takes a file, such as multicsr.db")
     if not path.exists():

@@ -106,8 +106,8 @@ class Level:
     @property
     def reach(self) -> tuple[float, float]:
         """The lowest and the highest value that the quantity takes, hence that a threshold makes sense at."""
-        found = [self.quantity(a, b) for a, b in product((0.0, HIGHEST_SCORE), repeat=2)]
-        return min(found), max(found)
+        values = [self.quantity(a, b) for a, b in product((0.0, HIGHEST_SCORE), repeat=2)]
+        return min(values), max(values)
 
     def asks(self, bound: float) -> bool:
         """Whether the threshold asks anything at this value."""
@@ -168,14 +168,14 @@ def complete(named: Mapping[str, Any]) -> dict[str, float]:
 
     Raises KeyError for one that may not be left out.
     """
-    found = {}
+    completed = {}
     for level in LEVELS:
         value = named.get(level.threshold)
         value = level.neutral if value is None else value
         if value is None:
             raise KeyError(level.threshold)
-        found[level.threshold] = float(value)
-    return found
+        completed[level.threshold] = float(value)
+    return completed
 
 
 def keeps(a: Any, b: Any, bounds: Any) -> Any:

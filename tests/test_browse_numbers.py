@@ -17,16 +17,17 @@ from multicsr_cli.browse.numbers import SORTS, Chosen, Numbers
 from stages.config import CurateConfig
 from store.database import Store
 from store.problem import Problem
+from store.read import funnel as store_funnel
 from store.read import numbers as shown
-from store.read import triplets
+from store.read import runs
 from store.records import Run
 from store.rows import reviews
 from store.rule import Thresholds
 
 
 def loaded(store: Store, run: Run) -> Numbers:
-    *_, last = loading.load(store, triplets.view(store, run))
-    last.take(loading.measure(store, triplets.view(store, run), last))
+    *_, last = loading.load(store, runs.view(store, run))
+    last.take(loading.measure(store, runs.view(store, run), last))
     return last
 
 
@@ -76,7 +77,7 @@ def test_the_rule_in_memory_is_the_rule_of_the_store(
             found.ids.tolist(), judged.code.tolist(), swapped.tolist(), a.tolist(), b.tolist(), strict=True
         )
     ] == wanted
-    counts, told = funnel.count(found, judged, judged, True), triplets.funnel(store, triplets.view(store, run))
+    counts, told = funnel.count(found, judged, judged, True), store_funnel.levels(store, runs.view(store, run))
     assert counts.levels == {name: told[name] for name in ("premises", "generated", "scored", "kept", "dropped")}
     assert counts.reasons == told["reasons"]
     assert counts.kept_by_review == told.get("kept_by_review", 0)
@@ -137,7 +138,7 @@ def test_first_there_is_something_to_see_then_everything(store: Store, monkeypat
     monkeypatch.setattr(shown, "WINDOW", 4)
     _, score, _ = scored(store, [Made(f"text {n}", a=4.0, b=1.0) for n in range(10)])
     run = curated(store, CURATE, score)
-    assert [len(found) for found in loading.load(store, triplets.view(store, run))] == [4, 10]
+    assert [len(found) for found in loading.load(store, runs.view(store, run))] == [4, 10]
 
 
 def test_an_unfinished_score_run_waits_for_the_rest(store: Store) -> None:

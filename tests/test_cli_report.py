@@ -24,8 +24,8 @@ from stages import config
 from stages.config import EvalConfig
 from stages.public import published
 from store.database import Store
-from store.read import figures as reports
-from store.read import triplets
+from store.read import figures, runs, triplets
+from store.read import funnel as levels
 from store.records import Run
 from store.rows import decisions, training
 from store.rows.training import MetricRow
@@ -107,10 +107,10 @@ def test_the_page_of_the_whole_road_says_what_the_rows_say(piped: Piped, tmp_pat
                 for name, value in run.config.items()
                 if not name.endswith(("_digest", "_fingerprint"))
             }
-        funnel = triplets.funnel(store, triplets.view(store, store.run(piped.run("curate"))))
+        funnel = levels.levels(store, runs.view(store, store.run(piped.run("curate"))))
         counts = {row[0]: int(row[1].replace(",", "")) for row in page.tables["Funnel"][1:]}
         assert counts == {name: count for name, count in funnel.items() if name != "reasons"}
-        dev = reports.dev(store, store.run(piped.run("train")))
+        dev = figures.dev(store, store.run(piped.run("train")))
         assert [row[:2] for row in page.tables["Training"][1:]] == [[str(one.step), f"{one.value:.2f}"] for one in dev]
         strong = [attrs for tag, attrs in page.tags if tag == "tr" and attrs.get("class") == "strong"]
         assert len(strong) == 1  # the chosen step
@@ -164,20 +164,20 @@ def test_hostile_text_is_shown_as_text(file_store: Store, tmp_path: Path) -> Non
 
 def test_examples_are_spread_bounded_and_the_same_each_time(store: Store) -> None:
     _, _, curate = made(store)
-    view = triplets.view(store, curate)
+    view = runs.view(store, curate)
     for reason, place in ((None, 0), ("a<alpha", 1), ("b>beta", 2), ("a<b+gamma", 3), ("runaway", 4)):
-        found = reports.examples(store, view, reason, EXAMPLES)
-        assert found == reports.examples(store, view, reason, EXAMPLES)
+        found = triplets.examples(store, view, reason, EXAMPLES)
+        assert found == triplets.examples(store, view, reason, EXAMPLES)
         assert len(found) == EXAMPLES
         assert all((one.position - 1) % 5 == place for one in found)
         assert [one.position for one in found] == sorted(one.position for one in found)
         assert max(one.position for one in found) - min(one.position for one in found) >= 15  # of forty
-    assert len(reports.examples(store, view, None, 100)) == 8
+    assert len(triplets.examples(store, view, None, 100)) == 8
 
 
 def test_bins_hold_every_scored_premise_once(store: Store) -> None:
     _, score, _ = made(store)
-    counted = reports.bins(store, score, BINS)
+    counted = figures.bins(store, score, BINS)
     slow: dict[tuple[Any, Any], int] = {}
     for a, b in store.rows(
         "SELECT e.value, c.value FROM scores AS e JOIN scores AS c ON c.run = e.run AND c.premise = e.premise"
@@ -186,15 +186,15 @@ def test_bins_hold_every_scored_premise_once(store: Store) -> None:
         place = tuple(None if value is None else min(int(value * BINS / 5), BINS - 1) for value in (a, b))
         slow[place] = slow.get(place, 0) + 1  # type: ignore[index, arg-type]
     assert {(one.a, one.b): one.premises for one in counted} == slow
-    means = reports.averages(store, score)
-    assert means == reports.Averages(32, (5 + 2.5 + 4.5 + 3.25) / 4, (1 + 1 + 4 + 3) / 4, 1.0)
+    means = figures.averages(store, score)
+    assert means == figures.Averages(32, (5 + 2.5 + 4.5 + 3.25) / 4, (1 + 1 + 4 + 3) / 4, 1.0)
 
 
 @pytest.mark.parametrize("steps", [1, 7, 10, 11, 95])
 def test_a_curve_is_bounded_and_is_the_mean_of_its_stretches(store: Store, steps: int) -> None:
     run = store.begin("train", 1, CURATE, None)
     training.add_progress(store, run, [training.StepRow(n, 0, n / 2, n / 1000, 1e-4) for n in range(1, steps + 1)])
-    points = reports.curve(store, run, 10)
+    points = figures.curve(store, run, 10)
     assert len(points) <= 10
     stretch = points[0].step
     for place, point in enumerate(points):

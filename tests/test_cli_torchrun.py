@@ -19,7 +19,7 @@ from shell import Ended, multicsr
 
 from stages.models import catalog, checkpoint, loading
 from store.database import Store
-from store.read import triplets
+from store.read import runs
 from store.rows import training
 
 PATIENCE = 240  # seconds until processes that do nothing are called broken
@@ -132,7 +132,7 @@ def test_two_ranks_make_the_run_that_one_process_makes(
     for one, other in zip(trained(db, said["run"]), trained(alone, said["run"]), strict=True):
         assert one == pytest.approx(other, rel=1e-3, abs=1e-3)
     store = Store.open(db)
-    assert triplets.environment(store, store.run(said["run"]))["ranks"] == "2"
+    assert runs.environment(store, store.run(said["run"]))["ranks"] == "2"
     assert "complete already" in launch(launched, asked(db, tiny_encoder, *more)).ended().err
 
 

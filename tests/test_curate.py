@@ -16,7 +16,7 @@ from stages import curate
 from stages.config import CurateConfig
 from store.database import Store
 from store.problem import Problem
-from store.read import triplets
+from store.read.funnel import reasons as reasons_met
 from store.records import Run
 from store.rows import decisions
 
@@ -120,7 +120,7 @@ def test_every_premise_gets_the_verdict_and_first_reason_of_eq_4(made: list[Made
     funnel = counts["funnel"]
     assert funnel["premises"] >= funnel["generated"] >= funnel["scored"] >= funnel["kept"] == counts["kept"]
     assert funnel["generated"] == sum(one.e_problem is None and one.c_problem is None for one in made)
-    assert triplets.reasons(store, run) == sorted(reasons)
+    assert reasons_met(store, run) == sorted(reasons)
     store.close()
 
 

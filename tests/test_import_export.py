@@ -24,8 +24,8 @@ from stages.files.layouts import SHAPES
 from stages.stage import COMPLETE, Tick
 from store.database import Store
 from store.problem import Problem
-from store.read import exports
-from store.read import triplets as browse
+from store.read import runs
+from store.read.triplets import ExportedTriplet, exported
 from store.records import Triplet
 
 SIMCSE = """sent0,sent1,hard_neg
@@ -154,8 +154,8 @@ def test_what_is_exported_is_what_the_views_say(store: Store) -> None:
     config = curate.CurateConfig(alpha=2.0, beta=3.0, gamma=0.0, swap_reversed=True)
     list(curate.run(store, config, score))
     (run,) = store.rows("SELECT id FROM runs WHERE stage = 'curate'")
-    shown = browse.view(store, store.run(run[0]))
-    kept, rejected, every = (list(exports.rows(store, shown, which)) for which in ("kept", "rejected", "all"))
+    shown = runs.view(store, store.run(run[0]))
+    kept, rejected, every = (list(exported(store, shown, which)) for which in ("kept", "rejected", "all"))
     assert [row[:5] for row in kept] == store.rows(
         "SELECT premise, entailment, contradiction, a, b FROM triplets WHERE run = ? ORDER BY premise_id", run
     )
@@ -163,9 +163,9 @@ def test_what_is_exported_is_what_the_views_say(store: Store) -> None:
     reasons = Counter(row.reason for row in rejected)
     assert reasons == store.run(run[0]).counts["reasons"]
     assert sorted(every, key=repr) == sorted(kept + rejected, key=repr)
-    alone = browse.view(store, store.parent(score))
-    assert [row.premise for row in exports.rows(store, alone, "kept")] == [row.x for row in made]
-    assert list(exports.rows(store, alone, "all"))[-1].reason == "empty"
+    alone = runs.view(store, store.parent(score))
+    assert [row.premise for row in exported(store, alone, "kept")] == [row.x for row in made]
+    assert list(exported(store, alone, "all"))[-1].reason == "empty"
 
 
 def test_an_export_imported_again_is_the_same_corpus(copied: Piped, tmp_path: Path) -> None:
@@ -319,8 +319,8 @@ def test_parquet_holds_them_too(copied: Piped, tmp_path: Path) -> None:
 
 
 def test_an_export_that_fails_leaves_no_file(tmp_path: Path) -> None:
-    def rows() -> Iterator[exports.Exported]:
-        yield exports.Exported("x", "y", "z", None, None, None, None)
+    def rows() -> Iterator[ExportedTriplet]:
+        yield ExportedTriplet("x", "y", "z", None, None, None, None)
         raise OSError("no more")
 
     with pytest.raises(OSError, match="no more"):
@@ -330,7 +330,7 @@ def test_an_export_that_fails_leaves_no_file(tmp_path: Path) -> None:
 
 def test_a_missing_figure_is_an_empty_field(store: Store) -> None:
     file = io.StringIO()
-    row = exports.Exported("x", "y", "z", None, 0.0, None, None)
+    row = ExportedTriplet("x", "y", "z", None, 0.0, None, None)
     assert export.csv_rows([row], export.columns("multicsr", True, False), file) == 1
     assert file.getvalue() == "premise,entailment,contradiction,a,b\nx,y,z,,0.0\n"
 

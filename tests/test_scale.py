@@ -32,7 +32,8 @@ from pathlib import Path
 from rows import CURATE, GEN, SCORE
 from dataclasses import replace
 from stages import curate
-from store import browse, drafts, premises, scores
+from store.read import figures, runs, triplets
+from store.rows import drafts, premises, scores
 from store.database import Store
 from store.records import ROLES, DraftRow, ScoreRow
 
@@ -62,9 +63,9 @@ for config in (CURATE, replace(CURATE, alpha=1.0)):
     for _ in curate.run(store, config, store.run(score.id)):
         pass
     run = store.begin("curate", curate.VERSION, config, score.id)
-browse.written(store, gen)
-browse.rows(store, browse.view(store, run), rejected=True, limit=20, offset=count // 2)
-browse.runs(store)
+figures.written(store, gen)
+triplets.listed(store, runs.view(store, run), rejected=True, limit=20, offset=count // 2)
+runs.listed(store)
 # Not getrusage: what it tells begins with the memory of the process that started this one.
 print(next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """

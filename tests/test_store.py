@@ -17,7 +17,8 @@ from rows import CURATE, GEN, SCORE, Made, add_drafts, add_premises, content, sc
 from stages import curate
 from store.database import Store, spend
 from store.problem import Problem
-from store.read import triplets as browse
+from store.read import figures, runs, triplets
+from store.read import funnel as levels
 from store.records import DraftRow, Premise, ScoreRow, as_config, canonical, run_id
 from store.rows import drafts, premises, scores, training
 from store.rows.decisions import plain
@@ -292,9 +293,9 @@ def test_what_a_run_wrote_is_counted_as_its_texts_read(store: Store) -> None:
     gen, _, _ = scored(store, made)
     copies = [sum(plain(one.x) == plain(getattr(one, side)) for one in made) / 4 for side in ("x_plus", "x_minus")]
     expected = (4, *copies, len({plain(one.x_minus) for one in made}) / 4)
-    assert browse.written(store, gen) == expected == (4, 0.75, 0.25, 0.75)
+    assert figures.written(store, gen) == expected == (4, 0.75, 0.25, 0.75)
     empty = store.begin("gen", 1, replace(GEN, seed=1), None)
-    assert browse.written(store, empty) == (0, 0.0, 0.0, 0.0)
+    assert figures.written(store, empty) == (0, 0.0, 0.0, 0.0)
 
 
 def test_the_funnel_counts_every_premise_once(store: Store) -> None:
@@ -311,10 +312,10 @@ def test_the_funnel_counts_every_premise_once(store: Store) -> None:
         ("dropped", "a<alpha"): 1,
         ("dropped", "b>beta"): 1,
     }
-    shown = browse.funnel(store, browse.view(store, run))
+    shown = levels.levels(store, runs.view(store, run))
     assert shown["kept"] + shown["dropped"] == shown["premises"]
     assert shown["reasons"] == {"a<alpha": 1, "b>beta": 1, "empty": 1}
-    assert browse.funnel(store, browse.view(store, gen)) == {"premises": 5, "generated": 4}
+    assert levels.levels(store, runs.view(store, gen)) == {"premises": 5, "generated": 4}
 
 
 def test_lineage_is_the_chain_of_parents(store: Store) -> None:
@@ -344,13 +345,13 @@ def test_the_leaderboard_holds_finished_evaluations_only(store: Store) -> None:
 
 def test_the_browser_reads_the_same_rows_with_and_without_words(store: Store) -> None:
     _, score, _ = scored(store, MADE)
-    shown = browse.view(store, score)
-    every = browse.rows(store, shown)
+    shown = runs.view(store, score)
+    every = triplets.listed(store, shown)
     assert [(row.premise, row.a, row.b) for row in every] == [(one.x, one.a, one.b) for one in MADE]
-    assert [row.premise for row in browse.rows(store, shown, search="dog")] == ["A dog runs."]
-    assert [row.premise for row in browse.rows(store, shown, search="musi")] == ["He sings."]  # a word's beginning
-    assert [row.premise for row in browse.rows(store, shown, search='awake" OR (')] == []
-    assert browse.rows(store, shown, limit=2, offset=3) == every[3:]
+    assert [row.premise for row in triplets.listed(store, shown, search="dog")] == ["A dog runs."]
+    assert [row.premise for row in triplets.listed(store, shown, search="musi")] == ["He sings."]  # a word's beginning
+    assert [row.premise for row in triplets.listed(store, shown, search='awake" OR (')] == []
+    assert triplets.listed(store, shown, limit=2, offset=3) == every[3:]
 
 
 @pytest.mark.parametrize(

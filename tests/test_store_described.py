@@ -13,6 +13,9 @@ from shell import multicsr
 
 from store.database import Store
 from store.read import describe
+from store.read.described.queries import QUERIES, Query
+from store.read.described.tables import TABLES
+from store.read.described.views import VIEWS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -29,14 +32,14 @@ def test_every_table_view_and_column_is_described_and_nothing_else(store: Store)
         }
         for kind in ("table", "view")
     }
-    for kind, described in (("table", describe.TABLES), ("view", describe.VIEWS)):
+    for kind, described in (("table", TABLES), ("view", VIEWS)):
         assert {name: sorted(columns) for name, columns in found[kind].items()} == {
             name: sorted(one.columns) for name, one in described.items()
         }
 
 
-@pytest.mark.parametrize("query", describe.QUERIES, ids=lambda query: query.name)
-def test_every_query_runs_and_names_its_columns(piped: Piped, query: describe.Query) -> None:
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
+def test_every_query_runs_and_names_its_columns(piped: Piped, query: Query) -> None:
     store = Store.open(piped.db, create=False, write=False)
     cursor = store.connection.execute(query.sql)
     names = [column[0] for column in cursor.description]
@@ -46,12 +49,12 @@ def test_every_query_runs_and_names_its_columns(piped: Piped, query: describe.Qu
 
 
 def test_ten_queries_answer_ten_questions() -> None:
-    assert len({query.sql for query in describe.QUERIES}) == len({query.name for query in describe.QUERIES}) >= 10
+    assert len({query.sql for query in QUERIES}) == len({query.name for query in QUERIES}) >= 10
 
 
 def test_some_of_them_find_something(piped: Piped) -> None:
     store = Store.open(piped.db, create=False, write=False)
-    answers = {query.name: store.rows(query.sql) for query in describe.QUERIES}
+    answers = {query.name: store.rows(query.sql) for query in QUERIES}
     assert sum(row[2] for row in answers["reasons"]) == piped.said["curate"].json["dropped"]
     assert sum(row[3] for row in answers["score_histogram"]) == piped.said["score"].json["scored"]
     assert sum(row[2] for row in answers["training_curve"]) == piped.said["train"].json["steps"]
@@ -83,6 +86,6 @@ def test_datasette_opens_it(piped: Piped, tmp_path: Path) -> None:
         return [page.text for page in found]
 
     drafts, reasons = asyncio.run(pages())
-    assert describe.TABLES["drafts"].about.replace("`", "") in drafts.replace("`", "")
+    assert TABLES["drafts"].about.replace("`", "") in drafts.replace("`", "")
     assert f"/{piped.db.stem}/premises/1" in drafts  # a foreign key is a link
     assert "Why were triplets dropped?" in reasons

@@ -14,7 +14,9 @@ from stages import curate
 from stages.config import CurateConfig
 from store.database import Store
 from store.problem import Problem
-from store.read import triplets as browse
+from store.read import funnel as levels
+from store.read import runs
+from store.read.triplets import listed
 from store.records import Run
 from store.rows import reviews, training
 from store.rows.reviews import Verdict
@@ -112,7 +114,7 @@ def test_a_word_overrules_the_rule_whenever_it_was_said(
 
     turned = [(word, verdict) for (word, _), (verdict, _) in zip(wanted, rule, strict=True) if word != verdict]
     reasons = Counter(reason for _, reason in wanted if reason)
-    funnel = browse.funnel(store, browse.view(store, run))
+    funnel = levels.levels(store, runs.view(store, run))
     assert (funnel["kept"], funnel["dropped"]) == (len(kept), len(MADE) - len(kept))
     assert funnel["reasons"] == reasons
     assert funnel.get("kept_by_review", 0) == turned.count(("keep", "drop"))
@@ -120,10 +122,10 @@ def test_a_word_overrules_the_rule_whenever_it_was_said(
     in_view = store.rows("SELECT level, reason, premises FROM funnel WHERE run = ?", [run.id])
     assert {level: count for level, why, count in in_view if why is None}["kept"] == len(kept)
     assert {why: count for level, why, count in in_view if level == "dropped" and count} == reasons
-    assert browse.reasons(store, run) == sorted(funnel["reasons"])
+    assert levels.reasons(store, run) == sorted(funnel["reasons"])
 
     assert (reviews.applied(store, run) is None) == (turned == [])
-    rows = [[row.verdict, row.reason] for row in browse.rows(store, browse.view(store, run))]
+    rows = [[row.verdict, row.reason] for row in listed(store, runs.view(store, run))]
     assert rows == [list(row) for row in wanted]
     assert run.counts == plain.run(run.id).counts  # what the rule does stays as it was counted
     plain.close()

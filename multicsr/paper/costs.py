@@ -77,7 +77,7 @@ class Cost(NamedTuple):
 
 def _cost(lab: Lab, wanted: Node) -> Cost:
     """The cost of a training, measured once, in a process of its own, and kept with its run."""
-    from store.read import figures
+    from store.read.runs import seconds
     from store.rows import training
 
     assert wanted.parent is not None
@@ -90,7 +90,7 @@ def _cost(lab: Lab, wanted: Node) -> Cost:
     kept = [row.value for row in training.metrics(lab.store, run) if (row.task, row.name) == (COST, "megabytes")]
     if not kept:
         raise Problem(f"training {run.id} was made before t13 could measure it", "measure into another --db")
-    return Cost(figures.seconds(lab.store, run), kept[0])
+    return Cost(seconds(lab.store, run), kept[0])
 
 
 def _spent(lab: Lab, wanted: Node, parent: Run) -> tuple[Run, int]:

@@ -351,6 +351,6 @@ class Lab:
 
     @cached_property
     def _complete(self) -> list[Run]:
-        from store.read import triplets as browse
+        from store.read.runs import listed
 
-        return [listed.run for listed in browse.runs(self.store) if listed.run.finished]
+        return [row.run for row in listed(self.store) if row.run.finished]

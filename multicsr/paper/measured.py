@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from multicsr.paper.lab import Lab
-    from store.read.triplets import Written
+    from store.read.figures import Written
     from store.records import Run
 
 AVERAGE = "average"
@@ -112,7 +112,7 @@ class Trained:
 
     def measure(self, lab: Lab, row: Row) -> Measured:
         """Make what is missing of a row. Where curation left nothing to train on, that is the result: no figures."""
-        from store.read import figures as reports
+        from store.read.runs import seconds
 
         tasks = lab.there(self.tasks(lab))
         found = Measured(row, None, None, {task: [] for task in tasks}, [], {})
@@ -130,7 +130,7 @@ class Trained:
         found.runs = [run.id for run in trained] or [model for model in row.models if isinstance(model, str)]
         if trained:
             found.triplets = trained[0].counts["triplets"]
-        found.seconds = [reports.seconds(lab.store, run) for run in trained]
+        found.seconds = [seconds(lab.store, run) for run in trained]
         shares = [run.counts["masked_share"] for run, model in zip(trained, row.models, strict=False) if _masks(model)]
         found.masked = sum(shares) / len(shares) if shares else None
         return found
@@ -261,13 +261,13 @@ def _corpora(lab: Lab, measured: Sequence[Measured]) -> list[Table]:
 
 
 def _corpus(lab: Lab, corpus: Node) -> tuple[Written, float, int]:
-    from store.read import triplets as browse
+    from store.read import figures
 
     score, gen = corpus.ancestor("score"), corpus.ancestor("gen")
     assert score is not None
     assert gen is not None
-    written = browse.written(lab.store, lab.make(gen))
-    return written, browse.ordered_share(lab.store, lab.make(score)), lab.make(corpus).counts["kept"]
+    written, means = figures.written(lab.store, lab.make(gen)), figures.averages(lab.store, lab.make(score))
+    return written, means.ordered if means else 0.0, lab.make(corpus).counts["kept"]
 
 
 def _corpus_document(lab: Lab, one: Measured) -> dict[str, Any]:

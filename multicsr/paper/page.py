@@ -22,7 +22,7 @@ from multicsr.report import markdown_page, page
 from multicsr.report.blocks import Block, Drawing, Heading, Page, Paragraph, Points, Table
 from store import whole
 from store.problem import Problem
-from store.read import figures, triplets
+from store.read.runs import environment, listed, seconds
 
 if TYPE_CHECKING:
     from multicsr.paper.lab import Lab
@@ -98,7 +98,7 @@ def _took(lab: Lab, experiments: Sequence[Experiment]) -> Table:
     rows = []
     for one in experiments:
         runs = {run.id: run for node in one.nodes(lab) if (run := lab.find(node))}
-        minutes = sum(figures.seconds(lab.store, run) for run in runs.values()) / 60
+        minutes = sum(seconds(lab.store, run) for run in runs.values()) / 60
         rows.append((one.name, f"{len(runs):,}", f"{minutes:.1f}"))
     return Table(("experiment", "runs", "minutes, each with all it needs"), rows)
 
@@ -116,9 +116,9 @@ def _is_impossible(lab: Lab, node: Node) -> bool:
 
 def _made(lab: Lab) -> str:
     """When, where and with what."""
-    finished = [listed.run for listed in triplets.runs(lab.store) if listed.run.finished]
+    finished = [row.run for row in listed(lab.store) if row.run.finished]
     newest = max(finished, key=lambda run: str(run.finished))
-    versions = triplets.environment(lab.store, newest)
+    versions = environment(lab.store, newest)
     shown = ", ".join(f"{name} {value}" for name, value in versions.items() if name not in ("data", "premises"))
     oldest = min(str(run.finished) for run in finished)
     return (

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from multicsr.paper.outcome import Outcome
 from multicsr.paper.plan import Node, in_order
-from store.read import triplets
+from store.read import runs, triplets
 
 if TYPE_CHECKING:
     from multicsr.paper.lab import Lab
-    from store.read.triplets import Row
+    from store.read.triplets import ListedTriplet
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Read:
         return self.read(lab)
 
 
-def rows_of(lab: Lab, node: Node, limit: int = 10**9) -> list[Row]:
+def rows_of(lab: Lab, node: Node, limit: int = 10**9) -> list[ListedTriplet]:
     """The premises of a gen, score or curate node with what became of them."""
-    return triplets.rows(lab.store, triplets.view(lab.store, lab.make(node)), limit=limit)
+    return triplets.listed(lab.store, runs.view(lab.store, lab.make(node)), limit=limit)
 
 
-def changed(rows: Sequence[Row], others: Sequence[Row]) -> tuple[int, int]:
+def changed(rows: Sequence[ListedTriplet], others: Sequence[ListedTriplet]) -> tuple[int, int]:
     """Of the premises that both have, how many have another hypothesis; and how many both have."""
     texts = {row.premise_id: (row.entailment, row.contradiction) for row in others}
     both = [row for row in rows if row.premise_id in texts]

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from multicsr.paper.lab import Lab
-    from store.read.triplets import Row
+    from store.read.triplets import ListedTriplet
 
 
-def _copies(row: Row) -> tuple[bool, bool]:
+def _copies(row: ListedTriplet) -> tuple[bool, bool]:
     """Whether each hypothesis copies its premise, case and punctuation aside."""
     from store.rows.decisions import plain
 
@@ -117,7 +117,7 @@ def _omega_gen(lab: Lab, omega: float) -> Node:
     return scale.gen(omega, limit=min(scale.judged, scale.limit or scale.judged))
 
 
-def _judged(lab: Lab, rows: Sequence[Row]) -> np.ndarray:
+def _judged(lab: Lab, rows: Sequence[ListedTriplet]) -> np.ndarray:
     """Whether the judge accepts each triplet, 1.0 or 0.0, (n,): no copy, and cos(x, x+) above cos(x, x-)."""
     texts = [text for row in rows for text in (row.premise, row.entailment or " ", row.contradiction or " ")]
     vectors = lab.encode(lab.scale.backbone.mask_model, texts).reshape(len(rows), 3, -1)
@@ -179,7 +179,7 @@ def _f5(lab: Lab) -> Outcome:
     return Outcome([table], said, document, lambda: _f5_plot(accepted, distinct, n), _for_people(wrote, n))
 
 
-def _for_people(wrote: dict[float, list[Row]], n: int) -> dict[str, str]:
+def _for_people(wrote: dict[float, list[ListedTriplet]], n: int) -> dict[str, str]:
     """The hypotheses in an order that tells nothing, and the key to it."""
     rows = [
         (

@@ -7,8 +7,7 @@ from typing import Any
 
 from store.database import Store
 from store.markdown import Marked, escape, table
-from store.read import triplets
-from store.read.triplets import Standing
+from store.read.figures import LeaderboardRow, leaderboard
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class Ranked:
 
     name: str
     setting: dict[str, Any]
-    figures: dict[str, Standing]
+    figures: dict[str, LeaderboardRow]
     average: dict[str, float]
 
 
@@ -64,9 +63,9 @@ def read(store: Store) -> list[Leaderboard]:
     from stages.tasks.files import SPLITS
     from stages.tasks.task import HEADLINES
 
-    by_split: dict[str, dict[str, list[Standing]]] = {}
-    for one in triplets.leaderboard(store):
-        if one.metric in HEADLINES:
+    by_split: dict[str, dict[str, list[LeaderboardRow]]] = {}
+    for one in sorted(leaderboard(store), key=lambda row: row.finished):
+        if one.metric in HEADLINES and not one.subset:
             split = one.setting.get("split", "test")  # evaluations made before there was a choice
             by_split.setdefault(split, {}).setdefault(_key(one.setting), []).append(one)
     found = []

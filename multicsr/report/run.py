@@ -15,14 +15,14 @@ from multicsr.report import run_figures, run_texts
 from multicsr.report.blocks import Block, Cell, Code, Heading, Page, Paragraph, Points, Table, Verbatim, shown
 from multicsr.terms import TERMS
 from stages.public import published
-from store.read import figures as reports
-from store.read import triplets
+from store.read import funnel as levels
+from store.read import runs
 from store.records import Run
 from store.rows import drafts
 
 if TYPE_CHECKING:
     from store.database import Store
-    from store.read.triplets import View
+    from store.read.runs import View
 
 
 class Story:
@@ -33,13 +33,13 @@ class Story:
 
     def __init__(self, store: Store, run: Run, name: str) -> None:
         self.store, self.run, self.name = store, run, name
-        self.line = reports.line(store, run)
+        self.line = runs.line(store, run)
         self.by_stage = {one.stage: one for one in self.line}
         last = next((one for one in reversed(self.line) if one.stage in ("curate", "score", "gen")), None)
-        self.view: View | None = triplets.view(store, last) if last else None
+        self.view: View | None = runs.view(store, last) if last else None
         train = self.by_stage.get("train")
-        self.evaluations = [run] if run.stage == "eval" else reports.evaluations(store, train) if train else []
-        self.funnel: dict[str, Any] = triplets.funnel(store, self.view) if self.view else {}
+        self.evaluations = [run] if run.stage == "eval" else runs.evaluations(store, train) if train else []
+        self.funnel: dict[str, Any] = levels.levels(store, self.view) if self.view else {}
 
     def page(self) -> Page:
         """Every section that has something to show."""
@@ -116,18 +116,18 @@ class Story:
 
     def _made(self) -> list[Block]:
         """Commands, times, versions and machine of every run."""
-        noted = [triplets.environment(self.store, run) for run in self.line]
-        runs: list[list[Cell]] = []
+        noted = [runs.environment(self.store, run) for run in self.line]
+        rows: list[list[Cell]] = []
         for run in self.line:
-            started, finished = reports.times(self.store, run)
-            runs.append([Code(run.id), run.stage, _minute(started), _minute(finished), Code(self._command(run))])
+            started, finished = runs.times(self.store, run)
+            rows.append([Code(run.id), run.stage, _minute(started), _minute(finished), Code(self._command(run))])
         names = list(dict.fromkeys(name for one in noted for name in one))
         versions: list[list[Cell]] = [[Code(name), *(shown(one.get(name)) for one in noted)] for name in names]
         store = self.store.path.name if self.store.path else "in memory"
         return [
             Table(
                 ("run", "stage", "started", "finished", "command"),
-                runs,
+                rows,
                 stacked=True,
                 caption="Times are UTC. Of files and folders only the last part of the path is shown.",
             ),

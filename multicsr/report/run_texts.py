@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from multicsr.report import plots
 from multicsr.report.blocks import Bar, Block, Cell, Drawing, Heading, Paragraph, Table
 from store.read import figures, triplets
+from store.read import funnel as levels
 from store.rule import WORDS
 
 if TYPE_CHECKING:
     from store.database import Store
-    from store.read.triplets import View
+    from store.read.runs import View
     from store.records import Run
 
 EXAMPLES = 4  # triplets shown for each reason
@@ -64,12 +65,12 @@ def examples(store: Store, view: View | None, counts: Mapping[str, Any]) -> list
         return []
     curated = view.curate is not None
     if view.curate is not None:
-        reasons = list(counts.get("reasons", triplets.reasons(store, view.curate)))
+        reasons = list(counts.get("reasons", levels.reasons(store, view.curate)))
     else:
-        reasons = figures.problems(store, view.gen)
+        reasons = levels.problems_met(store, view.gen)
     blocks: list[Block] = []
     for reason in (None, *reasons):
-        found = figures.examples(store, view, reason, EXAMPLES)
+        found = triplets.examples(store, view, reason, EXAMPLES)
         if found:
             title = reason or ("kept" if curated else "written")
             blocks.append(Heading(title, 3))
@@ -85,7 +86,7 @@ def _bars(what: str, counts: Any, whole: int) -> Table:
     return Table((what, "premises", "share", ""), rows)
 
 
-def _triplets(found: Sequence[figures.Example]) -> Table:
+def _triplets(found: Sequence[triplets.ExampleTriplet]) -> Table:
     scored = any(one.a is not None or one.b is not None for one in found)
     rows: list[list[Cell]] = []
     for one in found:

@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 
 from multicsr_cli.browse.keys.questions import QuestionKeys
 from multicsr_cli.browse.numbers import Chosen
-from store.read import triplets
+from store.read.runs import view
 from store.records import Run
 
 # Seconds between two looks at whether somebody has written.
@@ -35,4 +35,4 @@ class Browser(QuestionKeys):
         self.rows.focus()
         self.set_interval(LOOK_EVERY, self.follow)
         self.show_tabs()
-        self.open_view(triplets.view(self.store, self.first) if self.first else self.newest())
+        self.open_view(view(self.store, self.first) if self.first else self.newest())

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from multicsr_cli.browse.charts import DROP_STYLE, KEEP_STYLE, differences
-from store.read.numbers import Elsewhere, Side, Texts
+from store.read.texts import Elsewhere, Side, Texts
 from store.records import Run
 from store.rows.reviews import Word
 from store.rule import LEVELS, UNSCORED, Level, Thresholds

@@ -10,7 +10,8 @@ from multicsr.command_line import command_line
 from multicsr_cli.browse.charts import curve
 from multicsr_cli.browse.detail import omega
 from store.database import Store
-from store.read import numbers, triplets
+from store.read import figures
+from store.read.runs import listed
 from store.records import Run
 from store.rows import training
 from store.rule import LEVELS, Thresholds
@@ -29,7 +30,7 @@ def runs(store: Store) -> Table:
     """Columns and rows of the list of runs; the first cell is the run's id."""
     rows = [
         (row.run.id, row.run.stage, state(row.run), f"{row.done:,}", command_line(store, row.run))
-        for row in triplets.runs(store)
+        for row in listed(store)
     ]
     return ("run", "stage", "state", "done", "command"), rows
 
@@ -49,14 +50,14 @@ def leaderboard(store: Store) -> Table:
             f"{row.n:,}",
             row.model,
         )
-        for row in numbers.leaderboard(store)
+        for row in figures.leaderboard(store)
     ]
     return ("run", "task", "metric", "x 100", "n", "model"), rows
 
 
 def lineage(store: Store, here: Run | None) -> Text:
     """Every run under the run it was made from, with what sets it apart; `here` is marked."""
-    every = [row.run for row in triplets.runs(store)]
+    every = [row.run for row in listed(store)]
     children: dict[str | None, list[Run]] = {}
     for run in every:
         children.setdefault(run.parent, []).append(run)
@@ -98,7 +99,7 @@ def about(run: Run) -> str:
 
 def trainings(store: Store) -> list[Run]:
     """The train runs, newest first."""
-    return [row.run for row in reversed(triplets.runs(store)) if row.run.stage == "train"]
+    return [row.run for row in reversed(listed(store)) if row.run.stage == "train"]
 
 
 def curves(store: Store, run: Run, number: int, of: int, width: int, height: int) -> Text:

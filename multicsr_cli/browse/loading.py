@@ -10,7 +10,7 @@ import numpy.typing as npt
 from multicsr_cli.browse.numbers import NAMES, Lengths, Numbers, Places
 from store.database import Store
 from store.read import numbers as shown
-from store.read.triplets import View
+from store.read.runs import View
 from store.rows import reviews
 
 
@@ -23,7 +23,7 @@ def load(store: Store, view: View) -> Iterator[Numbers]:
             names.append(name)
         return names.index(name)
 
-    problems = {premise: code(name) for premise, name in shown.problems(store, view.gen).items()}
+    problems = {premise: code(name) for premise, name in shown.first_problems(store, view.gen).items()}
     repeats: dict[int, int] = {}
     if view.curate is not None:
         repeats = {premise: code(name) for premise, name in shown.repeats(store, view.curate).items()}
@@ -55,7 +55,7 @@ def load(store: Store, view: View) -> Iterator[Numbers]:
             if len(ids) == 1 and len(rows) == shown.WINDOW:
                 yield made(ids[0], scores[-1])
     if not finished:
-        ids = [np.array(rows, dtype=np.int64)[:, 0] for rows in shown.written(store, view.gen)]
+        ids = [np.array(rows, dtype=np.int64)[:, 0] for rows in shown.drafted(store, view.gen)]
     yield made(np.concatenate(ids) if ids else np.empty(0, np.int64), np.concatenate(scores))
 
 

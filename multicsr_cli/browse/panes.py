@@ -13,7 +13,7 @@ from multicsr_cli.browse.rows import Line
 from multicsr_cli.browse.state import State
 from store.database import Store
 from store.problem import Problem
-from store.read import numbers as shown
+from store.read import texts as shown
 from store.rows import reviews
 from store.rule import LEVELS
 

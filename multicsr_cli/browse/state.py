@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from multicsr.curate import usual
 from multicsr_cli.browse.numbers import Chosen, Judged, Mask, Numbers, Places
 from store.problem import Problem
-from store.read.triplets import View
+from store.read.runs import View
 from store.records import Run
 from store.rule import LEVELS, Thresholds
 

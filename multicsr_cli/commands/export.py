@@ -15,7 +15,7 @@ from store.records import Run
 
 if TYPE_CHECKING:
     from store.database import Store
-    from store.read.triplets import View
+    from store.read.runs import View
 
 STDOUT = Path("-")
 
@@ -41,21 +41,21 @@ def command(
     from stages.files import export
     from stages.files.layouts import SHAPES
     from store.database import Store
-    from store.read import exports, triplets
+    from store.read import runs, triplets
 
     for flag, value, known in (
         ("--format", format, export.FORMATS),
         ("--shape", shape, tuple(SHAPES)),
-        ("--rows", rows, tuple(exports.CHOICES)),
+        ("--rows", rows, tuple(triplets.CHOICES)),
     ):
         if value not in known:
             raise Problem(f"{flag} {value!r} is not known", f"give one of {', '.join(known)}")
     store = Store.open(db, create=False, write=False)
     found = store.find(run, ("curate", "score", "gen"))
-    shown = triplets.view(store, found)
+    shown = runs.view(store, found)
     _refuse(shown, found, rows, scores)
     names = export.columns(shape, scores, rows != "kept")
-    stream = exports.rows(store, shown, rows)
+    stream = triplets.exported(store, shown, rows)
     if out == STDOUT:
         if format not in ("csv", "jsonl") or json:
             raise Problem("--out - writes CSV or JSONL and nothing else", "leave --json out, or give --out PATH")

@@ -16,7 +16,7 @@ from store.problem import Problem
 
 if TYPE_CHECKING:
     from store.database import Store
-    from store.read.triplets import View
+    from store.read.runs import View
     from store.records import Run
 
 STAGES = ("curate", "score", "gen")
@@ -48,18 +48,18 @@ def command(
 ) -> None:
     """Browse triplets with their scores, the decision and its reason; piped or with --plain, print them."""
     from store.database import Store
-    from store.read import triplets
+    from store.read import runs
     from store.rows import drafts
 
     store = Store.open(db, create=False, write=False)
     if _in_terminal() and not plain and not json:
         chosen = _to_browse(store, run)
-        if chosen is None or not drafts.are_rewrites(store, triplets.view(store, chosen).gen):
+        if chosen is None or not drafts.are_rewrites(store, runs.view(store, chosen).gen):
             _open(db, chosen, rejected=rejected, reason=reason, search=search, skip=offset)
             return
         screen.say("the browser shows triplets; pairs are printed")
         run = chosen.id
-    shown = triplets.view(store, store.find(run, STAGES))
+    shown = runs.view(store, store.find(run, STAGES))
     _refuse(store, shown, rejected, reason)
     listed = _pairs if drafts.are_rewrites(store, shown.gen) else _triplets
     columns, rows, documents, funnel = listed(
@@ -79,7 +79,7 @@ def command(
 
 def _refuse(store: Store, shown: View, rejected: bool, reason: str | None) -> None:
     """Raise Problem where what was dropped is asked for and nothing was, or not for this reason."""
-    from store.read import triplets
+    from store.read import funnel
 
     if (rejected or reason) and shown.curate is None:
         raise Problem(
@@ -88,7 +88,7 @@ def _refuse(store: Store, shown: View, rejected: bool, reason: str | None) -> No
         )
     if reason is None or shown.curate is None:
         return
-    known = triplets.reasons(store, shown.curate)
+    known = funnel.reasons(store, shown.curate)
     if reason not in known:
         raise Problem(
             f"nothing was dropped for {reason!r}", f"the reasons are {', '.join(known) or 'none: all were kept'}"
@@ -96,26 +96,26 @@ def _refuse(store: Store, shown: View, rejected: bool, reason: str | None) -> No
 
 
 def _triplets(store: Store, shown: View, **asked: Any) -> Page:
-    from store.read import triplets
+    from store.read import funnel, triplets
 
-    rows = triplets.rows(store, shown, **asked)
+    rows = triplets.listed(store, shown, **asked)
     return Page(
         ("premise", "entailment", "a", "contradiction", "b", "verdict"),
         [(row.premise, row.entailment, row.a, row.contradiction, row.b, row.reason or row.verdict) for row in rows],
         [{name: value for name, value in row._asdict().items() if name != "premise_id"} for row in rows],
-        triplets.funnel(store, shown),
+        funnel.levels(store, shown),
     )
 
 
 def _pairs(store: Store, shown: View, **asked: Any) -> Page:
-    from store.rows import partners
+    from store.read import pairs
 
-    rows = partners.shown(store, shown, **asked)
+    rows = pairs.listed(store, shown, **asked)
     return Page(
         ("premise", "partner", "role", "rate", "score", "label", "verdict"),
         [(*row[:6], row.reason or row.verdict) for row in rows],
         [row._asdict() for row in rows],
-        partners.funnel(store, shown),
+        pairs.levels(store, shown),
     )
 
 
@@ -131,9 +131,9 @@ def _to_browse(store: Store, name: str) -> Run | None:
     except Problem:
         if name != "latest":
             raise
-        from store.read import numbers as shown
+        from store.read.runs import newest_shown
 
-        return shown.newest(store)
+        return newest_shown(store)
 
 
 def _open(db: Path, run: Run | None, *, rejected: bool, reason: str | None, search: str | None, skip: int) -> None:

@@ -38,10 +38,10 @@ def command(
     from multicsr.report import page as pages
     from multicsr.report.run import Story
     from store.database import Store
-    from store.read import figures
+    from store.read.runs import meant
 
     store = Store.open(db, create=False, write=False)
-    found = figures.chosen(store, run)
+    found = meant(store, run)
     path = Path(f"report-{found.id}.html") if out is None else out
     pages.refuse(path, "--out")  # before a long store is read
     story = Story(store, found, path.stem)

@@ -14,7 +14,7 @@ from store.records import Run
 
 if TYPE_CHECKING:
     from store.database import Store
-    from store.read.triplets import Listed
+    from store.read.runs import ListedRun
 
 
 def command(
@@ -27,7 +27,7 @@ def command(
     if markdown and (json or not leaderboard):
         raise Problem("--markdown goes with --leaderboard, and without --json", "leave one of them out")
     from store.database import Store
-    from store.read import triplets
+    from store.read import runs
 
     store = Store.open(db, create=False, write=False)
     if leaderboard:
@@ -36,7 +36,7 @@ def command(
 
         shown_leaderboard.show(standings.read(store), json=json, markdown=markdown)
         return
-    listed = triplets.runs(store)
+    listed = runs.listed(store)
     if json:
         screen.document({"runs": [_document(store, row) for row in listed]})
         return
@@ -50,7 +50,7 @@ def command(
     )
 
 
-def _document(store: Store, row: Listed) -> dict[str, Any]:
+def _document(store: Store, row: ListedRun) -> dict[str, Any]:
     return {
         "run": row.run.id,
         "stage": row.run.stage,

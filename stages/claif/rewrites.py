@@ -17,7 +17,9 @@ from collections.abc import Sequence
 
 from stages.config import GenConfig
 from stages.models.llm.request import Line, Prompt, Writer
-from stages.texts.prompts import PromptSet
+from stages.texts import hypotheses
+from stages.texts.hypotheses import NOTHING, Asked, Shown
+from stages.texts.prompts import PromptSet, Template
 from store.problem import Problem
 from store.records import REWRITES, Premise
 
@@ -50,34 +52,41 @@ def masked(premise: str, role: str, seed: int, gap: str) -> str | None:
     return mask(premise, tenths, seed, gap) if tenths else None
 
 
-def left_over(written: str, gap: str) -> bool:
-    """Whether a mask still stands in what was written."""
-    return gap in written or _ITS_NAME.search(written) is not None
-
-
 def ask(
-    part: Sequence[Premise], config: GenConfig, prompts: PromptSet, writer: Writer
-) -> tuple[list[str], list[Prompt], list[Line]]:
-    """(template, prompt, line) of each rewrite to be written: for each premise in the order of REWRITES."""
-    if prompts.rewrite is None or prompts.fill is None:
-        raise without_rewrites(prompts)
-    templates: list[str] = []
-    asked: list[Prompt] = []
-    lines: list[Line] = []
+    part: Sequence[Premise], config: GenConfig, prompts: PromptSet, writer: Writer, shown: Shown = NOTHING
+) -> tuple[list[Asked], list[Prompt]]:
+    """Each rewrite to be written with its prompt, for each premise in the order of REWRITES; nothing is `shown` with one.
+
+    Raises Problem as `refuse` does.
+    """
+    rewrite, fill = _templates(prompts)
+    asked: list[Asked] = []
+    texts: list[Prompt] = []
     for premise in part:
         for role in REWRITES:
             gaps = masked(premise.text, role, config.seed, prompts.gap)
-            template = (prompts.rewrite if gaps is None else prompts.fill).draw(config.seed, role, premise.text)
+            template = (rewrite if gaps is None else fill).draw(config.seed, role, premise.text)
             template = writer.wrap(template) if prompts.chat else template
-            lines.append(Line(len(asked), (), f"{role}/{premise.text}"))
-            asked.append(Prompt(template.replace("{premise}", gaps or premise.text), template.index("{premise}")))
-            templates.append(template)
-    return templates, asked, lines
+            asked.append(Asked(role, template, Line(len(texts), (), f"{role}/{premise.text}"), gaps))
+            texts.append(hypotheses.fill(template, gaps or premise.text))
+    return asked, texts
 
 
-def without_rewrites(prompts: PromptSet) -> Problem:
-    """What to say of a set that cannot ask for rewrites."""
-    return Problem(
-        f"the prompt set {prompts.name} has no [rewrite] and [fill], which method=claif asks with",
-        "add them as the bundled sets in stages/bundled/prompts do, or give another set, prompts=NAME",
-    )
+def problem(written: str, asked: Asked, prompts: PromptSet) -> str | None:
+    """`mask` where a mask still stands in what was written over masks."""
+    left = asked.masked is not None and (prompts.gap in written or _ITS_NAME.search(written) is not None)
+    return "mask" if left else None
+
+
+def refuse(prompts: PromptSet) -> None:
+    """Raise Problem for a set that cannot ask for rewrites."""
+    _templates(prompts)
+
+
+def _templates(prompts: PromptSet) -> tuple[Template, Template]:
+    if prompts.rewrite is None or prompts.fill is None:
+        raise Problem(
+            f"the prompt set {prompts.name} has no [rewrite] and [fill], which method=claif asks with",
+            "add them as the bundled sets in stages/bundled/prompts do, or give another with prompts=NAME",
+        )
+    return prompts.rewrite, prompts.fill

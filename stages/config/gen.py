@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stages.config.words import number_format, refuse_number_format, seeded
-from stages.settings import Settings, setting
+from stages.settings import Settings, refuse_unread, setting
 from store.problem import Problem
 
 # How a premise is gone about: its two hypotheses, or CLAIF's nine rewrites.
 METHODS = ("multicsr", "claif")
+CONTRASTED = ("method", METHODS[:1])  # who reads what has to do with the opposite instruction
 
 # Tokens. A hypothesis is a sentence; the bound keeps a slip of the finger from asking for all memory.
 LONGEST_HYPOTHESIS = 1024
@@ -52,23 +53,39 @@ class GenConfig(Settings):
         usual=f"{OMEGA:g}; 0 with claif",
         low=-1,
         high=1,
+        readers=CONTRASTED,
     )
-    omega_contradiction: float = setting("the same when x- is written", usual="omega", low=-1, high=1)
+    omega_contradiction: float = setting(
+        "the same when x- is written", usual="omega", low=-1, high=1, readers=CONTRASTED
+    )
     nu: float = setting(
         "ν: how much of the same instruction's logits without any premise is taken away; not in the paper",
         0.0,
         low=-1,
         high=1,
+        readers=CONTRASTED,
     )
     limit: int | None = setting("only the first N distinct premises", None, low=1, usual="all")
     seed: int = seeded("draws instructions, and tokens with sample")
     max_tokens: int = setting("tokens at which a hypothesis is cut off", MAX_TOKENS, low=1, high=LONGEST_HYPOTHESIS)
     sample: bool = setting("draw tokens from the softmax instead of taking the likeliest", False)
     temperature: float | None = setting(
-        "of the softmax that is drawn from", None, usual=f"{TEMPERATURE:g} with sample", low=0, high=10, above=True
+        "of the softmax that is drawn from",
+        None,
+        usual=f"{TEMPERATURE:g} with sample",
+        low=0,
+        high=10,
+        above=True,
+        readers=("sample", (True,)),
     )
     top_p: float | None = setting(
-        "share of the probability that is drawn from", None, usual=f"{TOP_P:g} with sample", low=0, high=1, above=True
+        "share of the probability that is drawn from",
+        None,
+        usual=f"{TOP_P:g} with sample",
+        low=0,
+        high=1,
+        above=True,
+        readers=("sample", (True,)),
     )
     prompts: str = setting(
         "the set of instructions I: a name or a file",
@@ -77,7 +94,11 @@ class GenConfig(Settings):
         metavar="NAME|FILE",
     )
     demonstrations: str | None = setting(
-        "labelled triplets or NLI pairs to show, as `import` reads them", None, noted=True, metavar="FILE"
+        "labelled triplets or NLI pairs to show, as `import` reads them",
+        None,
+        noted=True,
+        metavar="FILE",
+        readers=CONTRASTED,
     )
     shots: int | None = setting(
         "L: how many of them, the nearest, are shown with a premise", None, usual=str(SHOTS), low=1, high=MOST_SHOTS
@@ -95,26 +116,15 @@ class GenConfig(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         refuse_number_format(self.dtype, self.base_url)
-        contrasts = {"omega": self.omega, "omega_contradiction": self.omega_contradiction, "nu": self.nu}
-        for name, value in contrasts.items():
+        refuse_unread(GenConfig, vars(self), vars(self))
+        for name in ("omega", "omega_contradiction", "nu"):
+            value = getattr(self, name)
             if value and self.base_url is not None:
                 raise Problem(
                     f"{name} {value:g} needs next-token logits, which a hosted LLM does not give",
                     f"give {name}=0 (no contrast), or an LLM on this machine",
                     name,
                 )
-            if value and self.method == "claif":
-                raise Problem(
-                    f"{name} {value:g} has no use with method=claif, which has no opposite instruction",
-                    "leave it out, or give 0",
-                    name,
-                )
-        if self.demonstrations is not None and self.method == "claif":
-            raise Problem("demonstrations has no use with method=claif", "leave it out", "demonstrations")
-        for name in ("temperature", "top_p"):
-            value = getattr(self, name)
-            if value is not None and not self.sample:
-                raise Problem(f"{name} {value:g} has no use without sample", "leave it out, or give sample", name)
         for name in ("shots", "min_similarity", "mask_model"):
             value = getattr(self, name)
             if value is not None and self.demonstrations is None:

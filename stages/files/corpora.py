@@ -9,8 +9,9 @@ as it was. Both passes stream; of labelled pairs those that wait for their other
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from stages.config import ImportConfig, ImportedScoresConfig
 from stages.files import layouts, sources, tables
 from stages.files.labelled import LABELS, Pairs
 from stages.files.layouts import Layout
-from stages.stage import COMPLETE, Notes, Tick, Ticks
+from stages.stage import COMPLETE, Notes, Tally, Tick, Ticks
 from stages.texts import replies as text
 from store.database import Store
 from store.problem import Problem
@@ -141,26 +142,44 @@ def run(store: Store, source: Corpus, notes: Notes | None = None, at_once: int =
 
     A premise that occurs again keeps each of its triplets. Raises Problem where another process writes the run.
     """
-    run = store.begin(
-        "gen", source.version, ImportConfig(premises=source.name), parent=None, environment=dict(notes or {})
-    )
+    config = ImportConfig(premises=source.name)
+    run = store.begin("gen", source.version, config, parent=None, environment=dict(notes or {}))
     if run.finished:
         yield Tick(source.rows, source.rows, COMPLETE)
         return run
+    add = _add_pairs if source.scored_pairs else _add_triplets
     with store.only_writer(run):
         # They are stored in the order of the file.
-        done = start = drafts.written(store, run) if source.scored_pairs else drafts.done(store, run)
-        yield Tick(done, source.rows, "storing")
-        rest = islice(source.triplets(), done, None)
-        while part := list(islice(rest, at_once)):
-            if source.scored_pairs:
-                _add_pairs(store, run, source, part)
-            else:
-                _add_triplets(store, run, source, part)
-            done += len(part)
-            yield Tick(done, source.rows, "storing", done - start)
+        done = drafts.written(store, run) if source.scored_pairs else drafts.done(store, run)
+        yield from _keep(source, partial(add, store, run, source), Tally(done, source.rows), at_once)
         imports.complete(store, source.name)
         return store.finish(run, {**drafts.counts(store, run), **source.left_out})
+
+
+def run_scores(
+    store: Store, source: Corpus, parent: Run, notes: Notes | None = None, at_once: int = ROWS_AT_ONCE
+) -> Ticks:
+    """Store what is missing of the file's scores as a score run over the imported gen run `parent`."""
+    config = ImportedScoresConfig(premises=source.name)
+    run = store.begin("score", source.version, config, parent.id, dict(notes or {}))
+    if run.finished:
+        yield Tick(source.rows, source.rows, COMPLETE)
+        return run
+    add = _add_scores_of_pairs if source.scored_pairs else _add_scores
+    with store.only_writer(run):
+        done = scores.written(store, run) if source.scored_pairs else scores.done(store, run)
+        yield from _keep(source, partial(add, store, run, source), Tally(done, source.rows), at_once)
+        return store.finish(run, scores.counts(store, run))
+
+
+def _keep(source: Corpus, add: Callable[[Sequence[CorpusRow]], None], tally: Tally, at_once: int) -> Iterator[Tick]:
+    """Have the rows that are missing added, `at_once` in a transaction, in the order of the file."""
+    yield tally.tick("storing")
+    rest = islice(source.triplets(), tally.done, None)
+    while part := list(islice(rest, at_once)):
+        add(part)
+        tally.add(len(part))
+        yield tally.tick("storing")
 
 
 def _add_triplets(store: Store, run: Run, source: Corpus, part: Sequence[CorpusRow]) -> None:
@@ -176,31 +195,24 @@ def _add_pairs(store: Store, run: Run, source: Corpus, part: Sequence[CorpusRow]
     imports.add_pairs(store, run, source.name, str(source.path), source.digest, rows)
 
 
-def run_scores(
-    store: Store, source: Corpus, parent: Run, notes: Notes | None = None, at_once: int = ROWS_AT_ONCE
-) -> Ticks:
-    """Store what is missing of the file's scores, in [0, 5], as a score run over the imported gen run `parent`; ticks count
-    rows. Raises Problem where another process writes the run."""
-    run = store.begin("score", source.version, ImportedScoresConfig(premises=source.name), parent.id, dict(notes or {}))
-    if run.finished:
-        yield Tick(source.rows, source.rows, COMPLETE)
-        return run
-    with store.only_writer(run):
-        done = start = scores.written(store, run) if source.scored_pairs else scores.done(store, run)
-        yield Tick(done, source.rows, "storing scores")
-        rest = islice(source.triplets(), done, None)
-        while part := list(islice(rest, at_once)):
-            if source.scored_pairs:
-                named = imports.next_pairs(store, run, source.name, [row.triplet.premise for row in part])
-                values = [(id, role, row.scores[0]) for (id, role), row in zip(named, part, strict=True)]
-            else:
-                premise = imports.premises_at(store, parent, part[0].line, part[-1].line)
-                values = [
-                    (premise[row.line], role, value)
-                    for row in part
-                    for role, value in zip(ROLES, row.scores, strict=True)
-                ]
-            scores.add(store, run, [ScoreRow(*value, "" if value[2] is None else repr(value[2])) for value in values])
-            done += len(part)
-            yield Tick(done, source.rows, "storing scores", done - start)
-        return store.finish(run, scores.counts(store, run))
+def _add_scores(store: Store, run: Run, source: Corpus, part: Sequence[CorpusRow]) -> None:
+    premise = imports.premises_at(store, store.parent(run), part[0].line, part[-1].line)
+    scores.add(
+        store,
+        run,
+        [
+            _score_row(premise[row.line], role, value)
+            for row in part
+            for role, value in zip(ROLES, row.scores, strict=True)
+        ],
+    )
+
+
+def _add_scores_of_pairs(store: Store, run: Run, source: Corpus, part: Sequence[CorpusRow]) -> None:
+    named = imports.next_pairs(store, run, source.name, [row.triplet.premise for row in part])
+    rows = [_score_row(premise, role, row.scores[0]) for (premise, role), row in zip(named, part, strict=True)]
+    scores.add(store, run, rows)
+
+
+def _score_row(premise: int, role: str, value: float | None) -> ScoreRow:
+    return ScoreRow(premise, role, value, "" if value is None else repr(value))

@@ -12,7 +12,7 @@ from typing import IO, Any
 from stages.files.layouts import SHAPES
 from store import whole
 from store.problem import Problem
-from store.read.exports import Exported
+from store.read.triplets import ExportedTriplet
 
 FORMATS = ("csv", "jsonl", "parquet", "hf")
 
@@ -29,7 +29,7 @@ def columns(shape: str, scores: bool, decision: bool) -> dict[str, str]:
     return {**dict(zip(fields, SHAPES[shape], strict=True)), **{name: name for name in more}}
 
 
-def write(rows: Iterable[Exported], names: dict[str, str], format: str, path: Path, card: str = "") -> int:
+def write(rows: Iterable[ExportedTriplet], names: dict[str, str], format: str, path: Path, card: str = "") -> int:
     """Write `rows` to `path` in one of FORMATS (hf: a folder with the rows and `card`); returns their number. Streams.
 
     `names` are the fields that are written and what they are called there. The file or folder appears whole. Raises Problem
@@ -44,7 +44,7 @@ def write(rows: Iterable[Exported], names: dict[str, str], format: str, path: Pa
         return _WRITERS[format](rows, names, temporary)
 
 
-def csv_rows(rows: Iterable[Exported], names: dict[str, str], file: IO[str]) -> int:
+def csv_rows(rows: Iterable[ExportedTriplet], names: dict[str, str], file: IO[str]) -> int:
     """CSV with a header; an empty field is a missing figure."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(names.values())
@@ -54,7 +54,7 @@ def csv_rows(rows: Iterable[Exported], names: dict[str, str], file: IO[str]) -> 
     return written
 
 
-def jsonl_rows(rows: Iterable[Exported], names: dict[str, str], file: IO[str]) -> int:
+def jsonl_rows(rows: Iterable[ExportedTriplet], names: dict[str, str], file: IO[str]) -> int:
     """One JSON object a line."""
     written = 0
     for written, row in enumerate(rows, start=1):  # noqa: B007 (the last number is the result)
@@ -63,17 +63,17 @@ def jsonl_rows(rows: Iterable[Exported], names: dict[str, str], file: IO[str]) -
     return written
 
 
-def _csv(rows: Iterable[Exported], names: dict[str, str], path: Path) -> int:
+def _csv(rows: Iterable[ExportedTriplet], names: dict[str, str], path: Path) -> int:
     with path.open("w", encoding="utf-8", newline="") as file:
         return csv_rows(rows, names, file)
 
 
-def _jsonl(rows: Iterable[Exported], names: dict[str, str], path: Path) -> int:
+def _jsonl(rows: Iterable[ExportedTriplet], names: dict[str, str], path: Path) -> int:
     with path.open("w", encoding="utf-8", newline="") as file:
         return jsonl_rows(rows, names, file)
 
 
-def _parquet(rows: Iterable[Exported], names: dict[str, str], path: Path) -> int:
+def _parquet(rows: Iterable[ExportedTriplet], names: dict[str, str], path: Path) -> int:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -95,7 +95,7 @@ def _parquet(rows: Iterable[Exported], names: dict[str, str], path: Path) -> int
     return written
 
 
-_WRITERS: dict[str, Callable[[Iterable[Exported], dict[str, str], Path], int]] = {
+_WRITERS: dict[str, Callable[[Iterable[ExportedTriplet], dict[str, str], Path], int]] = {
     "csv": _csv,
     "jsonl": _jsonl,
     "parquet": _parquet,

@@ -63,5 +63,5 @@ def refuse_holes(line: int, triplet: Triplet) -> None:
         raise Problem(
             f"demonstrations, line {line}: a text holds {{premise}}, the place of the premise in a prompt",
             "leave that line out",
-            setting="demonstrations",
+            "demonstrations",
         )

@@ -1,27 +1,19 @@
-"""What `report` reads: a run with its ancestors, how its scores lie, a few of its triplets, its curve, its figures.
+"""Figures of runs: how scores lie, how varied hypotheses are, how a training went, what evaluations measured. Reads only.
 
-Arrow: store -> page. Whatever the size of a run, what comes back is bounded: counts in bins, a few rows, a few hundred
-points of a curve.
+Whatever the size of a run, what comes back is bounded: counts in bins, means, a few hundred points of a curve.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import NamedTuple
+import json
+from typing import Any, NamedTuple
 
 from store.database import Store
-from store.problem import Problem
-from store.read.triplets import View
 from store.records import Run
+from store.rows.decisions import plain
 from store.rows.training import MetricRow
 from store.rule import HIGHEST_SCORE
 from store.views import PAIRED
-
-# The stages of a run, the furthest first.
-STAGES = ("eval", "train", "curate", "score", "gen")
-
-# Knuth's multiplicative hash: smallest first, it picks rows that lie far apart, the same ones whenever it is asked.
-SPREAD = "(premise * 2654435761) % 4294967296"
 
 
 class Bin(NamedTuple):
@@ -41,15 +33,13 @@ class Averages(NamedTuple):
     ordered: float
 
 
-class Example(NamedTuple):
-    """One triplet, and what became of it."""
+class Written(NamedTuple):
+    """What a gen run wrote, against its premises: shares of all premises."""
 
-    position: int
-    premise: str
-    entailment: str
-    contradiction: str
-    a: float | None
-    b: float | None
+    premises: int
+    entailment_copies: float
+    contradiction_copies: float
+    distinct_contradictions: float
 
 
 class Point(NamedTuple):
@@ -60,40 +50,21 @@ class Point(NamedTuple):
     masked_share: float
 
 
-def chosen(store: Store, name: str) -> Run:
-    """The run that `name` means; `latest`: the newest finished run of the furthest stage that has one."""
-    if name == "latest" and not store.one("SELECT 1 FROM runs WHERE finished NOTNULL"):
-        raise Problem(f"there is no finished run in {store.path}", "run `multicsr gen` first, or name a run")
-    return store.find(name, STAGES)
+class LeaderboardRow(NamedTuple):
+    """One figure of a finished evaluation. `value` is correlation or accuracy x 100; `setting` is all that the evaluation
+    was asked for save its tasks and the analysis beside them; `trained` is the train run the model comes from, if any."""
 
-
-def line(store: Store, run: Run) -> list[Run]:
-    """A run and all it was made from, the first stage first."""
-    found = [run]
-    while found[0].parent is not None:
-        found.insert(0, store.run(found[0].parent))
-    return found
-
-
-def times(store: Store, run: Run) -> tuple[str, str | None]:
-    """When a run was begun and finished: UTC, ISO 8601."""
-    started, finished = store.one("SELECT started, finished FROM runs WHERE id = ?", [run.id])
-    return started, finished
-
-
-def seconds(store: Store, run: Run) -> float:
-    """How long a finished run took, from its row to its end: where it was stopped and gone on with, that time is in it."""
-    started, finished = (datetime.fromisoformat(moment) for moment in times(store, run) if moment)
-    return (finished - started).total_seconds()
-
-
-def evaluations(store: Store, train: Run) -> list[Run]:
-    """The finished evaluations of a trained encoder, oldest first."""
-    found = store.rows(
-        "SELECT id FROM runs WHERE parent = ? AND stage = 'eval' AND finished NOTNULL ORDER BY finished, rowid",
-        [train.id],
-    )
-    return [store.run(id) for (id,) in found]
+    task: str
+    subset: str
+    metric: str
+    value: float
+    error: float | None
+    n: int
+    model: str
+    trained: str | None
+    run: str
+    setting: dict[str, Any]
+    finished: str
 
 
 def bins(store: Store, score: Run, across: int) -> list[Bin]:
@@ -119,48 +90,17 @@ def averages(store: Store, score: Run) -> Averages | None:
     return Averages(*row) if row[0] else None
 
 
-def problems(store: Store, gen: Run) -> list[str]:
-    """What is wrong with hypotheses of a gen run, by name."""
-    found = store.rows(
-        "SELECT DISTINCT problem FROM drafts WHERE run = ? AND problem NOTNULL ORDER BY problem", [gen.id]
+def written(store: Store, gen: Run) -> Written:
+    """How often hypotheses copy their premise (case, punctuation and spacing aside), and how varied contradictions are."""
+    store.connection.create_function("plain", 1, plain, deterministic=True)
+    count, *numbers = store.one(
+        "SELECT count(*), count(*) FILTER (WHERE plain(premises.text) = plain(e.text)),"
+        " count(*) FILTER (WHERE plain(premises.text) = plain(c.text)), count(DISTINCT plain(c.text)) FROM drafts AS e"
+        " JOIN drafts AS c ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'"
+        " JOIN premises ON premises.id = e.premise WHERE e.run = ? AND e.role = 'entailment'",
+        [gen.id],
     )
-    return [problem for (problem,) in found]
-
-
-def examples(store: Store, shown: View, reason: str | None, limit: int) -> list[Example]:
-    """A few triplets dropped for `reason` (None: kept, or before curation: without a problem), spread over the run.
-
-    Which ones depends on the run alone. They come in the order of their premises.
-    """
-    if shown.curate is not None:
-        picked = "SELECT premise, a, b, swapped FROM decisions WHERE run = :curate AND reason IS :reason"
-    else:
-        picked = (
-            "SELECT e.premise AS premise, NULL AS a, NULL AS b, 0 AS swapped FROM drafts AS e JOIN drafts AS c"
-            " ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'"
-            " WHERE e.run = :gen AND e.role = 'entailment' AND coalesce(e.problem, c.problem) IS :reason"
-        )
-    side = "(SELECT value FROM scores WHERE run = :score AND premise = picked.premise AND role = '{0}')"
-    a = f"coalesce(picked.a, {side.format('entailment')})"
-    b = f"coalesce(picked.b, {side.format('contradiction')})"
-    return [
-        Example(*row)
-        for row in store.rows(
-            f"WITH picked AS MATERIALIZED (SELECT * FROM ({picked}) ORDER BY {SPREAD}, premise LIMIT :limit)"
-            " SELECT premises.position, premises.text, iif(swapped, c.text, e.text), iif(swapped, e.text, c.text),"
-            f" {a}, {b} FROM picked JOIN premises ON premises.id = picked.premise"
-            " JOIN drafts AS e ON e.run = :gen AND e.premise = picked.premise AND e.role = 'entailment'"
-            " JOIN drafts AS c ON c.run = :gen AND c.premise = picked.premise AND c.role = 'contradiction'"
-            " ORDER BY premises.position, picked.premise",
-            {
-                "curate": shown.curate.id if shown.curate else None,
-                "score": shown.score.id if shown.score else None,
-                "gen": shown.gen.id,
-                "reason": reason,
-                "limit": limit,
-            },
-        )
-    ]
+    return Written(count, *(number / max(count, 1) for number in numbers))
 
 
 def curve(store: Store, train: Run, points: int) -> list[Point]:
@@ -185,5 +125,17 @@ def dev(store: Store, train: Run) -> list[MetricRow]:
             "SELECT task, subset, name, step, value, n, error FROM metrics"
             " WHERE run = ? AND name = 'spearman' AND subset = '' ORDER BY step",
             [train.id],
+        )
+    ]
+
+
+def leaderboard(store: Store) -> list[LeaderboardRow]:
+    """The figures of finished evaluations: whole tasks before their subsets, best first."""
+    return [
+        LeaderboardRow._make((*row[:9], json.loads(row[9]), row[10]))
+        for row in store.rows(
+            "SELECT task, subset, metric, value, error, n, model, trained, run,"
+            " json_remove(runs.config, '$.tasks', '$.analysis'), runs.finished FROM leaderboard JOIN runs ON runs.id = run"
+            " ORDER BY subset <> '', task, subset, metric, value DESC, run"
         )
     ]

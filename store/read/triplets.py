@@ -1,22 +1,37 @@
-"""What `inspect` and `runs` show: rows of triplets with their decisions, the funnel, the list of runs. Reads only."""
+"""Triplets with what became of them: a page for `inspect`, a stream for other programs, a few for a report. Reads only."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from store.database import Store
-from store.records import Run
-from store.rows import reviews
-from store.rows.drafts import FIRST
+from store.read.runs import View
 
-# Of a funnel, in their order; a run of pairs counts rewrites where others count premises.
-LEVELS = ("premises", "rewrites", "generated", "scored", "kept")
+# Premises read at once; no cursor is open between two windows.
+PREMISES_AT_ONCE = 4096
+
+# (premise, verdict, reason) of every triplet of a curate run, and of a run without decisions, where only persons have spoken.
+DECIDED = "SELECT premise, verdict, reason FROM decisions WHERE run = :curate"
+UNDECIDED = """
+    SELECT drafts.premise, reviewed.verdict, iif(reviewed.verdict = 'drop', 'review', NULL) AS reason FROM drafts
+    LEFT JOIN reviewed ON reviewed.run = :gen AND reviewed.premise = drafts.premise
+    WHERE drafts.run = :gen AND role = 'entailment'
+"""
+
+# Which triplets leave the store: the condition on one of a run with decisions, and of one without.
+CHOICES = {
+    "kept": ("verdict = 'keep'", "e.text <> '' AND c.text <> '' AND reviewed.verdict IS NOT 'drop'"),
+    "rejected": ("verdict = 'drop'", ""),
+    "all": ("TRUE", "TRUE"),
+}
+
+# Knuth's multiplicative hash: smallest first, it picks rows that lie far apart, the same ones whenever it is asked.
+SPREAD = "(premise * 2654435761) % 4294967296"
 
 
-class Row(NamedTuple):
+class ListedTriplet(NamedTuple):
     """One premise with what became of it."""
 
     premise: str
@@ -29,25 +44,30 @@ class Row(NamedTuple):
     premise_id: int
 
 
-class View(NamedTuple):
-    """The runs behind a listing: decisions, scores and drafts, as far as they exist."""
+class ExportedTriplet(NamedTuple):
+    """A triplet as it leaves the store; a and b are None without a score run, verdict and reason without a curate run."""
 
-    gen: Run
-    score: Run | None
-    curate: Run | None
-
-
-def view(store: Store, run: Run) -> View:
-    """What there is to see of a gen, score or curate run."""
-    if run.stage == "gen":
-        return View(run, None, None)
-    if run.stage == "score":
-        return View(store.parent(run), run, None)
-    score = store.parent(run)
-    return View(store.parent(score), score, run)
+    premise: str
+    entailment: str
+    contradiction: str
+    a: float | None
+    b: float | None
+    verdict: str | None
+    reason: str | None
 
 
-def rows(
+class ExampleTriplet(NamedTuple):
+    """One triplet, and what became of it."""
+
+    position: int
+    premise: str
+    entailment: str
+    contradiction: str
+    a: float | None
+    b: float | None
+
+
+def listed(
     store: Store,
     shown: View,
     *,
@@ -56,9 +76,9 @@ def rows(
     search: str | None = None,
     limit: int = 50,
     offset: int = 0,
-) -> list[Row]:
+) -> list[ListedTriplet]:
     """A page of rows in the order of their premises. `search` finds words in premises and hypotheses."""
-    where, values = ["TRUE"], _runs(shown)
+    where, values = ["TRUE"], shown.ids
     if rejected:
         where.append("verdict = 'drop'")
     if reason is not None:
@@ -70,17 +90,10 @@ def rows(
             " UNION SELECT premise FROM drafts WHERE run = :gen AND id IN"
             " (SELECT rowid FROM drafts_fts WHERE drafts_fts MATCH :search))"
         )
-        values["search"] = _words(search)
-    if shown.curate is not None:
-        every = "SELECT premise, verdict, reason FROM decisions WHERE run = :curate"
-    else:
-        every = (
-            "SELECT drafts.premise, reviewed.verdict, iif(reviewed.verdict = 'drop', 'review', NULL) AS reason FROM drafts"
-            " LEFT JOIN reviewed ON reviewed.run = :gen AND reviewed.premise = drafts.premise"
-            " WHERE drafts.run = :gen AND role = 'entailment'"
-        )
+        values["search"] = full_text_query(search)
+    every = DECIDED if shown.curate is not None else UNDECIDED
     # The page is chosen by numbers alone; texts are read for its rows only.
-    found = store.rows(
+    page = store.rows(
         f"WITH page AS MATERIALIZED (SELECT * FROM ({every}) WHERE {' AND '.join(where)}"
         " ORDER BY premise LIMIT :limit OFFSET :offset)"
         " SELECT premises.text, e.text, c.text, se.value, sc.value, page.verdict, page.reason, page.premise"
@@ -92,161 +105,77 @@ def rows(
         " ORDER BY page.premise",
         {**values, "limit": limit, "offset": offset},
     )
-    return [Row(*row) for row in found]
+    return [ListedTriplet(*row) for row in page]
 
 
-def funnel(store: Store, shown: View) -> dict[str, Any]:
-    """How many premises reached each level, as far as the run goes, and the reasons of those dropped.
+def exported(store: Store, shown: View, which: str) -> Iterator[ExportedTriplet]:
+    """The rows `which` ('kept', 'rejected', 'all') of a gen, score or curate run, in the order of their premises.
 
-    A curate run has counted what its rule does. Decisions that persons turned are put into these counts, and where there are
-    any, `kept_by_review` and `dropped_by_review` tell them apart.
+    Without decisions 'kept' are the triplets one could train on, and nothing is 'rejected'. Streams.
     """
-    if shown.curate is not None and shown.curate.finished:
-        counts = shown.curate.counts
-        levels = {name: counts["funnel"][name] for name in LEVELS if name in counts["funnel"]}
-        levels["dropped"] = counts["dropped"]
-        why, turned = Counter[str](counts["reasons"]), Counter[str]()
-        for (verdict, reason), count in reviews.turned(store, shown.curate).items():
-            sign = 1 if verdict == "keep" else -1
-            levels["kept"] += sign * count
-            levels["dropped"] -= sign * count
-            why[reason or "review"] -= sign * count
-            turned["kept_by_review" if verdict == "keep" else "dropped_by_review"] += count
-        ordered = sorted((+why).items(), key=lambda why: (-why[1], why[0]))
-        return {**levels, **turned, "reasons": dict(ordered)}
-    (premises, generated) = store.one(
-        "SELECT count(*), count(*) FILTER (WHERE e.problem IS NULL AND c.problem IS NULL) FROM drafts AS e"
-        " JOIN drafts AS c ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'"
-        " WHERE e.run = ? AND e.role = 'entailment'",
-        [shown.gen.id],
+    decided, undecided = CHOICES[which]
+    if shown.curate is not None:
+        select = (
+            "SELECT premises.text, iif(swapped, c.text, e.text), iif(swapped, e.text, c.text), a, b, verdict, reason"
+            " FROM decisions JOIN premises ON premises.id = decisions.premise"
+            " JOIN drafts AS e ON e.run = :gen AND e.premise = premises.id AND e.role = 'entailment'"
+            " JOIN drafts AS c ON c.run = :gen AND c.premise = premises.id AND c.role = 'contradiction'"
+            f" WHERE decisions.run = :curate AND {decided}"
+        )
+    else:
+        select = (
+            "SELECT premises.text, e.text, c.text, se.value, sc.value, reviewed.verdict,"
+            " coalesce(e.problem, c.problem, iif(reviewed.verdict = 'drop', 'review', NULL))"
+            " FROM drafts AS e JOIN premises ON premises.id = e.premise"
+            " JOIN drafts AS c ON c.run = :gen AND c.premise = e.premise AND c.role = 'contradiction'"
+            " LEFT JOIN scores AS se ON se.run = :score AND se.premise = e.premise AND se.role = 'entailment'"
+            " LEFT JOIN scores AS sc ON sc.run = :score AND sc.premise = e.premise AND sc.role = 'contradiction'"
+            " LEFT JOIN reviewed ON reviewed.run = :gen AND reviewed.premise = e.premise"
+            f" WHERE e.run = :gen AND e.role = 'entailment' AND {undecided}"
+        )
+    before, last = store.one(
+        "SELECT (SELECT min(premise) FROM drafts WHERE run = :gen) - 1, (SELECT max(premise) FROM drafts WHERE run = :gen)",
+        {"gen": shown.gen.id},
     )
-    found: dict[str, Any] = {"premises": premises, "generated": generated}
-    if shown.score is not None:
-        (found["scored"],) = store.one(
-            "SELECT count(*) FROM scores AS e JOIN scores AS c"
+    for start in range(before or 0, last or 0, PREMISES_AT_ONCE):
+        window = {"start": start, "stop": start + PREMISES_AT_ONCE}
+        for row in store.rows(
+            f"{select} AND premises.id > :start AND premises.id <= :stop ORDER BY premises.id", {**shown.ids, **window}
+        ):
+            yield ExportedTriplet(*row)
+
+
+def examples(store: Store, shown: View, reason: str | None, limit: int) -> list[ExampleTriplet]:
+    """A few triplets dropped for `reason` (None: kept, or before curation: without a problem), spread over the run.
+
+    Which ones depends on the run alone. They come in the order of their premises.
+    """
+    if shown.curate is not None:
+        picked = "SELECT premise, a, b, swapped FROM decisions WHERE run = :curate AND reason IS :reason"
+    else:
+        picked = (
+            "SELECT e.premise AS premise, NULL AS a, NULL AS b, 0 AS swapped FROM drafts AS e JOIN drafts AS c"
             " ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'"
-            " WHERE e.run = ? AND e.role = 'entailment' AND e.value NOTNULL AND c.value NOTNULL",
-            [shown.score.id],
+            " WHERE e.run = :gen AND e.role = 'entailment' AND coalesce(e.problem, c.problem) IS :reason"
         )
-    return found
-
-
-def reasons(store: Store, curate: Run) -> list[str]:
-    """The reasons that occur in a curate run."""
-    if curate.finished:
-        return sorted(funnel(store, view(store, curate))["reasons"])
+    side = "(SELECT value FROM scores WHERE run = :score AND premise = picked.premise AND role = '{0}')"
+    a = f"coalesce(picked.a, {side.format('entailment')})"
+    b = f"coalesce(picked.b, {side.format('contradiction')})"
     return [
-        row[0]
+        ExampleTriplet(*row)
         for row in store.rows(
-            "SELECT DISTINCT reason FROM decisions WHERE run = ? AND reason NOTNULL ORDER BY reason", [curate.id]
+            f"WITH picked AS MATERIALIZED (SELECT * FROM ({picked}) ORDER BY {SPREAD}, premise LIMIT :limit)"
+            " SELECT premises.position, premises.text, iif(swapped, c.text, e.text), iif(swapped, e.text, c.text),"
+            f" {a}, {b} FROM picked JOIN premises ON premises.id = picked.premise"
+            " JOIN drafts AS e ON e.run = :gen AND e.premise = picked.premise AND e.role = 'entailment'"
+            " JOIN drafts AS c ON c.run = :gen AND c.premise = picked.premise AND c.role = 'contradiction'"
+            " ORDER BY premises.position, picked.premise",
+            {**shown.ids, "reason": reason, "limit": limit},
         )
     ]
 
 
-def environment(store: Store, run: Run) -> dict[str, str]:
-    """Library versions and device that a run was begun with."""
-    (found,) = store.one("SELECT environment FROM runs WHERE id = ?", [run.id])
-    versions: dict[str, str] = json.loads(found)
-    return versions
-
-
-class Listed(NamedTuple):
-    """One run as `multicsr runs` lists it."""
-
-    run: Run
-    started: str
-    done: int
-
-
-def runs(store: Store) -> list[Listed]:
-    """Every run, oldest first, with the premises (train: steps) it has done. A finished run has counted them already."""
-    return [
-        Listed(Run(row[0], row[1], row[2], row[3], json.loads(row[4]), row[5], json.loads(row[6])), row[7], row[8])
-        for row in store.rows(
-            "SELECT id, stage, version, parent, config, finished, counts, started, CASE stage"
-            " WHEN 'gen' THEN coalesce(counts ->> 'premises',"
-            f" (SELECT count(*) FROM drafts WHERE run = runs.id AND {FIRST}))"
-            " WHEN 'score' THEN coalesce(iif(finished NOTNULL,"
-            " (SELECT counts ->> 'premises' FROM runs AS gen WHERE gen.id = runs.parent), NULL),"
-            f" (SELECT count(*) FROM scores WHERE run = runs.id AND {FIRST}))"
-            " WHEN 'curate' THEN coalesce(counts ->> 'premises', (SELECT count(*) FROM decisions WHERE run = runs.id))"
-            " WHEN 'train' THEN (SELECT count(*) FROM steps WHERE run = runs.id)"
-            " ELSE (SELECT count(DISTINCT task) FROM metrics WHERE run = runs.id) END"
-            " FROM runs ORDER BY started, rowid"
-        )
-    ]
-
-
-class Standing(NamedTuple):
-    """One figure of a whole task. `setting` is all that the evaluation was asked for save its tasks and the analysis beside
-    them; `trained` is the train run the model comes from, if any."""
-
-    model: str
-    setting: dict[str, Any]
-    trained: str | None
-    task: str
-    metric: str
-    value: float
-    error: float | None
-    n: int
-    run: str
-
-
-def leaderboard(store: Store) -> list[Standing]:
-    """The figures of finished evaluations, oldest first, so that the last of several is the newest."""
-    return [
-        Standing(row[0], json.loads(row[1]), *row[2:])
-        for row in store.rows(
-            "SELECT model, json_remove(runs.config, '$.tasks', '$.analysis'), trained, task, metric, value, error, n, run"
-            " FROM leaderboard JOIN runs ON runs.id = run WHERE subset = '' ORDER BY runs.finished, runs.rowid"
-        )
-    ]
-
-
-class Written(NamedTuple):
-    """What a gen run wrote, against its premises: shares of all premises."""
-
-    premises: int
-    entailment_copies: float
-    contradiction_copies: float
-    distinct_contradictions: float
-
-
-def written(store: Store, gen: Run) -> Written:
-    """How often hypotheses copy their premise (case, punctuation and spacing aside), and how varied contradictions are."""
-    from store.rows.decisions import plain
-
-    store.connection.create_function("plain", 1, plain, deterministic=True)
-    count, *found = store.one(
-        "SELECT count(*), count(*) FILTER (WHERE plain(premises.text) = plain(e.text)),"
-        " count(*) FILTER (WHERE plain(premises.text) = plain(c.text)), count(DISTINCT plain(c.text)) FROM drafts AS e"
-        " JOIN drafts AS c ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'"
-        " JOIN premises ON premises.id = e.premise WHERE e.run = ? AND e.role = 'entailment'",
-        [gen.id],
-    )
-    return Written(count, *(number / max(count, 1) for number in found))
-
-
-def ordered_share(store: Store, score: Run) -> float:
-    """The share of scored premises whose entailment scores above their contradiction (a > b)."""
-    (share,) = store.one(
-        "SELECT coalesce(avg(e.value > c.value), 0.0) FROM scores AS e JOIN scores AS c"
-        " ON c.run = e.run AND c.premise = e.premise AND c.role = 'contradiction'"
-        " WHERE e.run = ? AND e.role = 'entailment' AND e.value NOTNULL AND c.value NOTNULL",
-        [score.id],
-    )
-    return float(share)
-
-
-def _runs(shown: View) -> dict[str, Any]:
-    return {
-        "gen": shown.gen.id,
-        "score": shown.score.id if shown.score else None,
-        "curate": shown.curate.id if shown.curate else None,
-    }
-
-
-def _words(search: str) -> str:
+def full_text_query(search: str) -> str:
     """What the user typed as a full-text query: all its words, the last one as a beginning; no query syntax."""
     words = re.findall(r"\w+", search)
     quoted = [f'"{word}"' for word in words]

@@ -28,7 +28,7 @@ def plain(text: str) -> str:
     if text.isascii():
         return re.sub(r"[\W_]+", " ", text.casefold()).strip()
     # Marks belong to the letter before them: in Hindi or Thai they are vowels.
-    return " ".join("".join(one if category(one)[0] in "LMN" else " " for one in text.casefold()).split())
+    return " ".join("".join(sign if category(sign)[0] in "LMN" else " " for sign in text.casefold()).split())
 
 
 def decide(store: Store, run: Run, thresholds: Mapping[str, float | bool | None]) -> Iterator[int]:
@@ -96,10 +96,10 @@ def _drop(store: Store, run: Run, reason: str, chosen: str) -> None:
         " WHERE ruled.run = :run AND verdict = 'keep'"
     )
     gen = store.parent(store.parent(run))
-    found = store.rows(chosen.format(kept=kept), {"run": run.id, "gen": gen.id})
+    repeated = store.rows(chosen.format(kept=kept), {"run": run.id, "gen": gen.id})
     with store.writing() as connection:
         connection.executemany(
-            "INSERT INTO repeats (run, premise, reason) VALUES (?, ?, ?)", ((run.id, id, reason) for (id,) in found)
+            "INSERT INTO repeats (run, premise, reason) VALUES (?, ?, ?)", ((run.id, id, reason) for (id,) in repeated)
         )
 
 
@@ -128,16 +128,16 @@ def counts(store: Store, run: Run) -> dict[str, object]:
         passed.append(f"count(*) FILTER (WHERE {conditions})")
     pairs = f"(SELECT run, problem, {AS_READ} FROM pairs)" if asked["swap"] else "pairs"
     total, generated, *numbers = store.one(f"SELECT {', '.join(passed)} FROM {pairs} WHERE run = :score", asked)
-    found = {
+    dropped_for = {
         reason: above - below
         for reason, above, below in zip(levels, [generated, *numbers], numbers, strict=False)
         if above > below
     }
-    found |= store.rows(
+    dropped_for |= store.rows(
         "SELECT problem, count(*) FROM pairs WHERE run = ? AND problem IS NOT NULL GROUP BY problem", [run.parent]
     )
-    found |= store.rows("SELECT reason, count(*) FROM repeats WHERE run = ? GROUP BY reason", [run.id])
-    reasons = dict(sorted(found.items(), key=lambda why: (-why[1], why[0])))
+    dropped_for |= store.rows("SELECT reason, count(*) FROM repeats WHERE run = ? GROUP BY reason", [run.id])
+    reasons = dict(sorted(dropped_for.items(), key=lambda why: (-why[1], why[0])))
     dropped = sum(reasons.values())
     funnel = {
         "premises": total,

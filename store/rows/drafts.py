@@ -100,10 +100,10 @@ def insert(connection: sqlite3.Connection, run: Run, rows: Sequence[DraftRow]) -
 
 def counts(store: Store, run: Run) -> dict[str, int]:
     """Premises, hypotheses and, for each problem, the hypotheses that have it."""
-    found = {"premises": done(store, run)}
-    (found["hypotheses"],) = store.one("SELECT count(*) FROM drafts WHERE run = ?", [run.id])
+    counted = {"premises": done(store, run)}
+    (counted["hypotheses"],) = store.one("SELECT count(*) FROM drafts WHERE run = ?", [run.id])
     for problem, number in store.rows(
         "SELECT problem, count(*) FROM drafts WHERE run = ? AND problem IS NOT NULL GROUP BY problem", [run.id]
     ):
-        found[problem] = number
-    return found
+        counted[problem] = number
+    return counted

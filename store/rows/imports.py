@@ -17,10 +17,10 @@ from store.rows import drafts
 PairRow = tuple[int, str, str, str | None]
 
 # (position in the file, triplet, problem of the entailment, problem of the contradiction)
-Row = tuple[int, Triplet, str | None, str | None]
+TripletRow = tuple[int, Triplet, str | None, str | None]
 
 
-def add(store: Store, run: Run, source: str, path: str, digest: str, rows: Sequence[Row]) -> None:
+def add(store: Store, run: Run, source: str, path: str, digest: str, rows: Sequence[TripletRow]) -> None:
     """Store the next `rows` of a corpus, premises and both hypotheses of each, in one transaction."""
     with store.writing() as connection:
         (before,) = connection.execute("SELECT coalesce(max(id), 0) FROM premises").fetchone()
@@ -89,7 +89,7 @@ def next_pairs(store: Store, run: Run, source: str, premises: Sequence[str]) -> 
     return _counted(store.connection, "scores", run, source, premises)
 
 
-def _placed(connection: sqlite3.Connection, source: str, rows: Sequence[Row]) -> dict[int, int]:
+def _placed(connection: sqlite3.Connection, source: str, rows: Sequence[TripletRow]) -> dict[int, int]:
     """The premises that this layer has room for: position -> id. The others' texts are in it already."""
     connection.executemany(
         "INSERT OR IGNORE INTO premises (source, position, text) VALUES (?, ?, ?)",
@@ -103,7 +103,7 @@ def _placed(connection: sqlite3.Connection, source: str, rows: Sequence[Row]) ->
     )
 
 
-def _drafts(premise: int, row: Row) -> Iterator[DraftRow]:
+def _drafts(premise: int, row: TripletRow) -> Iterator[DraftRow]:
     _, triplet, entailment_problem, contradiction_problem = row
     yield DraftRow(premise, "entailment", triplet.entailment, None, entailment_problem, "", 0)
     yield DraftRow(premise, "contradiction", triplet.contradiction, None, contradiction_problem, "", 0)

@@ -115,10 +115,10 @@ def merge(store: Store, path: Path) -> list[Merged]:
             _sources(connection, path)
             _premises(connection, path)
             _prompts(connection)
-            found = [_run(connection, path, run) for run in runs]
+            merged = [_run(connection, path, run) for run in runs]
         for run in runs:
             _finish_if_whole(store, store.run(run.id))
-    return found
+    return merged
 
 
 @contextmanager

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from store.database import Store
-from store.read import triplets
-from store.read.triplets import View, _words
-from store.records import REWRITES, Run
+from store.records import Run
 from store.rows.drafts import FIRST
 
 PREMISES_AT_ONCE = 4096  # whose pairs are read for training; no cursor is open between two windows
@@ -56,7 +54,7 @@ def decide(store: Store, run: Run, ids: Sequence[int], rule: Decide, at_once: in
     yield done
     while done < len(ids):
         window = ids[done : done + at_once]
-        found = store.rows(
+        written = store.rows(
             "SELECT premises.id, premises.text, drafts.role, drafts.text, drafts.problem, scores.value"
             " FROM drafts JOIN premises ON premises.id = drafts.premise"
             " LEFT JOIN scores ON scores.run = :score AND scores.premise = drafts.premise AND scores.role = drafts.role"
@@ -64,10 +62,10 @@ def decide(store: Store, run: Run, ids: Sequence[int], rule: Decide, at_once: in
             {"score": score.id, "gen": score.parent, "first": window[0], "last": window[-1]},
         )
         rows = []
-        for place, ((id, text), some) in enumerate(groupby(found, key=lambda row: row[:2]), start=done):
-            for one in rule(text, place, [Rewrite(*row[2:]) for row in some]):
-                verdict = "drop" if one.reason else "keep"
-                rows.append((run.id, id, one.role, one.other, one.label, verdict, one.reason))
+        for place, ((id, text), some) in enumerate(groupby(written, key=lambda row: row[:2]), start=done):
+            for partner in rule(text, place, [Rewrite(*row[2:]) for row in some]):
+                verdict = "drop" if partner.reason else "keep"
+                rows.append((run.id, id, partner.role, partner.other, partner.label, verdict, partner.reason))
         with store.writing() as connection:
             connection.executemany(
                 "INSERT INTO partners (run, premise, role, other, label, verdict, reason) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -125,87 +123,3 @@ def pairs(store: Store, run: Run) -> Iterator[tuple[str, str, float]]:
             " WHERE run = ? AND premise_id >= ? AND premise_id < ? ORDER BY premise_id, role",
             [run.id, start, start + PREMISES_AT_ONCE],
         )
-
-
-class Shown(NamedTuple):
-    """One pair as `inspect` shows it; without a score run no score, without a curate run no label, verdict and reason."""
-
-    premise: str
-    partner: str
-    role: str
-    rate: float | None
-    score: float | None
-    label: float | None
-    verdict: str | None
-    reason: str | None
-
-
-def shown(
-    store: Store,
-    view: View,
-    *,
-    rejected: bool = False,
-    reason: str | None = None,
-    search: str | None = None,
-    limit: int = 50,
-    offset: int = 0,
-) -> list[Shown]:
-    """A page of pairs in the order of their premises. `search` finds words in premises and rewrites."""
-    where = ["TRUE"]
-    if rejected:
-        where.append("verdict = 'drop'")
-    if reason is not None:
-        where.append("reason = :reason")
-    if search is not None:
-        where.append(
-            "(premise_id IN (SELECT rowid FROM premises_fts WHERE premises_fts MATCH :search)"
-            " OR draft IN (SELECT rowid FROM drafts_fts WHERE drafts_fts MATCH :search))"
-        )
-    found = store.rows(
-        # A rewrite has a draft; a random partner stands among the decisions alone.
-        "SELECT premise, partner, role, score, label, verdict, reason FROM ("
-        " SELECT premises.id AS premise_id, drafts.id AS draft, premises.text AS premise, drafts.text AS partner,"
-        "  drafts.role AS role, scores.value AS score, label, verdict, coalesce(reason, problem) AS reason"
-        " FROM drafts JOIN premises ON premises.id = drafts.premise"
-        " LEFT JOIN scores ON scores.run = :score AND scores.premise = drafts.premise AND scores.role = drafts.role"
-        " LEFT JOIN partners ON partners.run = :curate AND partners.premise = drafts.premise"
-        "  AND partners.role = drafts.role"
-        " WHERE drafts.run = :gen"
-        " UNION ALL"
-        " SELECT premises.id, NULL, premises.text, other.text, role, NULL, label, verdict, reason"
-        " FROM partners JOIN premises ON premises.id = premise JOIN premises AS other ON other.id = partners.other"
-        " WHERE run = :curate"
-        f") WHERE {' AND '.join(where)} ORDER BY premise_id, draft IS NULL, draft, role LIMIT :limit OFFSET :offset",
-        {
-            "gen": view.gen.id,
-            "score": view.score.id if view.score else None,
-            "curate": view.curate.id if view.curate else None,
-            "reason": reason,
-            "search": _words(search or ""),
-            "limit": limit,
-            "offset": offset,
-        },
-    )
-    by_rate = view.gen.config.get("method") == "claif"
-    return [Shown._make((*row[:3], _rate(row[2]) if by_rate else None, *row[3:])) for row in found]
-
-
-def _rate(role: str) -> float | None:
-    """The share of words that was masked; none of a random partner."""
-    return REWRITES.index(role) / 10 if role in REWRITES else None
-
-
-def funnel(store: Store, view: View) -> dict[str, Any]:
-    """How many rewrites reached each level, as far as the run goes, and the reasons of those dropped."""
-    if view.curate is not None and view.curate.finished:
-        return {"random": view.curate.counts["random"], **triplets.funnel(store, view)}
-    levels = dict(
-        zip(
-            ("rewrites", "generated"),
-            store.one("SELECT count(*), count(*) - count(problem) FROM drafts WHERE run = ?", [view.gen.id]),
-            strict=True,
-        )
-    )
-    if view.score is not None:
-        (levels["scored"],) = store.one("SELECT count(value) FROM scores WHERE run = ?", [view.score.id])
-    return levels

@@ -19,6 +19,12 @@ def is_imported(store: Store, source: str) -> bool:
     return bool(row and row[0])
 
 
+def source(store: Store, name: str) -> tuple[str, str, int] | None:
+    """(path, digest, rows) of a source of which all is in the store, None for any other."""
+    row = store.one("SELECT path, digest, rows FROM sources WHERE name = ? AND imported IS NOT NULL", [name])
+    return (str(row[0]), str(row[1]), int(row[2])) if row else None
+
+
 def add(
     store: Store, source: str, path: str, digest: str, rows: int, texts: Iterable[tuple[int, str]]
 ) -> Iterator[int]:

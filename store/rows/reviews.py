@@ -57,8 +57,8 @@ def _write(store: Store, gen: Run, premise: int, verdict: Verdict | None, note: 
 
 def standing(store: Store, gen: Run) -> dict[int, Word]:
     """The words in force over what `gen` wrote, by premise."""
-    found = store.rows("SELECT premise, verdict, note, written FROM reviewed WHERE run = ?", [gen.id])
-    return {row[0]: Word(*row) for row in found}
+    words = store.rows("SELECT premise, verdict, note, written FROM reviewed WHERE run = ?", [gen.id])
+    return {row[0]: Word(*row) for row in words}
 
 
 def said(store: Store, gen: Run, premise: int) -> list[Word]:
@@ -88,8 +88,8 @@ def applied(store: Store, *runs: Run) -> str | None:
 
     A premise is named by its source and position, so that equal words give an equal digest in every store.
     """
-    found = [row for run in runs for row in _turning(store, run)]
-    return digest(canonical(found)) if found else None
+    turning = [row for run in runs for row in _turning(store, run)]
+    return digest(canonical(turning)) if turning else None
 
 
 def _turning(store: Store, run: Run) -> list[tuple[str, int, Verdict]]:

@@ -21,7 +21,7 @@ class Unscored(NamedTuple):
 
 def missing(store: Store, run: Run, after: int, limit: int) -> list[Unscored]:
     """The next `limit` premises with an id above `after` that the parent gen run has written and `run` has not scored."""
-    found = store.rows(
+    written = store.rows(
         f"WITH unscored AS MATERIALIZED (SELECT premise FROM drafts WHERE run = :parent AND {FIRST} AND premise > :after"
         "  AND NOT EXISTS (SELECT 1 FROM scores WHERE run = :run AND premise = drafts.premise)"
         "  ORDER BY premise LIMIT :limit)"
@@ -33,7 +33,7 @@ def missing(store: Store, run: Run, after: int, limit: int) -> list[Unscored]:
     )
     return [
         Unscored(premise, text, tuple((role, hypothesis) for *_, role, hypothesis in rows))
-        for (premise, text), rows in groupby(found, key=lambda row: row[:2])
+        for (premise, text), rows in groupby(written, key=lambda row: row[:2])
     ]
 
 

@@ -33,8 +33,8 @@ def cached(
     with _open(store) as connection:
         for texts in windows:
             keys = [_key(text) for text in texts]
-            found = _read(connection, model, keys)
-            missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
+            known = _read(connection, model, keys)
+            missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
             if missing:
                 computed = dict(zip(missing, encode(list(missing.values())), strict=True))
                 connection.execute("BEGIN IMMEDIATE")
@@ -43,8 +43,8 @@ def cached(
                     ((model, key, vector) for key, vector in computed.items()),
                 )
                 connection.execute("COMMIT")
-                found |= computed
-            yield [found[key] for key in keys]
+                known |= computed
+            yield [known[key] for key in keys]
 
 
 @contextmanager
@@ -68,16 +68,16 @@ def _open(store: Store) -> Iterator[sqlite3.Connection]:
 
 def _read(connection: sqlite3.Connection, model: str, keys: Sequence[bytes]) -> dict[bytes, bytes]:
     """The vectors there are, by key."""
-    found: dict[bytes, bytes] = {}
+    known: dict[bytes, bytes] = {}
     for start in range(0, len(keys), ROWS_AT_ONCE):
         part = keys[start : start + ROWS_AT_ONCE]
         marks = ", ".join("?" * len(part))
-        found.update(
+        known.update(
             connection.execute(
                 f"SELECT text, vector FROM vectors WHERE model = ? AND text IN ({marks})", [model, *part]
             ).fetchall()
         )
-    return found
+    return known
 
 
 def _key(text: str) -> bytes:

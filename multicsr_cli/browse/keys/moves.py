@@ -14,7 +14,7 @@ from multicsr_cli.browse.keys.help import Help
 from multicsr_cli.browse.keys.reader import Reader
 from multicsr_cli.browse.numbers import dropped
 from store.read import numbers as shown
-from store.read import triplets
+from store.read import runs, texts
 
 
 class MoveKeys(Reader):
@@ -82,7 +82,7 @@ class MoveKeys(Reader):
         if run.stage in ("gen", "score", "curate"):
             self.state.leave()
             self.action_tab("triplets")
-            self.open_view(triplets.view(self.store, run))
+            self.open_view(runs.view(self.store, run))
         elif run.stage == "train":
             self.training = [one.id for one in lists.trainings(self.store)].index(run.id)
             self.action_tab("training")
@@ -97,7 +97,7 @@ class MoveKeys(Reader):
             premise = shown.at(self.store, view.gen, int(number))
             hits = [] if premise is None else [premise]
         else:
-            hits = shown.found(self.store, view.gen, value)
+            hits = texts.with_words(self.store, view.gen, value)
         there = np.flatnonzero(np.isin(numbers.ids[self.rows.places], np.array(hits, dtype=np.int64)))
         if len(there):
             self.rows.choose(int(there[0]))

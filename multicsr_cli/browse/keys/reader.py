@@ -16,8 +16,8 @@ from multicsr_cli.browse.numbers import Chosen, Numbers, Places
 from store.database import Store
 from store.problem import Problem
 from store.read import numbers as shown
-from store.read import triplets
-from store.read.triplets import View
+from store.read import runs, texts
+from store.read.runs import View
 from store.records import Run
 from store.rows import reviews
 
@@ -38,8 +38,8 @@ class Reader(Frame):
         self.read_at, self.read_for = 0.0, 0.0
 
     def newest(self) -> View | None:
-        run = shown.newest(self.store)
-        return triplets.view(self.store, run) if run else None
+        run = runs.newest_shown(self.store)
+        return runs.view(self.store, run) if run else None
 
     def open_view(self, view: View | None) -> None:
         """Show another run, or the same one anew."""
@@ -109,7 +109,7 @@ class Reader(Frame):
                 self.open_view(self.newest())
             elif any(part is not None and not part.finished for part in (view.gen, view.score, view.curate)):
                 self.state.found = None
-                self.open_view(triplets.view(self.store, self.store.run(run.id)))
+                self.open_view(runs.view(self.store, self.store.run(run.id)))
             else:
                 self.hear()
         except Problem as problem:
@@ -128,7 +128,7 @@ class Reader(Frame):
         try:
             store = self.finder = Store.open(self.db, create=False, write=False)
             try:
-                found = np.array(shown.found(store, gen, text), dtype=np.int64)
+                found = np.array(texts.with_words(store, gen, text), dtype=np.int64)
             finally:
                 if self.finder is store:
                     self.finder = None

@@ -18,7 +18,7 @@ from multicsr_cli.browse.keys.reader import Reader
 from multicsr_cli.browse.numbers import Chosen
 from store.database import Store
 from store.problem import Problem
-from store.read import triplets
+from store.read import runs
 from store.records import Run
 from store.rows import reviews
 from store.rows.reviews import Verdict
@@ -109,5 +109,5 @@ class ReviewKeys(Reader):
                 self.refused(problem)
                 return
         assert isinstance(run, Run)
-        self.open_view(triplets.view(self.store, run))
+        self.open_view(runs.view(self.store, run))
         self.tell(f"curate {run.id}: {run.counts['kept']:,} kept, {run.counts['dropped']:,} dropped by the rule")

@@ -16,7 +16,7 @@ from multicsr_cli.browse.state import State
 from store import whole
 from store.database import Store
 from store.problem import Problem
-from store.read import numbers as shown
+from store.read import texts as shown
 
 # Rows whose texts are read at once.
 PAGE = 2000

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -142,7 +142,7 @@ def _retry_after(value: str | None) -> float | None:
         until = parsedate_to_datetime(value)
     except ValueError:
         return None
-    return max((until - datetime.now(timezone.utc)).total_seconds(), 0.0) if until.tzinfo else None
+    return max((until - datetime.now(UTC)).total_seconds(), 0.0) if until.tzinfo else None
 
 
 def _member(content: Any, name: str, kind: type) -> Any:

@@ -177,7 +177,7 @@ class HostedModel:
         url = f"{self.hosted.base_url}/chat/completions"
         try:
             answer = await asyncio.wait_for(client.post(url, json=body), self.timeout)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise TransientFailure(f"no answer within {self.timeout:g} seconds") from None
         except httpx.ConnectError:
             if not self._reached:
@@ -200,7 +200,7 @@ async def _halted(halt: asyncio.Event, seconds: float) -> bool:
     """Wait; whether `halt` came meanwhile."""
     try:
         await asyncio.wait_for(halt.wait(), seconds)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         return False
     return True
 

@@ -1,0 +1,19 @@
+"""What a description is, and the words that columns of several tables and views share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Described(NamedTuple):
+    """A table or view: what a row of it is, and what its columns hold."""
+
+    about: str
+    columns: dict[str, str]
+
+
+RUN = "the run"
+PREMISE = "the premise's id"
+ROLE = "entailment or contradiction; rewrite-K in a run of pairs, K ten times the mask rate, or counted in a file"
+PARTNER_ROLE = "rewrite-K as in `drafts`, or random-K for another premise drawn at random"
+LABEL = "what cos(premise, partner) is trained towards, 0 to 1: 0.1 + 0.8 · score / 5, and 0 for a random partner"
