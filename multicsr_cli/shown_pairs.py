@@ -18,7 +18,6 @@ def check(plot: Path | None, histogram: bool, json: bool, models: int) -> None:
 
     if plot is None and not histogram:
         return
-    from multicsr.report import pairs
 
     if histogram and json:
         raise Problem("--histogram draws on the screen, and --json prints a document", "leave one of them out")
@@ -39,7 +38,6 @@ def show(evaluated: Evaluation, plot: Path | None, histogram: bool) -> None:
 
     if plot is None and not histogram:
         return
-    from multicsr.report import pairs
 
     tasks, split = pairs.pairs_of(evaluated), evaluated.config.split
     if plot is not None:
