@@ -18,15 +18,19 @@ paper/         the paper's experiments
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from multicsr.notebook.workspace import Workspace
 from store.problem import Problem
 
-__all__ = ["Problem", "Workspace", "open"]
+if TYPE_CHECKING:
+    from multicsr.notebook.workspace import Workspace
+
+__all__ = ["Problem", "open"]
 
 
 def open(path: str | Path = "multicsr.db") -> Workspace:
     """Open the store at `path`, or create it. Raises Problem where that cannot be done, leaving the file as it was."""
+    from multicsr.notebook.workspace import Workspace
     from store.database import Store
 
     return Workspace(Store.open(path))

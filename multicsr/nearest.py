@@ -8,8 +8,6 @@ from multicsr.encoders import locate_subject
 from stages.stage import Tick
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from stages.files.sources import Source
     from stages.pace.lookup import Search
     from store.database import Store
@@ -24,7 +22,7 @@ def fill(
     pooler: str | None = None,
     device: str = "auto",
     batch: int | None = None,
-) -> Iterator[Tick]:
+) -> Generator[Tick, None, None]:
     """Fill `search.hits` with the sentences of `source` nearest to its text, by the cosine of `model`'s vectors.
 
     Vectors are kept beside the store. Raises Problem where the model cannot be meant or measured.

@@ -11,7 +11,6 @@ from multicsr.job import Job, Means
 from multicsr.names import notes_of, reach, resolve
 from multicsr.server import NOWHERE, Server
 from multicsr.workplace import Workplace
-from stages import score
 from stages.config import ModelScoresConfig, ScoreConfig
 from stages.config.words import SCORERS
 from stages.settings import complete, settings_of
@@ -136,6 +135,8 @@ def _job(
     notes: Mapping[str, str],
 ) -> Job:
     means.workplace.refuse(config, device)
+    from stages import score
+
     run = partial(score.run, store, config, written, prompts, load, means.batch, device, notes)
     start = partial(_start, means.workplace, device, run)
     return Job(store, "score", score.VERSION, config, written.id, start, f"score by {config.by}", "premises")

@@ -183,7 +183,7 @@ def test_what_happened_to_the_batch_is_said_at_once_and_not_overwritten(capsys: 
     from multicsr_cli import screen
 
     ticks = [Tick(0, 9, "writing"), Tick(1, 9, "writing", 1, "memory ran out"), Tick(2, 9, "writing", 2)]
-    screen.drive(iter(ticks), "gen", "premises")
+    screen.watch(iter(ticks), "gen", "premises")
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.splitlines().count("gen: memory ran out") == 1
@@ -195,7 +195,7 @@ def test_the_command_makes_the_same_run_in_halves_and_says_so(
     """`multicsr gen`, and the same with `--batch 10` and a model that takes eight rows: one line more on stderr."""
     from shell import multicsr
 
-    import multicsr.gen
+    from multicsr import gen as wanted
     from multicsr_cli import screen
     from stages.models import catalog, loading
     from stages.texts import prompts
@@ -207,7 +207,7 @@ def test_the_command_makes_the_same_run_in_halves_and_says_so(
     ((id,),) = whole.rows("SELECT id FROM runs")
     other = Store.open(tmp_path / "other.db")
     told = {"llm": str(tiny_llm), "prompts": str(prompts_file), "max_tokens": 12, "dtype": "float32"}
-    job = multicsr.gen.job(other, premises_file, **told)
+    job = wanted.job(other, premises_file, **told)
     going = job.start()
     list(islice(going, 2))  # the premises are imported, and no model is loaded
     going.close()

@@ -117,7 +117,7 @@ def test_a_notebooks_run_goes_on_in_the_shell_and_is_printed_as_its_command(stor
     [
         (["A dog runs.", 3], None, "premises: number 2 is 3, not a text"),
         (["", " "], None, "premises hold no sentence"),
-        (["Two\nlines."], None, "line 1 holds the control character"),
+        (["Two\nlines."], None, "number 1 holds the control character"),
         (["A dog runs."], "text", "column 'text' is not in row 1"),
         ("bundled", "text", "column text goes with a file"),
         ("texts@000000000000", None, "there is no premises file"),

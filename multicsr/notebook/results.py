@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from store.problem import Problem
-from store.read import runs, triplets
+from store.read import runs
+from store.read.triplets import ExportedTriplet, exported
 from store.records import Run
 from store.rows import training
 
@@ -94,8 +95,8 @@ class Triplets(Result):
         rows = [row for row in self._exported(which) if reason is None or row.reason == reason]
         return Dataset.from_dict({name: [getattr(row, name) for row in rows] for name in columns})
 
-    def _exported(self, which: str) -> Iterator[triplets.ExportedTriplet]:
-        return triplets.exported(self.store, runs.view(self.store, self.run), which)
+    def _exported(self, which: str) -> Iterator[ExportedTriplet]:
+        return exported(self.store, runs.view(self.store, self.run), which)
 
     def _rows(self) -> Iterator[Mapping[str, Any]]:
         return (row._asdict() for row in self._exported("all"))

@@ -47,7 +47,7 @@ def command(
     store = Store.open(db, create=False) if db.exists() else Store.memory()
     search = Search(text.strip(), limit)
     ticks = nearest.fill(search, store, model, source, pooler=pooler, device=device, batch=size)
-    screen.drive_ticks(ticks, "search", "sentences")
+    screen.watch(ticks, "search", "sentences")
     if json:
         screen.document({"model": model, "text": search.text, "results": [hit._asdict() for hit in search.hits]})
         return

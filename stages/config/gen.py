@@ -54,9 +54,10 @@ class GenConfig(Settings):
         low=-1,
         high=1,
         readers=CONTRASTED,
+        off=0.0,
     )
     omega_contradiction: float = setting(
-        "the same when x- is written", usual="omega", low=-1, high=1, readers=CONTRASTED
+        "the same when x- is written", usual="omega", low=-1, high=1, readers=CONTRASTED, off=0.0
     )
     nu: float = setting(
         "ν: how much of the same instruction's logits without any premise is taken away; not in the paper",
