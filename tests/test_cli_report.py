@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import PREMISES, Piped
+from multicsr.terms import TERMS
 from rows import CURATE, Made, scored
 from shell import assert_problem, multicsr, refused
 
@@ -19,7 +20,6 @@ from multicsr.report import blocks, html_page, markdown_page
 from multicsr.report.blocks import shown
 from multicsr.report.run import Story
 from multicsr.report.run_texts import BINS, EXAMPLES
-from multicsr.terms import TERMS
 from stages import config
 from stages.config import EvalConfig
 from stages.public import published

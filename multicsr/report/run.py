@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from multicsr.command_line import command_line
 from multicsr.report import run_figures, run_texts
 from multicsr.report.blocks import Block, Cell, Code, Heading, Page, Paragraph, Points, Table, Verbatim, shown
-from multicsr.terms import TERMS
+from stages.config import class_of
 from stages.public import published
+from stages.settings import settings_of
 from store.read import funnel as levels
 from store.read import runs
 from store.records import Run
@@ -89,8 +90,9 @@ class Story:
         """The settings of every stage, each with what it means."""
         blocks: list[Block] = []
         for run in self.line:
+            help = {setting.name: setting.known.help for setting in settings_of(class_of(run.stage, run.config))}
             rows: list[list[Cell]] = [
-                [Code(name), shown(value), TERMS.get(name, "")]
+                [Code(name), shown(value), help.get(name, "")]
                 for name, value in run.config.items()
                 if not name.endswith(("_fingerprint", "_digest"))
             ]
