@@ -20,7 +20,8 @@ IMAGES = ("png", "svg")  # for the page, and for print
 def write(page: Page, path: Path, images: Sequence[str] = IMAGES) -> list[Path]:
     """Write `page` as HTML or Markdown, by the ending of `path`; returns the files, the page last.
 
-    Beside Markdown lie its drawings as `images` of these kinds; a PNG is the one that the page shows. Each appears whole, the page when all it shows is there. What lay there before is replaced: `refuse` looks first.
+    Beside Markdown lie its drawings as `images` of these kinds; a PNG is the one that the page shows. Each file
+    appears whole, the page when all it shows is there. What lay there before is replaced: `refuse` looks first.
     """
     if path.suffix.lower() == ".html":
         return [whole.write(path, html_of(page))]

@@ -31,6 +31,12 @@ def _languages(lab: Lab) -> list[Row]:
     return [Row(f"{scale.backbone.base}, as it is", (scale.backbone.base,)), *rows]
 
 
+def _needs_translations(lab: Lab) -> str | None:
+    if lab.material.translations():
+        return None
+    return lab.material.lacks("tatoeba", "two aligned files of translations")
+
+
 T5 = Trained(
     "t5",
     "A language with little data: nearest neighbours among translations",
@@ -42,8 +48,6 @@ T5 = Trained(
         Claim("MultiCSR's curation of the LLM's triplets", "method", "MultiCSR", "LLM"),
     ),
     headline="accuracy",
-    needs=lambda lab: (
-        None if lab.material.translations() else lab.material.lacks("tatoeba", "two aligned files of translations")
-    ),
+    needs=_needs_translations,
     remark="Swahili stands for the paper's Tagalog; the sentences learned from are not among those tested.",
 )

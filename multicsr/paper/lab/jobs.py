@@ -35,8 +35,10 @@ class Jobs:
             parent = made[wanted.parent]
             if wanted.stage == "train":
                 return self._train(parent, told, made)
-            return self._behind[wanted.stage](self, parent, told)
-        return self._first[wanted.stage](self, told)
+            behind = {"copies": self._copies, "score": self._score, "curate": self._curate, "eval": self._measured}
+            return behind[wanted.stage](parent, told)
+        first = {"gen": self._gen, "labelled": self._labelled, "eval": self._as_it_is, "judge": self._judge}
+        return first[wanted.stage](told)
 
     def _gen(self, told: dict[str, Any]) -> Job:
         premises = self.material.source(told.pop("premises"))
@@ -68,9 +70,6 @@ class Jobs:
         where: dict[str, Any] = {"data": self.material.data, "means": self.means, "dtype": self.dtype}
         return train.job(self.store, parent, with_runs=joined, **where, **told)
 
-    def _eval(self, parent: Run, told: dict[str, Any]) -> Job:
-        return self._measured(parent, told)
-
     def _as_it_is(self, told: dict[str, Any]) -> Job:
         return self._measured(told["model"], told)
 
@@ -92,7 +91,3 @@ class Jobs:
         model, names = told.pop("model"), told.pop("tasks")
         tasks, notes = [self.tasks[name] for name in names], self.tasks.notes(names)
         return judge.job(self.store, model, tasks, means=self.means, notes=notes, dtype=self.dtype, **told)
-
-    # Stages whose nodes have no parent, and those that are made from one run alone.
-    _first = {"gen": _gen, "labelled": _labelled, "eval": _as_it_is, "judge": _judge}
-    _behind = {"copies": _copies, "score": _score, "curate": _curate, "eval": _eval}
