@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from multicsr.paper.plan import Node, node
+from multicsr.paper.node import Node, node
 
 Thresholds = tuple[float, float, float]  # α, β, γ
 
@@ -108,16 +108,8 @@ SCALES = {
         dev="mini",
         tasks=("mini", "sts16", "stsb"),
         omegas=(-0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
-        sigmas=(
-            0.2,
-            0.3,
-            0.5,
-            0.6,
-            0.7,
-            0.8,
-            0.9,
-            0.95,
-        ),  # below the paper's too: bundled premises hardly resemble others
+        # Below the paper's too: bundled premises hardly resemble others.
+        sigmas=(0.2, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
         judged=96,
         batches=(16, 32, 64, 128),
         costed=1024,
