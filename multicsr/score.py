@@ -11,7 +11,6 @@ from multicsr.job import Job, Means
 from multicsr.names import notes_of, reach, resolve
 from multicsr.server import NOWHERE, Server
 from multicsr.workplace import Workplace
-from stages import score
 from stages.config import ModelScoresConfig, ScoreConfig
 from stages.config.words import SCORERS
 from stages.settings import complete, settings_of
@@ -135,6 +134,8 @@ def _job(
     means: Means,
     notes: Mapping[str, str],
 ) -> Job:
+    from stages import score
+
     means.workplace.refuse(config, device)
     run = partial(score.run, store, config, written, prompts, load, means.batch, device, notes)
     start = partial(_start, means.workplace, device, run)

@@ -132,13 +132,16 @@ def drive_ticks(ticks: Iterator[Tick], title: str, unit: str, announce: bool = T
 def _bar(title: str) -> Iterator[Any]:
     console = err()
     if not console.is_terminal:
-        said = -math.inf
+        said, before = -math.inf, 0
 
         def line(tick: Tick, rate: str) -> None:
-            nonlocal said
+            nonlocal said, before
             if tick.warning:
                 say(f"{title}: {tick.warning}")
-            if time.monotonic() - said >= SECONDS_BETWEEN_LINES or (tick.total and tick.done == tick.total):
+            # What counts from the start again is another part of the work, such as after an import of premises.
+            turned = tick.total and (tick.done == tick.total or tick.done < before)
+            before = tick.done if tick.total else before
+            if time.monotonic() - said >= SECONDS_BETWEEN_LINES or turned:
                 said = time.monotonic()
                 print(f"{title}: {tick.done:,}/{tick.total:,} {tick.note} {rate}".rstrip(), file=sys.stderr, flush=True)
 
