@@ -134,8 +134,9 @@ def _job(
     means: Means,
     notes: Mapping[str, str],
 ) -> Job:
-    means.workplace.refuse(config, device)
     from stages import score
+
+    means.workplace.refuse(config, device)
 
     run = partial(score.run, store, config, written, prompts, load, means.batch, device, notes)
     start = partial(_start, means.workplace, device, run)
