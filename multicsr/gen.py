@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multicsr.demonstrations import Lent, lend
 from multicsr.job import Job, Means
-from multicsr.names import notes_of, premises_of, reach
-from multicsr.server import NOWHERE, Server
-from multicsr.workplace import Workplace
+from multicsr.means.demonstrations import Lent, lend
+from multicsr.means.names import notes_of, premises_of, reach
+from multicsr.means.server import NOWHERE, Server
+from multicsr.means.workplace import Workplace
 from stages.config import GenConfig
 from stages.config.gen import TEMPERATURE, TOP_P
 from stages.methods import METHODS, Method

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from multicsr.server import IN_FLIGHT, TIMEOUT
+from multicsr.means.server import IN_FLIGHT, TIMEOUT
 from stages.settings import Described, settings_of
 from store.problem import Problem
 from store.records import Shard

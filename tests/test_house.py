@@ -186,7 +186,7 @@ OFFENDERS: list[tuple[Law, str, str]] = [
     (heavy_law, "store.rows.vectors", "def f():\n    from torch import Tensor"),
     (heavy_law, "multicsr_cli.commands.gen", "import transformers.utils"),
     (ray_law, "stages.gen", "def f():\n    import ray"),
-    (ray_law, "multicsr.workplace", "from ray.exceptions import RayError"),
+    (ray_law, "multicsr.means.workplace", "from ray.exceptions import RayError"),
     (models_law, "stages.models.training.fit", "from store.database import Store"),
     (models_law, "stages.models.training.fit", "from stages import text"),
     (models_law, "stages.models.training.fit", "from ...config import TrainConfig"),

@@ -10,11 +10,11 @@ from multicsr import corpora, curate, evaluate, gen, judge, score, train
 from multicsr.compare import differences
 from multicsr.export import ExportedFile, export
 from multicsr.job import Job, Means, Progress
+from multicsr.means.server import Server
+from multicsr.means.workplace import Workplace
 from multicsr.notebook.keywords import takes
 from multicsr.notebook.progress import drive
 from multicsr.notebook.results import Comparison, Curated, Evaluated, Result, Scored, Trained, Written, result
-from multicsr.server import Server
-from multicsr.workplace import Workplace
 from stages.config import CurateConfig, EvalConfig, GenConfig, JudgeConfig, PairConfig, ScoreConfig, TrainConfig
 from store.database import Store
 from store.problem import Problem

@@ -12,8 +12,8 @@ import multicsr.evaluate
 import multicsr.judge
 from multicsr.evaluate import Evaluation, Tasks
 from multicsr.job import Means
-from multicsr.measured import measured
-from multicsr.server import Server, cells
+from multicsr.means.server import Server, cells
+from multicsr.report.measured import measured
 from multicsr_cli import opened, options, screen, shown_figures, shown_pairs
 from multicsr_cli.options import (
     DEFAULT_DB,

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from multicsr.names import notes_of
+from multicsr.means.names import notes_of
 from multicsr.paper.lab.material import BUNDLED_RETRIEVAL
 
 if TYPE_CHECKING:

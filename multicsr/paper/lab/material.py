@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from multicsr.names import read_source
+from multicsr.means.names import read_source
 from store import whole
 from store.problem import Problem
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multicsr import server as hosted
-from multicsr.server import Reached, Server
+from multicsr.means import server as hosted
+from multicsr.means.server import Reached, Server
 from store.problem import Problem
 
 if TYPE_CHECKING:
