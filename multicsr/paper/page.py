@@ -59,7 +59,7 @@ def write(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> Path:
             *([Heading("Not here"), Points(absent)] if absent else []),
         ],
     )
-    return page.write(whole_page, path, images=("png",))[-1]
+    return page.write(whole_page, path, kinds=("png",))[-1]
 
 
 def _learnt(documents: Documents) -> list[Block]:

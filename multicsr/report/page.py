@@ -17,10 +17,10 @@ SUFFIXES = (".html", ".md")
 IMAGES = ("png", "svg")  # for the page, and for print
 
 
-def write(page: Page, path: Path, images: Sequence[str] = IMAGES) -> list[Path]:
+def write(page: Page, path: Path, kinds: Sequence[str] = IMAGES) -> list[Path]:
     """Write `page` as HTML or Markdown, by the ending of `path`; returns the files, the page last.
 
-    Beside Markdown lie its drawings as `images` of these kinds; a PNG is the one that the page shows. Each file
+    Beside Markdown lie its drawings as images of these `kinds`; a PNG is the one that the page shows. Each file
     appears whole, the page when all it shows is there. What lay there before is replaced: `refuse` looks first.
     """
     if path.suffix.lower() == ".html":
@@ -29,7 +29,7 @@ def write(page: Page, path: Path, images: Sequence[str] = IMAGES) -> list[Path]:
     images = [
         whole.write(path.with_name(f"{name}.{kind}"), image(figure, kind, name))
         for name, figure in drawings
-        for kind in images
+        for kind in kinds
     ]
     return [*images, whole.write(path, markdown_of(page))]
 

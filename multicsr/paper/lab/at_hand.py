@@ -79,7 +79,7 @@ class TasksAtHand:
         from stages.tasks import retrieval
 
         data = self.material.data
-        if data is not None and (there := tuple(retrieval.found(data))):
+        if data is not None and (there := tuple(retrieval.names_in(data))):
             return there
         return (self._add(retrieval.load(BUNDLED_RETRIEVAL, self.material.retrieval().parent)),)
 
