@@ -204,7 +204,7 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_a_run_is_found_by_is_what_it_is_made_by(scale: Scale, shared_store: Path, data: Path) -> None:
-    """A node of whatever stage: before it is made there is none, afterwards its own run, or the training that stands for it."""
+    """Whatever its stage: before it is made there is none, afterwards its own run, or the training that stands for it."""
     chosen = [reproduction.EXPERIMENTS[name] for name in ("t1", "t2", "t10", "t11", "f4")]
     empty = lab_of(shared_store.with_name("empty.db"), scale, data)
     wanted = reproduction.wanted(empty, chosen)
