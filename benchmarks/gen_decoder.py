@@ -14,9 +14,9 @@ import torch
 from benchmarks import arithmetic, generation, harness, writing
 from benchmarks.harness import Limit, Record, Settings
 from benchmarks.writing import Work
-from stages import gen
 from stages.models import catalog, loading
 from stages.models.llm.model import LanguageModel
+from stages.texts import hypotheses
 from stages.texts import prompts as prompt_sets
 from store.records import ROLES
 
@@ -75,7 +75,9 @@ def _limit(llm: LanguageModel, work: Work, written: list[str], settings: Setting
         tokens = len(llm.tokenizer(text, add_special_tokens=False).input_ids) + 1  # and the one that ended it
         steps = max(steps, tokens)
         for stream in ROLES:  # its own prompt and its noise
-            prompt = gen.fill(work.prompts.template(stream).draw(0, stream, work.part[at].text), work.part[at].text)
+            prompt = hypotheses.fill(
+                work.prompts.template(stream).draw(0, stream, work.part[at].text), work.part[at].text
+            )
             ids = llm.ids(prompt.text)
             if stream == role:  # read once for both lines
                 flop += arithmetic.reading(llm.model, llm.shared(prompt, ids), len(ids))

@@ -33,7 +33,7 @@ from stages.files import sources as reading
 from stages.models import device as devices
 from stages.models.llm.model import LanguageModel
 from stages.pace.batches import Batches
-from stages.texts import prompts
+from stages.texts import hypotheses, prompts
 from stages.texts.prompts import PromptSet
 from store.problem import Problem
 from store.records import ROLES, DraftRow, Premise
@@ -218,7 +218,7 @@ class Bench:
     def flop(self, part: Sequence[Premise]) -> float:
         """Two operations a weight and token: what is read of each prompt once (a shared beginning not at all), and four
         streams of written tokens. Attention is left out; it is a few hundredths at these lengths."""
-        _, asked, _ = gen.ask(part, self.config, self.prompts, self.llm)
+        _, asked = hypotheses.ask(part, self.config, self.prompts, self.llm)
         read = 0
         for prompt in asked:
             ids = self.llm.ids(prompt.text)

@@ -24,10 +24,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from multicsr_cli.commands import gen as gen_command
-from multicsr_cli.commands import score as score_command
+import multicsr.gen
+import multicsr.score
+from multicsr.job import Means
 from stages import gen, score
 from stages.files import sources
+from stages.texts import prompts as prompt_sets
 from stages.texts.prompts import PromptSet
 from store import whole
 from store.database import Store
@@ -166,23 +168,22 @@ def build(path: Path, text: Path, count: int) -> dict[str, Written]:
     made = list(sentences(count))
     whole.write(text, "".join(f"{one.text}\n" for one in made))
     source = sources.source(text)
-    asked: dict[str, Any] = {"llm": "smollm2", "prompts": None, "device": "cpu", "dtype": "auto"}
-    plan = gen_command.plan(source, omega=0.3, omega_contradiction=None, limit=None, seed=0, **asked)
-    store = Store.open(path)
+    store, means = Store.open(path), Means("cpu")
+    wanted = multicsr.gen.job(store, source, means=means)
     found = {"premises": _import(store, source)}
     if premises.duplicates(store, source.name):
         raise AssertionError("the grammar repeats itself")
     numbered = [list(enumerate(made[start : start + BATCH], start=start + 1)) for start in range(0, count, BATCH)]
 
-    run = store.begin("gen", gen.VERSION, plan.config, None, {"device": "cpu", **plan.notes})
-    drafts.keep_prompt_set(store, plan.prompts.digest, plan.prompts.name, plan.prompts.toml)
-    batches = ([row for id, one in part for row in _drafts(id, one, plan.prompts)] for part in numbered)
+    run = store.begin("gen", gen.VERSION, wanted.settings, None, {"device": "cpu", "premises": str(text.absolute())})
+    asked = prompt_sets.load(wanted.config["prompts"])
+    drafts.keep_prompt_set(store, asked.digest, asked.name, asked.toml)
+    batches = ([row for id, one in part for row in _drafts(id, one, asked)] for part in numbered)
     found["drafts"] = _write(store, run, drafts.add, batches)
     store.finish(run, drafts.counts(store, run))
 
-    run = store.run(run.id)
-    plan = score_command.plan(store, run, by=None, **asked)
-    run = store.begin("score", score.VERSION, plan.config, run.id, {"device": "cpu"})
+    wanted = multicsr.score.job(store, store.run(run.id), means=means)
+    run = store.begin("score", score.VERSION, wanted.settings, run.id, {"device": "cpu"})
     scored = ([row for id, one in part for row in _scores(id, one)] for part in numbered)
     found["scores"] = _write(store, run, scores.add, scored)
     store.finish(run, scores.counts(store, run))

@@ -18,6 +18,7 @@ from stages.config import GenConfig
 from stages.files import sources
 from stages.models.llm.model import LanguageModel
 from stages.tasks import files
+from stages.texts import hypotheses
 from stages.texts.prompts import PromptSet, Template
 from store.records import ROLES, Premise
 
@@ -97,7 +98,7 @@ class Work:
     def asked(self, role: Any) -> list[str]:
         """The prompts of a role."""
         template = self.prompts.template(role)
-        return [gen.fill(template.draw(0, role, premise.text), premise.text).text for premise in self.part]
+        return [hypotheses.fill(template.draw(0, role, premise.text), premise.text).text for premise in self.part]
 
     def _config(self) -> GenConfig:
         return GenConfig(

@@ -32,6 +32,8 @@ def command_line(store: Store, run: Run) -> str:
     words = ["multicsr", run.stage, *_subject(run, noted)]
     for one in settings_of(class_of(run.stage, run.config)):
         words += flag_words(one, noted.get(one.name) if one.known.noted else run.config.get(one.name))
+    if run.config.get("base_url"):  # found for a run, by what is no setting but the server of its LLM
+        words += ["--base-url", run.config["base_url"]]
     for name in PLACES:
         if name in noted and (name, noted[name]) != ("probe", "adam"):
             words += [f"--{name.replace('_', '-')}", noted[name]]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from multicsr.evaluate import Evaluation, evaluation
 from multicsr.job import Means, Progress
-from multicsr.measured import Measured
+from multicsr.report.measured import Measured
 from store.problem import Problem
 from store.records import Run
 
@@ -61,7 +61,7 @@ def compare(
     sides = [evaluation(store, model, tasks, means=means, **told) for model in (first, second)]
     for side in sides:
         side.job.run(progress)
-    return differences(*sides)
+    return differences(sides[0], sides[1])
 
 
 def differences(first: Evaluation, second: Evaluation) -> list[Compared]:
@@ -71,14 +71,15 @@ def differences(first: Evaluation, second: Evaluation) -> list[Compared]:
     """
     from stages.tasks.compare import bootstrap
 
-    rows, figures = [], (first.measured(), second.measured())
-    for task, *outcomes in zip(first.tasks, first.outcomes(), second.outcomes(), strict=True):
+    rows, one, two = [], first.measured(), second.measured()
+    for task, outcome, other in zip(first.tasks, first.outcomes(), second.outcomes(), strict=True):
         try:
-            tested = bootstrap(*outcomes)
+            tested = bootstrap(outcome, other)
         except ValueError as error:
             raise Problem(f"{task.name}: {error}", "compare on tasks with more items, or leave it out") from None
-        heads = [side.headline(task.name).value for side in figures]
-        rows.append(Compared(task.name, tested.metric, *heads, *tested[1:]))
+        heads = one.headline(task.name).value, two.headline(task.name).value
+        chance = tested.difference, tested.low, tested.high, tested.p
+        rows.append(Compared(task.name, tested.metric, *heads, *chance, tested.n, tested.resamples))
     return rows
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,8 @@ from multicsr.job import Job
 from stages import curate
 from stages.claif import pairs
 from stages.config import CurateConfig, PairConfig
-from stages.settings import complete
+from stages.settings import complete, settings_of
+from stages.stage import Ticks
 from store.problem import Problem
 from store.records import Run
 from store.rows import drafts
@@ -22,7 +25,29 @@ if TYPE_CHECKING:
 PAPER = {"alpha": 3.0, "beta": 3.0, "gamma": 1.0}
 LIKELIHOOD = {"alpha": 2.0, "beta": 2.5, "gamma": 1.0}
 
-STRATEGIES = {"multicsr": CurateConfig, "claif": PairConfig}
+
+@dataclass(frozen=True)
+class Strategy:
+    """How scores become decisions: the settings, the stage, whether it is of rewrites, what nobody told, whether a grid of
+    thresholds can be tried."""
+
+    settings: type[Any]
+    version: int
+    run: Callable[..., Ticks]
+    of_rewrites: bool
+    usual: Callable[[Run], Mapping[str, Any]]
+    swept: bool
+
+
+def usual(scored: Run) -> dict[str, float]:
+    """The thresholds that suit how a run was scored."""
+    return LIKELIHOOD if scored.config["by"] == "likelihood" else PAPER
+
+
+STRATEGIES = {
+    "multicsr": Strategy(CurateConfig, curate.VERSION, curate.run, False, usual, True),
+    "claif": Strategy(PairConfig, pairs.VERSION, pairs.run, True, lambda scored: {}, False),
+}
 
 
 def job(store: Store, scored: Run, strategy: str | None = None, **told: Any) -> Job:
@@ -32,21 +57,10 @@ def job(store: Store, scored: Run, strategy: str | None = None, **told: Any) -> 
     CurateConfig or PairConfig. Raises Problem for one that is out of range, or that the strategy does not read.
     """
     refuse_unread(store, scored, strategy, told)
-    if strategy_of(store, scored) == "claif":
-        settings = PairConfig(**complete(PairConfig, told))
-        start = partial(pairs.run, store, settings, scored)
-        return Job(store, "curate", pairs.VERSION, settings, scored.id, start, "curate", "premises")
-    config = CurateConfig(**{**usual(scored), **complete(CurateConfig, told)})
-    return Job(
-        store,
-        "curate",
-        curate.VERSION,
-        config,
-        scored.id,
-        partial(curate.run, store, config, scored),
-        "curate",
-        "premises",
-    )
+    way = STRATEGIES[strategy_of(store, scored)]
+    config = way.settings(**{**way.usual(scored), **complete(way.settings, told)})
+    start = partial(way.run, store, config, scored)
+    return Job(store, "curate", way.version, config, scored.id, start, "curate", "premises")
 
 
 def sweep(store: Store, scored: Run, strategy: str | None = None, **told: Any) -> list[dict[str, float]]:
@@ -58,14 +72,10 @@ def sweep(store: Store, scored: Run, strategy: str | None = None, **told: Any) -
     return curate.sweep(store, scored, bool(told.get("swap_reversed")), told.get("min_contradiction") or 0.0)
 
 
-def usual(scored: Run) -> dict[str, float]:
-    """The thresholds that suit how a run was scored."""
-    return LIKELIHOOD if scored.config["by"] == "likelihood" else PAPER
-
-
 def strategy_of(store: Store, scored: Run) -> str:
     """How the hypotheses of a score run are decided on: as triplets, or as CLAIF's pairs."""
-    return "claif" if drafts.are_rewrites(store, store.parent(scored)) else "multicsr"
+    rewrites = drafts.are_rewrites(store, store.parent(scored))
+    return next(name for name, way in STRATEGIES.items() if way.of_rewrites == rewrites)
 
 
 def refuse_unread(store: Store, scored: Run, strategy: str | None, told: dict[str, Any]) -> None:
@@ -77,7 +87,8 @@ def refuse_unread(store: Store, scored: Run, strategy: str | None, told: dict[st
             f"leave it out, or give {suits}",
             "strategy",
         )
-    read = STRATEGIES[suits].__dataclass_fields__.keys() | ({"sweep"} if suits == "multicsr" else set())
+    way = STRATEGIES[suits]
+    read = {setting.name for setting in settings_of(way.settings)} | ({"sweep"} if way.swept else set())
     for name, value in told.items():
         if name not in read and value is not None and value is not False:
             raise Problem(f"{name} has no use with strategy={suits}", "leave it out", name)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from multicsr.encoders import Subject, locate_subject
 from multicsr.job import Job, Means
-from multicsr.measured import Measured, measured
-from multicsr.names import notes_of, read_source
+from multicsr.means.encoders import Subject, locate_subject
+from multicsr.means.names import notes_of, read_source
+from multicsr.report.measured import Measured, measured
 from stages.config import EvalConfig
 from stages.settings import complete
 from stages.stage import Notes
@@ -25,15 +25,19 @@ if TYPE_CHECKING:
     from store.database import Store
 
 
-class Tasks(list["Task"]):
+AnyTask = TypeVar("AnyTask")
+Other = TypeVar("Other")
+
+
+class Tasks(list[AnyTask]):
     """Loaded tasks. `news` are lines that a reader of their figures must know; `places` says where their files lie, for
     the command that makes the run."""
 
-    def __init__(self, tasks: Iterable[Task], news: Sequence[str] = (), places: Notes | None = None) -> None:
+    def __init__(self, tasks: Iterable[AnyTask], news: Sequence[str] = (), places: Notes | None = None) -> None:
         super().__init__(tasks)
         self.news, self.places = tuple(news), dict(places or {})
 
-    def among(self, kept: Iterable[Task]) -> Tasks:
+    def among(self, kept: Iterable[Other]) -> Tasks[Other]:
         """Some of them, of which the same is known."""
         return Tasks(kept, self.news, self.places)
 
@@ -149,7 +153,7 @@ def tasks(
     probe: str = "adam",
     file: str | Path | None = None,
     translations: tuple[str | Path, str | Path] | None = None,
-) -> Tasks:
+) -> Tasks[Task]:
     """The tasks that are `listed` (names and groups), those that `data` holds where none are, or the bundled one.
 
     `data` is a folder in the SentEval layout, `file` pairs of one's own, `translations` two files that are aligned line
@@ -162,7 +166,7 @@ def tasks(
     if listed is not None:
         chosen = registry.chosen(listed if isinstance(listed, str) else ",".join(listed), folder, split, probe)
     elif folder is not None:
-        chosen, absent = registry.found(folder, split, probe)
+        chosen, absent = registry.held(folder, split, probe)
         if not chosen:
             raise Problem(f"no task lies under {data}", "give the folder of the SentEval layout")
         others = f"; not there: {', '.join(absent)}" if absent else ""

@@ -4,11 +4,11 @@ paper's experiments all make jobs, and only jobs."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from multicsr.workplace import HERE, Workplace
+from multicsr.means.workplace import HERE, Workplace
 from stages.settings import Settings
 from stages.stage import COMPLETE, Tick, Ticks
 from store.problem import Problem
@@ -85,23 +85,36 @@ class Job:
 
     def run(self, progress: Progress | None = None) -> Made:
         """Make what is missing; a run that is complete calls no model. Raises Problem for what the user can mend."""
+        ticks = Ticking(self.start())
+        seconds, fresh, rate = ticks.watched(progress)
+        return Made(ticks.result, seconds, fresh, rate)
+
+
+class Ticking:
+    """The ticks of some work, watched; `result` is what they end with."""
+
+    result: Any = None
+
+    def __init__(self, ticks: Generator[Tick, None, Any]) -> None:
+        self.ticks = ticks
+
+    def __iter__(self) -> Iterator[Tick]:
+        self.result = yield from self.ticks
+
+    def watched(self, progress: Progress | None = None) -> tuple[float, int, float]:
+        """Do the work; (seconds, units computed, units a second), all 0 where it was complete already."""
         started = first = time.monotonic()
-        ticks, tick = self.start(), Tick(0, 0, COMPLETE)
-        while True:
-            try:
-                tick = next(ticks)
-            except StopIteration as ended:
-                run: Run = ended.value
-                break
+        tick = Tick(0, 0, COMPLETE)
+        for tick in self:
             now = time.monotonic()
             if not tick.fresh:
                 first = now  # loading does not count into the rate
             if progress is not None:
                 progress(tick, _rate(tick.fresh, now - first))
         if tick.note == COMPLETE:
-            return Made(run, 0.0, 0, 0.0)
+            return 0.0, 0, 0.0
         now = time.monotonic()
-        return Made(run, now - started, tick.fresh, _rate(tick.fresh, now - first))
+        return now - started, tick.fresh, _rate(tick.fresh, now - first)
 
 
 def behind(parts: Sequence[tuple[str, Job]], wanted: Job) -> Job:

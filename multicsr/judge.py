@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from multicsr.evaluate import Tasks
 from multicsr.job import Job, Means
-from multicsr.names import notes_of, reach
-from multicsr.server import NOWHERE, Server
+from multicsr.means.names import notes_of, reach
+from multicsr.means.server import NOWHERE, Server
 from stages.config import EvalConfig, JudgeConfig
 from stages.settings import complete, settings_of
 from stages.stage import Notes
@@ -85,7 +85,7 @@ def refuse_mixture(scorer: str | None, told: Mapping[str, Any]) -> None:
             raise Problem(f"{shown} does not go with scorer={scorer}", "leave one of the two out", name)
 
 
-def tasks_of_pairs(tasks: Sequence[Task], named: bool) -> tuple[Tasks, list[str]]:
+def tasks_of_pairs(tasks: Sequence[Task], named: bool) -> tuple[Tasks[StsTask], list[str]]:
     """Those of `tasks` that are sentence pairs with gold scores, and the names of the others.
 
     Raises Problem where there are others and the tasks were `named`, or nothing but others.

@@ -8,10 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from multicsr.job import Job, Means
-from multicsr.names import notes_of, reach, resolve
-from multicsr.server import NOWHERE, Server
-from multicsr.workplace import Workplace
-from stages import score
+from multicsr.means.names import notes_of, reach, resolve
+from multicsr.means.server import NOWHERE, Server
+from multicsr.means.workplace import Workplace
 from stages.config import ModelScoresConfig, ScoreConfig
 from stages.config.words import SCORERS
 from stages.settings import complete, settings_of
@@ -63,7 +62,7 @@ def job(store: Store, written: Run, *, means: Means = Means(), server: Server = 
 def _by_model(store: Store, written: Run, means: Means, server: Server, told: Mapping[str, Any]) -> Job:
     """The scoring by an encoder or a classifier."""
     by = told["by"]
-    heard = {one.name for one in settings_of(ModelScoresConfig)}
+    heard = {setting.name for setting in settings_of(ModelScoresConfig)}
     typed = (name for name, value in told.items() if name not in heard and value is not None and value is not False)
     if unread := next(typed, server.given()):
         raise Problem(f"{unread} has no use with by={by}, which asks no LLM", "leave it out", unread)
@@ -82,7 +81,7 @@ Found = tuple[str, "Located", str, str, Callable[[], Any]]
 
 
 def _encoder(store: Store, name: str, device: str, dtype: str) -> Found:
-    from multicsr.encoders import locate
+    from multicsr.means.encoders import locate
     from stages.models.encoder import pooling
 
     trained, located = locate(store, name)
@@ -135,7 +134,10 @@ def _job(
     means: Means,
     notes: Mapping[str, str],
 ) -> Job:
+    from stages import score
+
     means.workplace.refuse(config, device)
+
     run = partial(score.run, store, config, written, prompts, load, means.batch, device, notes)
     start = partial(_start, means.workplace, device, run)
     return Job(store, "score", score.VERSION, config, written.id, start, f"score by {config.by}", "premises")

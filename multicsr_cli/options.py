@@ -11,12 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
-from multicsr.server import IN_FLIGHT, TIMEOUT
+from multicsr.means.server import IN_FLIGHT, TIMEOUT
 from stages.settings import Described, settings_of
 from store.problem import Problem
 from store.records import Shard
 
-METAVARS = {float: "F", int: "N", str: "NAME", tuple: "NAME"}
+METAVARS: dict[Any, str] = {float: "F", int: "N", str: "NAME", tuple: "NAME"}
 
 
 def takes(*configs: type, without: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -42,7 +42,7 @@ def takes(*configs: type, without: Sequence[str] = ()) -> Callable[[Callable[...
         parameters = [head, *arguments, *map(_flag, flags), *plain[len(arguments) :]]
         face.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         face.__annotations__ = {one.name: one.annotation for one in parameters}
-        del face.__wrapped__  # type: ignore[attr-defined]  # its own signature is the one that counts
+        del face.__wrapped__  # its own signature is the one that counts
         return face
 
     return decorate
@@ -65,7 +65,7 @@ def _flag(one: Described) -> inspect.Parameter:
     """A setting as a parameter that typer reads."""
     known, shown = one.known, one.known.usual
     default = one.default if one.has_default and shown is None else None
-    kind: Any = {tuple: list[str]}.get(one.type, one.type)
+    kind: Any = list[str] if one.type is tuple else one.type
     option = typer.Option(
         known.flag or f"--{one.name.replace('_', '-')}",
         help=_sentence(known.help, known.choices),
@@ -75,7 +75,7 @@ def _flag(one: Described) -> inspect.Parameter:
     )
     if one.type is tuple:
         default = None
-    annotation = Annotated[kind if default is not None else kind | None, option]
+    annotation: Any = Annotated[kind if default is not None else kind | None, option]
     return inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 

@@ -6,19 +6,19 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from multicsr.job import Job, Made
+from multicsr.job import Job, Made, Progress, Ticking
 from stages.stage import COMPLETE, Tick
+
+Done = TypeVar("Done")
 
 # Between two progress lines where stderr is a file or a pipe.
 SECONDS_BETWEEN_LINES = 15.0
@@ -33,15 +33,6 @@ BETWEEN_COLUMNS = 3
 
 class Stopped(Exception):
     """Interrupted by the user; the message says what is stored."""
-
-
-@dataclass
-class Work:
-    """What a drive through a stage took: `seconds` in all, `fresh` units computed, at `rate` units a second."""
-
-    seconds: float
-    fresh: int
-    rate: float
 
 
 def out() -> Console:
@@ -81,80 +72,63 @@ def drive(job: Job, title: str | None = None) -> Made:
 
     A run that is complete already shows no bar and says so; a caller of many gives each a `title`, and it passes in silence.
     """
-    shown, last, show = title or job.title, Tick(0, 0, ""), None
+    return _shown(job.run, title or job.title, job.unit, announce=title is None)
+
+
+def watch(ticks: Generator[Tick, None, Any], title: str, unit: str) -> float:
+    """Do work that is no run, as `drive` does a job; the seconds it took."""
+    return _shown(Ticking(ticks).watched, title, unit)[0]
+
+
+def _shown(work: Callable[[Progress], Done], title: str, unit: str, announce: bool = True) -> Done:
+    last, show = Tick(0, 0, ""), None
     with ExitStack() as bar:
 
         def progress(tick: Tick, rate: float) -> None:
             nonlocal last, show
             last = tick
             if tick.note != COMPLETE:
-                show = show or bar.enter_context(_bar(shown))
-                show(tick, f"{rate:.1f} {tick.unit or job.unit}/s" if rate else "")
+                show = show or bar.enter_context(_bar(title))
+                show(tick, f"{rate:.1f} {tick.unit or unit}/s" if rate else "")
 
         try:
-            made = job.run(progress)
+            done = work(progress)
         except KeyboardInterrupt:
-            stored = f"{last.done:,} of {last.total:,} {last.unit or job.unit} are stored"
-            raise Stopped(f"{_titled(shown, last)}: {stored}; the same command goes on") from None
-    if last.note == COMPLETE and title is None:
-        say(f"{shown}: complete already, nothing left to do")
-    return made
-
-
-def drive_ticks(ticks: Iterator[Tick], title: str, unit: str, announce: bool = True) -> Work:
-    """Run a stage to its end with a bar on stderr. Raises Stopped on Ctrl-C, when the last batch is stored.
-
-    A run that is complete already shows no bar; with `announce` it says so.
-    """
-    started = first = time.monotonic()
-    tick, fresh = Tick(0, 0, COMPLETE), 0
-    try:
-        begun = next(ticks, tick)
-        if begun.note == COMPLETE:
-            if announce:
-                say(f"{title}: complete already, nothing left to do")
-            return Work(0.0, 0, 0.0)
-        with _bar(title) as show:
-            for tick in chain([begun], ticks):
-                now = time.monotonic()
-                if not tick.fresh:
-                    first = now  # loading does not count into the rate
-                fresh = tick.fresh
-                rate = fresh / (now - first) if fresh and now > first else 0.0
-                show(tick, f"{rate:.1f} {unit}/s" if rate else "")
-    except KeyboardInterrupt:
-        raise Stopped(f"{title}: {tick.done:,} of {tick.total:,} {unit} are stored; the same command goes on") from None
-    ended = time.monotonic()
-    return Work(ended - started, fresh, fresh / (ended - first) if fresh and ended > first else 0.0)
+            stored = f"{last.done:,} of {last.total:,} {last.unit or unit} are stored"
+            raise Stopped(f"{_titled(title, last)}: {stored}; the same command goes on") from None
+    if last.note == COMPLETE and announce:
+        say(f"{title}: complete already, nothing left to do")
+    return done
 
 
 @contextmanager
 def _bar(title: str) -> Iterator[Any]:
     console = err()
     if not console.is_terminal:
-        said = -math.inf
+        said, phase = -math.inf, ""
 
         def line(tick: Tick, rate: str) -> None:
-            nonlocal said
+            nonlocal said, phase
             name = _titled(title, tick)
             if tick.warning:
                 say(f"{name}: {tick.warning}")
-            if time.monotonic() - said >= SECONDS_BETWEEN_LINES or (tick.total and tick.done == tick.total):
-                said = time.monotonic()
+            begins = not tick.fresh and tick.note != phase  # reading and loading, before anything is computed
+            if begins or time.monotonic() - said >= SECONDS_BETWEEN_LINES or (tick.total and tick.done == tick.total):
+                said, phase = time.monotonic(), tick.note
                 print(f"{name}: {tick.done:,}/{tick.total:,} {tick.note} {rate}".rstrip(), file=sys.stderr, flush=True)
 
         yield line
         return
     columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[note]}"),
+        bars.SpinnerColumn(),
+        bars.TextColumn("{task.description}", markup=False),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[rate]}"),
+        bars.TimeRemainingColumn(),
+        bars.TextColumn("[dim]{task.fields[note]}"),
     )
-    with Progress(*columns, console=console) as progress:
+    with bars.Progress(*columns, console=console) as progress:
         task = progress.add_task(title, total=None, rate="", note="")
 
         def update(tick: Tick, rate: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multicsr.report import pairs
 from multicsr_cli import screen
 from store.problem import Problem
 
@@ -15,8 +14,11 @@ if TYPE_CHECKING:
 
 def check(plot: Path | None, histogram: bool, json: bool, models: int) -> None:
     """Refuse, before any work is done, what could not be drawn. Raises Problem."""
+    from multicsr.report import pairs
+
     if plot is None and not histogram:
         return
+
     if histogram and json:
         raise Problem("--histogram draws on the screen, and --json prints a document", "leave one of them out")
     if models > 1:
@@ -32,8 +34,11 @@ def check(plot: Path | None, histogram: bool, json: bool, models: int) -> None:
 
 def show(evaluated: Evaluation, plot: Path | None, histogram: bool) -> None:
     """Draw the pairs of a complete evaluation: as a picture, as bars on the screen, or both."""
+    from multicsr.report import pairs
+
     if plot is None and not histogram:
         return
+
     tasks, split = pairs.pairs_of(evaluated), evaluated.config.split
     if plot is not None:
         pairs.draw(plot, evaluated.title if split == "test" else f"{evaluated.title}, {split}", tasks)

@@ -15,7 +15,7 @@ from stages.pace.batches import Batches, SentenceEncoder
 from stages.pace.vectors import Vectors
 from stages.stage import COMPLETE, Notes, Tick, Ticks
 from stages.tasks.compare import Outcome
-from stages.tasks.task import Encode, Figure, Foreseen, Task
+from stages.tasks.task import Encode, Foreseen, Task
 from stages.tasks.whitening import Whitening
 from store.database import Store
 from store.problem import Problem
@@ -65,11 +65,7 @@ def run(
             if isinstance(task, Foreseen):
                 for note in _foreseen(store, vectors, task.name, task.texts):
                     yield Tick(done, len(tasks), note, warning=batches.take_warning())
-            try:
-                figures = task.evaluate(encode)
-            except ValueError as error:
-                raise Problem(f"{task.name} cannot be evaluated: {error}", "check its data") from None
-            training.add_metrics(store, run, [_row(task.name, figure) for figure in figures])
+            training.add_metrics(store, run, _figures(task, encode))
             done += 1
             yield Tick(done, len(tasks), task.name, warning=batches.take_warning())
         return store.finish(run, {"tasks": len(tasks)})
@@ -127,5 +123,12 @@ def vectors_key(fingerprint: str, pooler: str) -> str:
     return f"{fingerprint} {pooler}"
 
 
-def _row(task: str, figure: Figure, step: int = 0) -> MetricRow:
-    return MetricRow(task, figure.subset, figure.name, step, figure.value, figure.n, figure.error)
+def _figures(task: Task, encode: Encode) -> list[MetricRow]:
+    """The figures of a task, as rows."""
+    try:
+        return [
+            MetricRow(task.name, figure.subset, figure.name, 0, figure.value, figure.n, figure.error)
+            for figure in task.evaluate(encode)
+        ]
+    except ValueError as error:
+        raise Problem(f"{task.name} cannot be evaluated: {error}", "check its data") from None

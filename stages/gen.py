@@ -108,7 +108,7 @@ def paced(
 def capacity(premise: Premise, config: GenConfig, prompts: PromptSet, writer: Writer, shown: Shown = NOTHING) -> int:
     """How many premises as long as this one can be worked on at once."""
     asked, texts = METHODS[config.method].ask([premise], config, prompts, writer, shown)
-    return writer.capacity(texts, [one.line for one in asked], config.max_tokens)
+    return writer.capacity(texts, [each.line for each in asked], config.max_tokens)
 
 
 def write(
@@ -125,7 +125,7 @@ def write(
     """
     method = METHODS[config.method]
     asked, texts = method.ask(part, config, prompts, writer, shown)
-    lines, roles = [one.line for one in asked], len(method.roles)
+    lines, roles = [each.line for each in asked], len(method.roles)
     ends, sampling = partial(_ends, prompts=prompts), _sampling(config)
     begun: dict[int, dict[int, DraftRow]] = {}  # place in `part` -> the drafts that wait for their premise's others
     for drafted in writer.writing(texts, lines, config.max_tokens, ends, sampling, at_once * roles):
@@ -135,7 +135,7 @@ def write(
             rows = begun.setdefault(place, {})
             rows[line] = read(draft, part[place], asked[line], config, prompts)
             if len(rows) == roles:
-                whole.append((place, [rows[one] for one in sorted(rows)]))
+                whole.append((place, [rows[each] for each in sorted(rows)]))
                 del begun[place]
         if whole:
             yield whole

@@ -40,7 +40,7 @@ class Setting:
     above: bool = False
     choices: tuple[str, ...] = ()
     readers: tuple[str, tuple[Any, ...]] | None = None
-    off: str | None = None
+    off: str | float | None = None
     noted: bool = False
     flag: str | None = None
     metavar: str | None = None
@@ -108,9 +108,13 @@ class Described:
         raise Problem(f"{self.name} {value:g} is out of range", f"give a number {edge}{upper}", self.name)
 
 
-@cache
 def settings_of(config: Any) -> tuple[Described, ...]:
     """The settings of a config class that people set, in their order."""
+    return _settings_of(config)
+
+
+@cache
+def _settings_of(config: Any) -> tuple[Described, ...]:
     types = get_type_hints(config)
     return tuple(
         Described(one.name, _plain(types[one.name]), one.default, one.metadata[_KEY])

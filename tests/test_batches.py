@@ -5,6 +5,8 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +183,7 @@ def test_what_happened_to_the_batch_is_said_at_once_and_not_overwritten(capsys: 
     from multicsr_cli import screen
 
     ticks = [Tick(0, 9, "writing"), Tick(1, 9, "writing", 1, "memory ran out"), Tick(2, 9, "writing", 2)]
-    screen.drive(iter(ticks), "gen", "premises")
+    screen.watch(iter(ticks), "gen", "premises")
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.splitlines().count("gen: memory ran out") == 1
@@ -193,9 +195,10 @@ def test_the_command_makes_the_same_run_in_halves_and_says_so(
     """`multicsr gen`, and the same with `--batch 10` and a model that takes eight rows: one line more on stderr."""
     from shell import multicsr
 
-    from multicsr.names import read_source
-    from multicsr_cli.commands import gen as command
+    from multicsr.gen import job as wanted
+    from multicsr_cli import screen
     from stages.models import catalog, loading
+    from stages.texts import prompts
 
     model = loading.language_model(catalog.locate(str(tiny_llm), "llm"), torch.device("cpu"), "float32")
     asked = ("gen", "--premises", premises_file, "--llm", tiny_llm, "--prompts", prompts_file, "--max-tokens", 12)
@@ -203,21 +206,16 @@ def test_the_command_makes_the_same_run_in_halves_and_says_so(
     whole = Store.open(tmp_path / "whole.db")
     ((id,),) = whole.rows("SELECT id FROM runs")
     other = Store.open(tmp_path / "other.db")
-    made = command.plan(
-        read_source(str(premises_file)),
-        llm=str(tiny_llm),
-        prompts=str(prompts_file),
-        omega=0.3,
-        omega_contradiction=None,
-        limit=None,
-        seed=0,
-        max_tokens=12,
-        device="cpu",
-        dtype="float32",
-    )
+    told = {"llm": str(tiny_llm), "prompts": str(prompts_file), "max_tokens": 12, "dtype": "float32"}
+    job = wanted(other, premises_file, **told)
+    going = job.start()
+    list(islice(going, 2))  # the premises are imported, and no model is loaded
+    going.close()
+    chosen = prompts.load(str(prompts_file))
+    write = partial(gen.run, other, job.settings, chosen, lambda: model, 10, "cpu")
     with memory_for(model.model, NARROW):
-        run, work = command.make(other, command.read_source(str(premises_file)), replace(made, load=lambda: model), 10)
-    assert (run.id, work.fresh) == (id, len(PREMISES))
-    assert drafted(other, run) == drafted(whole, run)
+        made = screen.drive(replace(job, start=write))
+    assert (made.run.id, made.fresh) == (id, len(PREMISES))
+    assert drafted(other, made.run) == drafted(whole, made.run)
     said = "gen ω 0.3: memory ran out with 5 premises at once; going on with 2"
     assert capsys.readouterr().err.splitlines().count(said) == 1

@@ -269,7 +269,7 @@ def test_a_floor_under_the_contradictions_is_moved_told_and_written(db: Path, ru
         assert on.app.state.run is not None
         assert on.app.state.run.config["min_contradiction"] == 1.2
         await on.press(*"M" * 20, "w")
-        assert "above --beta 3" in on.screen
+        assert "above beta=3" in on.screen
 
     walk(db, steps, run)
 

@@ -36,9 +36,8 @@ REASONS = ["copy", None, "duplicate", "mask", "unscored", None, "same label", No
 def rewritten(store: Store, count: int = 5) -> Run:
     """A finished score run over `count` premises with the rewrites above."""
     there = add_premises(store, ["A dog runs.", *(f"Sentence {number}." for number in range(1, count))])
-    gen = store.begin(
-        "gen", 1, replace(GEN, method="claif", omega=0.0, omega_contradiction=0.0, temperature=1.0, top_p=1.0), None
-    )
+    without = {"omega": 0.0, "omega_contradiction": 0.0}
+    gen = store.begin("gen", 1, replace(GEN, method="claif", sample=True, temperature=1.0, top_p=1.0, **without), None)
     for premise in there:
         drafts.add(
             store,

@@ -154,7 +154,7 @@ def test_masks_that_are_left_refusals_and_nothing_keep_what_was_written(store: S
 
 @pytest.mark.parametrize("flag", ["omega", "omega_contradiction", "nu"])
 def test_there_is_no_opposite_instruction_to_take_away(flag: str) -> None:
-    with pytest.raises(Problem, match=f"--{flag.replace('_', '-')} 0.3 has no use with --method claif"):
+    with pytest.raises(Problem, match=f"^{flag} 0.3 has no use with method=claif"):
         replace(CONFIG, **{flag: 0.3})
 
 
@@ -173,4 +173,3 @@ def test_parts_that_only_rewrites_read_change_no_other_runs_id() -> None:
     assert without.rewrite is None
     assert without.digest == SET.digest
     assert without.whole_digest != SET.whole_digest
-    assert replace(GEN, method="multicsr") == GEN

@@ -18,6 +18,7 @@ from rows import GEN, add_premises, content, drafted
 from stages import gen
 from stages.config import GenConfig
 from stages.models.llm.model import LanguageModel
+from stages.texts import hypotheses
 from stages.texts.prompts import NO_PREMISE, PromptSet, Template
 from store.database import Store
 from store.problem import Problem
@@ -126,7 +127,7 @@ def test_a_run_whose_rows_are_all_there_is_finished_without_the_model(store: Sto
     run = written(store, llm)
     with store.writing() as connection:
         connection.execute("UPDATE runs SET finished = NULL, counts = '{}'")
-    assert list(gen.run(store, CONFIG, SET, never, 4, "cpu")) == []
+    assert [tick.note for tick in gen.run(store, CONFIG, SET, never, 4, "cpu")] == ["complete"]
     assert store.run(run.id).counts == run.counts
 
 
@@ -222,24 +223,20 @@ def test_omega_contradiction_touches_contradictions_only(store: Store, llm: Lang
     assert {role for _, role in changed} == {"contradiction"}
 
 
-def test_nu_changes_both_roles_and_without_it_the_run_is_the_one_there_was_before(
-    store: Store, llm: LanguageModel
-) -> None:
-    plain, none = (written(store, llm, replace(CONFIG, nu=nu)) for nu in (None, 0.0))
-    assert plain == none
-    assert "nu" not in plain.config
-    before, after = by_text(store, plain), by_text(store, written(store, llm, replace(CONFIG, nu=0.4)))
+def test_nu_changes_both_roles(store: Store, llm: LanguageModel) -> None:
+    before, after = (by_text(store, written(store, llm, replace(CONFIG, nu=nu))) for nu in (0.0, 0.4))
     assert {key[1] for key in before if before[key] != after[key]} == set(ROLES)
 
 
 def test_without_a_premise_a_prompt_is_asked_once_for_all(llm: LanguageModel) -> None:
     premises = [Premise(place, text) for place, text in enumerate(PREMISES)]
-    _, plain, _ = gen.ask(premises, CONFIG, SET, llm)
-    templates, asked, lines = gen.ask(premises, replace(CONFIG, nu=0.2), SET, llm)
-    assert len(asked) == len(set(asked)) == len(plain) + len(set(templates))
-    for template, line in zip(templates, lines, strict=True):
-        assert asked[line.noises[-1].prompt].text == template.replace("{premise}", NO_PREMISE)
-        assert llm.split(asked[line.noises[-1].prompt])[0] == llm.split(asked[line.own])[0]  # its start is read already
+    _, plain = hypotheses.ask(premises, CONFIG, SET, llm)
+    asked, texts = hypotheses.ask(premises, replace(CONFIG, nu=0.2), SET, llm)
+    assert len(texts) == len(set(texts)) == len(plain) + len({one.template for one in asked})
+    for one in asked:
+        own, without = texts[one.line.own], texts[one.line.noises[-1].prompt]
+        assert without.text == one.template.replace("{premise}", NO_PREMISE)
+        assert llm.split(without)[0] == llm.split(own)[0]  # its start is read already
 
 
 def test_sampling_depends_on_the_seed_and_not_on_the_batch(store: Store, llm: LanguageModel) -> None:

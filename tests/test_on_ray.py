@@ -154,13 +154,13 @@ def test_what_a_worker_raises_comes_whole(cluster: str) -> None:
 def test_more_workers_than_processors_are_refused(cluster: str) -> None:
     with (
         RayWorkers(3, cluster, "cpu") as engine,
-        pytest.raises(Problem, match="--workers 3, and the Ray cluster has 2 proc"),
+        pytest.raises(Problem, match="workers 3, and the Ray cluster has 2 proc"),
     ):
         begun(engine, 5)
 
 
 def loading(folder: Path) -> Callable[[], Any]:
-    from multicsr.names import language_model
+    from multicsr.means.names import language_model
     from stages.models import catalog
 
     return language_model(catalog.locate(str(folder), "llm"), "cpu", "float32")
@@ -319,7 +319,7 @@ def test_what_cannot_be_is_refused_in_one_line(options: tuple[object, ...], says
 
 def test_a_cluster_that_does_not_answer_is_refused_in_one_line(command: tuple[object, ...], tmp_path: Path) -> None:
     ended = multicsr(*command, "--engine", "ray", "--ray-address", "127.0.0.1:9", "--db", tmp_path / "s.db")
-    assert "no Ray cluster can be joined at --ray-address 127.0.0.1:9" in ended.err
+    assert "--ray-address 127.0.0.1:9 is no Ray cluster that can be joined" in ended.err
 
 
 def test_without_ray_installed_one_line_says_how_to_get_it(tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ from store.problem import Problem
 from store.records import REWRITES, DraftRow, Run
 from store.rows import drafts, scores
 
-ENCODER = ModelScoresConfig("encoder:bert", "e" * 12, "float32")
-NLI = ModelScoresConfig("nli:bert", "c" * 12, "float32")
+ENCODER = ModelScoresConfig(by="encoder:bert", model_fingerprint="e" * 12, dtype="float32")
+NLI = ModelScoresConfig(by="nli:bert", model_fingerprint="c" * 12, dtype="float32")
 WAYS = pytest.mark.parametrize("config", [ENCODER, NLI], ids=["encoder", "nli"])
 
 MADE = [
@@ -245,8 +245,8 @@ def test_labels_may_stand_in_any_order_and_case(tmp_path: Path, tiny_nli: Path) 
 
 
 def test_an_encoder_in_bfloat16_is_refused() -> None:
-    with pytest.raises(Problem, match="--dtype bfloat16 has no use with --by encoder"):
-        ModelScoresConfig("encoder:minilm", "e" * 12, "bfloat16")
+    with pytest.raises(Problem, match="dtype bfloat16 has no use with by=encoder"):
+        ModelScoresConfig(by="encoder:minilm", model_fingerprint="e" * 12, dtype="bfloat16")
 
 
 def test_both_go_the_whole_road_and_the_listed_command_makes_them_again(copied: Piped, tiny_nli: Path) -> None:

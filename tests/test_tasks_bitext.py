@@ -100,13 +100,13 @@ def test_aligned_files_are_found_by_their_names(tmp_path: Path) -> None:
     for path in write(tmp_path / "data" / "tatoeba", ["1,0", "0,1"], ["1,1", "1,-1"], "\r\n"):
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     (tmp_path / "notes.en-de.txt").write_text("no side of a pair")
-    assert bitext.found(tmp_path) == bitext.found(tmp_path / "data") == ("tatoeba.aaa-bbb",)
+    assert bitext.names_in(tmp_path) == bitext.names_in(tmp_path / "data") == ("tatoeba.aaa-bbb",)
     found = bitext.load("tatoeba.aaa-bbb", tmp_path / "data")
     assert found == plain
     assert found.digest == plain.digest
     write(tmp_path / "data", ["1,0"], ["1,1"])
     with pytest.raises(Problem, match="have the same name"):
-        bitext.found(tmp_path / "data")
+        bitext.names_in(tmp_path / "data")
 
 
 def test_any_two_files_are_a_pair(tmp_path: Path) -> None:
@@ -162,10 +162,10 @@ def test_files_that_are_not_aligned_are_refused_with_file_and_line(tmp_path: Pat
     for missing in (second, first):
         missing.unlink()
         if first.exists():
-            assert bitext.found(tmp_path) == ("tatoeba.aaa-bbb",)
+            assert bitext.names_in(tmp_path) == ("tatoeba.aaa-bbb",)
             with pytest.raises(Problem, match=f"there is no .*{missing.name}"):
                 bitext.load("tatoeba.aaa-bbb", tmp_path)
-    assert bitext.found(tmp_path) == ()
+    assert bitext.names_in(tmp_path) == ()
     for name, data, split, words in [
         ("tatoeba.aaa-bbb", tmp_path, "test", "no aligned files tatoeba.aaa-bbb"),
         ("tatoeba.aaa-bbb", tmp_path, "dev", "no dev split"),
@@ -179,7 +179,7 @@ def test_files_that_are_not_aligned_are_refused_with_file_and_line(tmp_path: Pat
 @pytest.mark.skipif(not TATOEBA.is_dir(), reason="the real data are not beside the repository")
 def test_the_swahili_file_is_read() -> None:
     """390 pairs, as its README says."""
-    (name,) = bitext.found(TATOEBA.parent)
+    (name,) = bitext.names_in(TATOEBA.parent)
     task = bitext.load(name, TATOEBA.parent)
     assert (name, task.sides, len(task.first)) == ("tatoeba.swh-eng", ("swh", "eng"), 390)
     assert bitext.load(name, TATOEBA) == task

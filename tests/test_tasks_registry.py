@@ -44,10 +44,10 @@ def test_a_list_names_tasks_and_groups_each_once(data: Path) -> None:
 
 def test_what_a_folder_holds_depends_on_the_split(data: Path) -> None:
     """Only tasks that have the split; the bundled set is in no folder."""
-    there, absent = registry.found(data)
+    there, absent = registry.held(data)
     assert [task.name for task in there] == ["sts13", "stsb"]
     assert {*absent, "sts13", "stsb"} == set(registry.names()) - set(registry.BUNDLED)
-    there, _ = registry.found(data, "dev")
+    there, _ = registry.held(data, "dev")
     assert [task.name for task in there] == ["sickr"]
     assert there[0].digest == registry.load("sickr", data, "dev").digest
 
@@ -71,9 +71,9 @@ def test_tasks_called_what_their_files_are_called_are_found_and_chosen(named: Pa
         ("scifact, retrieval", ["scifact", "nfcorpus"]),
     ]:
         assert [task.name for task in registry.chosen(listed, named)] == wanted
-    there, _ = registry.found(named)
+    there, _ = registry.held(named)
     assert [task.name for task in there] == ["sts13", "stsb", "nfcorpus", "scifact", "pairs.aa-bb"]
-    there, absent = registry.found(named, "dev")
+    there, absent = registry.held(named, "dev")
     assert [task.name for task in there] == ["sickr", "scifact"]
     assert {"nfcorpus", "pairs.aa-bb"} <= set(absent)
     assert registry.notes(there) == ["scifact: the corpus lacks 1 of the relevant documents; they count as not found"]
@@ -94,7 +94,7 @@ def test_a_group_of_which_nothing_is_there_is_refused(data: Path, group: str) ->
 def test_a_folder_with_the_name_of_another_task_is_refused(named: Path, name: str) -> None:
     """It would be measured as something else, or never."""
     (named / "NFCorpus").rename(named / name)
-    for choose in (lambda: registry.found(named), lambda: registry.chosen("retrieval", named)):
+    for choose in (lambda: registry.held(named), lambda: registry.chosen("retrieval", named)):
         with pytest.raises(Problem, match=f"have the name {name.lower()}, which is taken"):
             choose()
 
@@ -102,14 +102,14 @@ def test_a_folder_with_the_name_of_another_task_is_refused(named: Path, name: st
 def test_a_damaged_file_is_never_taken_for_an_absent_task(data: Path) -> None:
     (data / "STS" / "STSBenchmark" / "sts-test.csv").write_text("main\tcaptions\n")
     with pytest.raises(Problem, match=r"sts-test\.csv, line 1"):
-        registry.found(data)
+        registry.held(data)
 
 
 @pytest.mark.parametrize("lost", ["NFCorpus/corpus.jsonl", "beir/scifact/queries.jsonl", "pairs.aa-bb.aa"])
 def test_a_task_of_which_a_file_is_lost_is_never_taken_for_an_absent_one(named: Path, lost: str) -> None:
     (named / lost).unlink()
     with pytest.raises(Problem, match=f"there is no .*{lost}"):
-        registry.found(named)
+        registry.held(named)
 
 
 @pytest.mark.parametrize("name", ["mini", "stsb"])

@@ -207,7 +207,7 @@ def test_cqadupstack_is_the_mean_over_its_forums(tmp_path: Path) -> None:
     forums = {forum: drawn(12 + place, 2 + place, 6, place) for place, forum in enumerate(beir.FORUMS)}
     for forum, content in forums.items():
         write(tmp_path / "cqadupstack" / forum, *content)
-    assert retrieval.found(tmp_path) == retrieval.found(tmp_path / "cqadupstack") == ("cqadupstack",)
+    assert retrieval.names_in(tmp_path) == retrieval.names_in(tmp_path / "cqadupstack") == ("cqadupstack",)
     task = retrieval.load("cqadupstack", tmp_path)
     figures = task.evaluate(encode)
     each = [trec_eval(*content) for content in forums.values()]
@@ -238,16 +238,16 @@ def test_what_lies_in_a_folder_is_found_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "STS").mkdir()
     for place in ("SciFact", "beir/nfcorpus", "beir/deeper/arguana"):
         write(tmp_path / place, *content)
-    assert retrieval.found(tmp_path) == ("nfcorpus", "scifact")
-    assert retrieval.found(tmp_path / "SciFact") == ("scifact",)
+    assert retrieval.names_in(tmp_path) == ("nfcorpus", "scifact")
+    assert retrieval.names_in(tmp_path / "SciFact") == ("scifact",)
     assert retrieval.load("scifact", tmp_path).digest == retrieval.load("nfcorpus", tmp_path).digest
     with pytest.raises(Problem, match="there is no BEIR folder arguana"):
         retrieval.load("arguana", tmp_path)
     write(tmp_path / "beir" / "scifact", *content)
     with pytest.raises(Problem, match="both called scifact"):
-        retrieval.found(tmp_path)
-    assert retrieval.found(tmp_path / "STS") == ()
+        retrieval.names_in(tmp_path)
+    assert retrieval.names_in(tmp_path / "STS") == ()
     with pytest.raises(Problem, match="nowhere does not exist"):
-        retrieval.found(tmp_path / "nowhere")
+        retrieval.names_in(tmp_path / "nowhere")
     with pytest.raises(Problem, match="needs data"):
         retrieval.load("scifact", None)

@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_file_that_is_not_there_is_named(folder: Path, name: str) -> None:
     """The folder is still found: it is damaged, not absent."""
     (folder / name).unlink()
-    assert retrieval.found(folder.parent) == ("toy",)
+    assert retrieval.names_in(folder.parent) == ("toy",)
     with pytest.raises(Problem, match=f"there is no .*{name}") as refused:
         retrieval.load("toy", folder.parent)
     assert not isinstance(refused.value, Absent)

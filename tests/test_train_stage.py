@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import PREMISES
+from driven import finished
 from narrow import memory_for
 from rows import GEN, Made, add_drafts, add_premises, scored
 
-from stages import train
+from stages import curate, train
 from stages.config import CurateConfig, TrainConfig
 from stages.models import catalog, loading
 from stages.tasks import sts
@@ -81,8 +82,7 @@ def ticks(store: Store, config: TrainConfig, loaders: train.Loaders, **kwargs: A
 
 
 def trained(store: Store, config: TrainConfig, loaders: train.Loaders, **kwargs: Any) -> Run:
-    list(ticks(store, config, loaders, **kwargs))
-    return store.begin("train", train.VERSION, config, generated(store).id)
+    return finished(ticks(store, config, loaders, **kwargs))
 
 
 def result(store: Store, run: Run) -> tuple[Any, ...]:
@@ -214,16 +214,10 @@ def test_the_last_batch_of_an_epoch_takes_every_triplet_once(file_store: Store, 
 
 
 def test_a_curate_run_trains_on_what_it_keeps(file_store: Store, loaders: Loaded) -> None:
-    from stages import curate
-
     _, score, _ = scored(file_store, [replace(one, a=4.0 - n % 2, b=1.0) for n, one in enumerate(MADE)])
     kept, none = CurateConfig(alpha=3.5, beta=3.0, gamma=1.0), CurateConfig(alpha=5.0, beta=3.0, gamma=1.0)
-    runs = []
-    for config in (kept, none):
-        list(curate.run(file_store, config, score))
-        runs.append(file_store.begin("curate", curate.VERSION, config, score.id))
-    list(train.run(file_store, UNMASKED, runs[0], DEV, loaders(UNMASKED), 8, "cpu"))
-    run = file_store.begin("train", train.VERSION, UNMASKED, runs[0].id)
+    runs = [finished(curate.run(file_store, config, score)) for config in (kept, none)]
+    run = finished(train.run(file_store, UNMASKED, runs[0], DEV, loaders(UNMASKED), 8, "cpu"))
     assert run.counts["triplets"] == runs[0].counts["kept"] == 5
     with pytest.raises(Problem, match="keeps no triplet"):
         list(train.run(file_store, UNMASKED, runs[1], DEV, train.Loaders(never, never), 8, "cpu"))
@@ -270,12 +264,12 @@ def test_encoding_goes_on_with_half_where_memory_runs_out(file_store: Store, loa
 def test_a_training_step_that_does_not_fit_names_its_batch(file_store: Store, loaders: Loaded) -> None:
     """The batch of a training is part of what is trained: it is not halved behind the user's back. In chunks it fits."""
     base = loaders(UNMASKED).base()
-    with memory_for(base, 11), pytest.raises(Problem, match=r"step 1 with 4 triplets .*--train-batch") as refused:
+    with memory_for(base, 11), pytest.raises(Problem, match=r"step 1 with 4 triplets .*train_batch") as refused:
         trained(file_store, UNMASKED, train.Loaders(lambda: base, None))
-    assert "--chunk" in refused.value.remedy
+    assert "chunk=64" in refused.value.remedy
     with memory_for(base, 8), pytest.raises(Problem, match="step 1") as refused:
         trained(file_store, UNMASKED, train.Loaders(lambda: base, None), chunk=9)
-    assert "a smaller --chunk than 9" in refused.value.remedy
+    assert "a smaller chunk than 9" in refused.value.remedy
     with memory_for(base, 8):
         assert trained(file_store, UNMASKED, train.Loaders(lambda: base, None), chunk=8).finished
 
@@ -307,6 +301,25 @@ def test_the_words_of_persons_are_part_of_what_is_trained(file_store: Store, loa
     reviews.take_back(file_store, parent, premise)
     again = replace(UNMASKED, reviews_digest=reviews.applied(file_store, parent))
     assert trained(file_store, again, train.Loaders(never, never)) == before
+
+
+def test_persons_who_drop_everything_leave_no_row(file_store: Store, loaders: Loaded) -> None:
+    """Before a run begins its triplets are counted: there is nothing that it could ever resume."""
+    _, score, _ = scored(file_store, [replace(one, a=4.0, b=1.0) for one in MADE])
+    parent = finished(curate.run(file_store, CurateConfig(alpha=3.0, beta=3.0, gamma=1.0), score))
+    assert parent.counts["kept"] == len(MADE)
+    gen = file_store.parent(score)
+    for (premise,) in file_store.rows("SELECT id FROM premises"):
+        reviews.add(file_store, gen, premise, "drop")
+    config = replace(UNMASKED, reviews_digest=reviews.applied(file_store, parent))
+    with pytest.raises(Problem, match="keeps no triplet that no person dropped"):
+        finished(train.run(file_store, config, parent, DEV, train.Loaders(never, never), 8, "cpu"))
+    assert file_store.one("SELECT count(*) FROM runs WHERE stage = 'train'") == (0,)
+    (premise,) = file_store.one("SELECT min(id) FROM premises")
+    reviews.take_back(file_store, gen, premise)
+    config = replace(UNMASKED, reviews_digest=reviews.applied(file_store, parent))
+    run = finished(train.run(file_store, config, parent, DEV, loaders(config), 8, "cpu"))
+    assert run.counts["triplets"] == 1
 
 
 def test_a_word_said_while_triplets_are_read_stops_the_training(file_store: Store, loaders: Loaded) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 from conftest import PREMISES, Piped
+from driven import finished
 from rows import GEN, add_drafts, add_premises
 from shell import Ended, multicsr
 from test_train_stage import CONFIG, DEV, MADE, UNMASKED, Loaded, generated, loaders, never, result
 
 from stages import train
-from stages.config import ImportConfig, TrainConfig
+from stages.config import TrainConfig
 from stages.files import corpora
 from store.database import Store
 from store.problem import Problem
@@ -40,9 +41,8 @@ def write(path: Path, rows: list[tuple[str, str, str]]) -> Path:
 
 
 def imported(store: Store, path: Path) -> Run:
-    source = corpora.corpus(path)
-    list(corpora.run(store, source, at_once=1))  # premises in the order of the file, also those that come again
-    return store.begin("gen", source.version, ImportConfig(premises=source.name), None)
+    # Premises in the order of the file, also those that come again.
+    return finished(corpora.run(store, corpora.corpus(path), at_once=1))
 
 
 def ticks(store: Store, config: TrainConfig, loads: train.Loaders, corpus: Path, **kwargs: Any) -> Any:
@@ -52,9 +52,7 @@ def ticks(store: Store, config: TrainConfig, loads: train.Loaders, corpus: Path,
 
 
 def trained(store: Store, config: TrainConfig, loads: train.Loaders, corpus: Path) -> Run:
-    list(ticks(store, config, loads, corpus))
-    config = replace(config, with_runs=(imported(store, corpus).id,))
-    return store.begin("train", train.VERSION, config, generated(store).id)
+    return finished(ticks(store, config, loads, corpus))
 
 
 @pytest.mark.parametrize("objective", ["multicsr", "multicsr-released", "simcse", "simcse-unsup"])
@@ -69,8 +67,7 @@ def test_it_is_the_training_on_one_run_that_holds_both(
     other = Store.open(tmp_path / "other.db")
     both = imported(other, write(tmp_path / "both.csv", own + CORPUS))
     assert list(training.triplets(other, both)) == [Triplet(*row) for row in own + CORPUS]
-    list(train.run(other, config, both, DEV, loaders(config), 8, "cpu"))
-    alone = other.begin("train", train.VERSION, config, both.id)
+    alone = finished(train.run(other, config, both, DEV, loaders(config), 8, "cpu"))
     assert result(file_store, joined)[:2] == result(other, alone)[:2]
     assert result(file_store, joined)[-1] == result(other, alone)[-1]
     gen, nli = generated(file_store), imported(file_store, corpus)
@@ -86,8 +83,7 @@ def test_the_mask_spares_equal_premises_of_both_corpora(file_store: Store, tmp_p
     add_drafts(file_store, gen, zip(add_premises(file_store, [MADE[0].x], "alone"), MADE[:1], strict=True))
     copies = imported(file_store, write(tmp_path / "copies.csv", [(MADE[0].x, MADE[0].x_plus, MADE[0].x_minus)] * 100))
     config = replace(config, with_runs=(copies.id,))
-    list(train.run(file_store, config, file_store.run(gen.id), DEV, loaders(config), 8, "cpu"))
-    run = file_store.begin("train", train.VERSION, config, gen.id)
+    run = finished(train.run(file_store, config, file_store.run(gen.id), DEV, loaders(config), 8, "cpu"))
     assert run.counts["triplets"] == 101
     assert run.counts["masked_share"] == 0
 
@@ -99,8 +95,7 @@ def test_several_corpora_join_in_the_order_given_and_one_may_come_twice(
     parent, runs = generated(file_store), {}
     for ids in ((first.id, second.id), (second.id, first.id), (first.id, first.id)):
         config = replace(UNMASKED, with_runs=ids)
-        list(train.run(file_store, config, parent, DEV, loaders(config), 8, "cpu"))
-        runs[ids] = file_store.begin("train", train.VERSION, config, parent.id)
+        runs[ids] = finished(train.run(file_store, config, parent, DEV, loaders(config), 8, "cpu"))
     assert len({run.id for run in runs.values()}) == 3
     assert [run.counts["triplets"] for run in runs.values()] == [26] * 3
     assert runs[first.id, first.id].counts["triplets_from"] == {parent.id: 10, first.id: 16}

@@ -31,7 +31,7 @@ Documents = Mapping[str, Mapping[str, Any]]
 
 def write(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> Path:
     """Write the page of every experiment whose runs are all in the store. Raises Problem where there is none."""
-    page.refuse(path, "page", setting="page")
+    page.refuse(path, "page")
     complete = [experiment for experiment in experiments if not experiment.missing(lab) and _is_whole(lab, experiment)]
     if not complete:
         raise Problem(f"{lab.store.path} holds no whole experiment", "run `multicsr reproduce` first")
@@ -59,7 +59,7 @@ def write(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> Path:
             *([Heading("Not here"), Points(absent)] if absent else []),
         ],
     )
-    return page.write(whole_page, path, images=("png",))[-1]
+    return page.write(whole_page, path, kinds=("png",))[-1]
 
 
 def _learnt(documents: Documents) -> list[Block]:

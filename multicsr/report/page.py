@@ -17,10 +17,10 @@ SUFFIXES = (".html", ".md")
 IMAGES = ("png", "svg")  # for the page, and for print
 
 
-def write(page: Page, path: Path, images: Sequence[str] = IMAGES) -> list[Path]:
+def write(page: Page, path: Path, kinds: Sequence[str] = IMAGES) -> list[Path]:
     """Write `page` as HTML or Markdown, by the ending of `path`; returns the files, the page last.
 
-    Beside Markdown lie its drawings as `images` of these kinds; a PNG is the one that the page shows. Each file
+    Beside Markdown lie its drawings as images of these `kinds`; a PNG is the one that the page shows. Each file
     appears whole, the page when all it shows is there. What lay there before is replaced: `refuse` looks first.
     """
     if path.suffix.lower() == ".html":
@@ -29,27 +29,24 @@ def write(page: Page, path: Path, images: Sequence[str] = IMAGES) -> list[Path]:
     images = [
         whole.write(path.with_name(f"{name}.{kind}"), image(figure, kind, name))
         for name, figure in drawings
-        for kind in images
+        for kind in kinds
     ]
     return [*images, whole.write(path, markdown_of(page))]
 
 
-def refuse(path: Path, flag: str, setting: str | None = None) -> None:
-    """Raises Problem where no page can be written to `path`, which `flag` named, or where what lies there is not ours.
-
-    `setting` is the keyword that it was told by, where it is one."""
+def refuse(path: Path, setting: str) -> None:
+    """Raises Problem where no page can be written to `path`, which `setting` named, or where what lies there is not ours."""
     if path.suffix.lower() not in SUFFIXES:
-        raise Problem(
-            f"{flag} {path} ends neither in {' nor in '.join(SUFFIXES)}", "give a name with one of these", setting
-        )
-    if path.is_dir():
-        raise Problem(f"{flag} {path} is a folder", f"give a file, such as {path / 'report.html'}", setting)
-    if not path.resolve().parent.is_dir():
-        raise Problem(f"the folder {path.parent} does not exist", f"create it, or give another {flag}")
-    if path.exists() and not _is_ours(path):
-        raise Problem(
-            f"{flag} {path} exists and was not made by multicsr", "give another name, or move that file away", setting
-        )
+        what, remedy = f"ends neither in {' nor in '.join(SUFFIXES)}", "give a name with one of these"
+    elif path.is_dir():
+        what, remedy = "is a folder", f"give a file, such as {path / 'report.html'}"
+    elif not path.resolve().parent.is_dir():
+        what, remedy = "lies in a folder that does not exist", "create it, or give another name"
+    elif path.exists() and not _is_ours(path):
+        what, remedy = "exists and was not made by multicsr", "give another name, or move that file away"
+    else:
+        return
+    raise Problem(f"{setting} {path} {what}", remedy, setting)
 
 
 def _is_ours(path: Path) -> bool:

@@ -88,7 +88,7 @@ def draw(path: Path, model: str, measured: Sequence[Pairs]) -> None:
             with whole.file(path) as part:
                 figure.savefig(part, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else None)
         except OSError as error:
-            raise Problem(f"{path} cannot be written: {error.strerror}", "give another file") from None
+            raise Problem(f"plot {path} cannot be written: {error.strerror}", "give another file", "plot") from None
 
 
 def _points(axes: Any, pairs: Pairs) -> None:

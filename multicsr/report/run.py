@@ -140,7 +140,7 @@ class Story:
         return [
             Table(
                 ("run", "stage", "started", "finished", "command"),
-                runs,
+                rows,
                 stacked=True,
                 caption="Times are UTC. Of files and folders only the last part of the path is shown.",
             ),

@@ -71,7 +71,7 @@ def fetch(
     wanted, seconds = datasets.chosen(names, datasets.known(sets)), 0.0
     for dataset in wanted:
         screen.say(f"{dataset.name}: {dataset.about}. Terms: {dataset.terms}.")
-        seconds += screen.drive_ticks(stage.fetch(dataset, to, endpoint, retries), dataset.name, "kB").seconds
+        seconds += screen.watch(stage.fetch(dataset, to, endpoint, retries), dataset.name, "kB")
     rows = [_row(dataset, to) for dataset in wanted]
     if json:
         screen.document({"data": str(to), "sets": rows, "seconds": seconds})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,8 +12,8 @@ import multicsr.evaluate
 import multicsr.judge
 from multicsr.evaluate import Evaluation, Tasks
 from multicsr.job import Means
-from multicsr.measured import measured
-from multicsr.server import Server, cells
+from multicsr.means.server import Server, cells
+from multicsr.report.measured import measured
 from multicsr_cli import opened, options, screen, shown_figures, shown_pairs
 from multicsr_cli.options import (
     DEFAULT_DB,
@@ -30,6 +30,10 @@ from multicsr_cli.options import (
 )
 from stages.config import EvalConfig, JudgeConfig
 from store.problem import Problem
+
+if TYPE_CHECKING:
+    from stages.tasks.task import Task
+    from store.database import Store
 
 ModelName = Annotated[
     str | None,
@@ -117,17 +121,10 @@ def command(
     if scorer is not None:
         _judge(db, scorer, chosen, tasks is not None, server, json, {**told, "means": means})
         return
-    for name in ("analysis", *drawn):
-        if {**told, **drawn}.get(name):
-            _say_what_has_no_pairs(name, chosen)
-    told |= {"whiten_column": whiten_column, "means": means}
-    evaluations = opened.planned(
-        db, lambda store: [multicsr.evaluate.evaluation(store, name, chosen, **told) for name in names]
+    _say_what_has_no_pairs(chosen, analysis=told.get("analysis"), **drawn)
+    evaluations = _evaluate(
+        db, names, runs is not None, chosen, {**told, "whiten_column": whiten_column, "means": means}
     )
-    if runs is not None:
-        multicsr.compare.refuse_twins(evaluations)
-    for evaluated in evaluations:
-        screen.drive(evaluated.job)
     _show(evaluations, runs, json)
     shown_pairs.show(evaluations[0], plot, histogram)
 
@@ -148,9 +145,28 @@ def _names(model: str | None, against: str | None, runs: str | None) -> list[str
     return names
 
 
-def _say_what_has_no_pairs(name: str, chosen: Tasks) -> None:
-    if left_out := multicsr.evaluate.without_pairs(name, chosen):
-        screen.say(f"--{name}: not for {', '.join(left_out)}, no sentence pairs with gold scores")
+def _say_what_has_no_pairs(chosen: Tasks[Task], **asked: Any) -> None:
+    """Of which tasks what is `asked` for gives nothing. Raises Problem where that is all of them."""
+    for name in (name for name, value in asked.items() if value):
+        if left_out := multicsr.evaluate.without_pairs(name, chosen):
+            screen.say(f"--{name}: not for {', '.join(left_out)}, no sentence pairs with gold scores")
+
+
+def _evaluate(
+    db: Path, names: list[str], distinct: bool, chosen: Tasks[Task], told: dict[str, Any]
+) -> list[Evaluation]:
+    """The evaluations of all models, which must be `distinct` or need not, planned and then made."""
+
+    def plan(store: Store) -> list[Evaluation]:
+        evaluations = [multicsr.evaluate.evaluation(store, name, chosen, **told) for name in names]
+        if distinct:
+            multicsr.compare.refuse_twins(evaluations)
+        return evaluations
+
+    evaluations = opened.planned(db, plan)
+    for evaluated in evaluations:
+        screen.drive(evaluated.job)
+    return evaluations
 
 
 def _show(evaluations: list[Evaluation], runs: str | None, json: bool) -> None:
@@ -163,19 +179,22 @@ def _show(evaluations: list[Evaluation], runs: str | None, json: bool) -> None:
         else:
             shown_figures.show_spread(runs, models, spread)
     elif len(models) > 1:
-        rows = multicsr.compare.differences(*evaluations)
+        first, second = models
+        rows = multicsr.compare.differences(evaluations[0], evaluations[1])
         shown_figures.say_what_is_left_out(rows)
         if json:
-            screen.document(shown_figures.comparison(*models, rows))
+            screen.document(shown_figures.comparison(first, second, rows))
         else:
-            shown_figures.show_comparison(*models, rows)
+            shown_figures.show_comparison(first, second, rows)
     elif json:
         screen.document(models[0].document())
     else:
         shown_figures.show(models[0])
 
 
-def _judge(db: Path, scorer: str, chosen: Tasks, named: bool, server: Server, json: bool, told: dict[str, Any]) -> None:
+def _judge(
+    db: Path, scorer: str, chosen: Tasks[Task], named: bool, server: Server, json: bool, told: dict[str, Any]
+) -> None:
     """`--scorer`: the figures of an LLM, and what they cost where it is behind a server."""
     pairs, others = multicsr.judge.tasks_of_pairs(chosen, named)
     if others:

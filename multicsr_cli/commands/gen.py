@@ -9,8 +9,8 @@ import typer
 
 import multicsr.gen
 from multicsr.job import Made, Means
-from multicsr.server import Server, cells
-from multicsr.workplace import Workplace
+from multicsr.means.server import Server, cells
+from multicsr.means.workplace import Workplace
 from multicsr_cli import documents, options, screen
 from multicsr_cli.options import (
     DEFAULT_DB,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,16 +38,7 @@ def command(
             screen.say(f"{path}: not merged: {tables}")
     runs = [store.run(id) for id in added]
     if json:
-        rows = [
-            {
-                "run": run.id,
-                "stage": run.stage,
-                "added": added[run.id],
-                "same": same[run.id],
-                "finished": run.finished is not None,
-            }
-            for run in runs
-        ]
+        rows = [_document(run, added[run.id], same[run.id]) for run in runs]
         screen.document({"db": str(db), "stores": [str(path) for path in stores], "runs": rows})
         return
     screen.table(
@@ -59,6 +50,10 @@ def command(
         ],
     )
     _say_next(runs)
+
+
+def _document(run: Run, added: int, same: int) -> dict[str, Any]:
+    return {"run": run.id, "stage": run.stage, "added": added, "same": same, "finished": run.finished is not None}
 
 
 def _say_next(runs: Sequence[Run]) -> None:

@@ -43,7 +43,7 @@ def command(
     store = Store.open(db, create=False, write=False)
     found = meant(store, run)
     path = Path(f"report-{found.id}.html") if out is None else out
-    pages.refuse(path, "--out")  # before a long store is read
+    pages.refuse(path, "out")  # before a long store is read
     story = Story(store, found, path.stem)
     page = story.page()
     files = pages.write(page, path)

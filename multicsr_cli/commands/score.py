@@ -6,8 +6,8 @@ from typing import Any
 
 import multicsr.score
 from multicsr.job import Means
-from multicsr.server import Server, cells
-from multicsr.workplace import Workplace
+from multicsr.means.server import Server, cells
+from multicsr.means.workplace import Workplace
 from multicsr_cli import options, screen
 from multicsr_cli.options import (
     DEFAULT_DB,

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from multicsr.encoders import locate_subject
-from multicsr.names import read_source
+from multicsr.means.names import read_source
 from multicsr_cli import options, screen
 from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Json
 from store.problem import Problem
@@ -38,23 +37,17 @@ def command(
     if not text.strip():
         raise Problem("the text to look for is empty", "give a sentence or a few words")
     size = options.batch_size(batch)
+    from multicsr.report import nearest
     from stages.files.sources import Asked
-
-    source = read_source(file, column, Asked(file="file", called="file"))
-    from stages.evaluate import vectors_key
-    from stages.pace.batches import Batches
     from stages.pace.lookup import Search
-    from stages.pace.vectors import Vectors
     from store.database import Store
 
+    source = read_source(file, column, Asked(file="file", called="file"))
     # Looking for something makes no store; where there is none, no vector is kept.
     store = Store.open(db, create=False) if db.exists() else Store.memory()
-    subject = locate_subject(store, model, pooler, device)
     search = Search(text.strip(), limit)
-    vectors = Vectors(
-        store, vectors_key(subject.fingerprint, subject.pooler), subject.load, Batches(size, "texts", subject.device)
-    )
-    screen.drive_ticks(search.run(vectors, source.texts(), source.rows), "search", "sentences")
+    ticks = nearest.fill(search, store, model, source, pooler=pooler, device=device, batch=size)
+    screen.watch(ticks, "search", "sentences")
     if json:
         screen.document({"model": model, "text": search.text, "results": [hit._asdict() for hit in search.hits]})
         return

@@ -41,7 +41,7 @@ def run(store: Store, config: PairConfig, parent: Run, at_once: int = PREMISES_A
     if not drafts.are_rewrites(store, gen):
         raise Problem(
             f"strategy claif decides on pairs, and gen run {gen.id} wrote triplets",
-            "leave it out, or generate with method='claif'",
+            "leave it out, or generate with method=claif",
             setting="strategy",
         )
     run = store.begin("curate", VERSION, config, parent=parent.id)
@@ -67,9 +67,9 @@ def run(store: Store, config: PairConfig, parent: Run, at_once: int = PREMISES_A
 def judged(premise: str, rewrites: Sequence[Rewrite]) -> Iterator[Partner]:
     """Each rewrite of a premise with its label and the first reason for which it is dropped."""
     seen, labels = {plain(premise)}, Counter[float]()
-    for one in rewrites:
-        label = None if one.score is None else round(FLOOR + SMOOTHED * one.score / SCALE, DIGITS)
-        text, reason = plain(one.text), one.problem
+    for rewrite in rewrites:
+        label = None if rewrite.score is None else round(FLOOR + SMOOTHED * rewrite.score / SCALE, DIGITS)
+        text, reason = plain(rewrite.text), rewrite.problem
         if reason is None and label is None:
             reason = "unscored"
         elif reason is None and text in seen:
@@ -79,7 +79,7 @@ def judged(premise: str, rewrites: Sequence[Rewrite]) -> Iterator[Partner]:
         if reason is None and label is not None:
             seen.add(text)
             labels[label] += 1
-        yield Partner(one.role, None, label, reason)
+        yield Partner(rewrite.role, None, label, reason)
 
 
 def others(seed: int, premise: str, place: int, count: int) -> list[int]:

@@ -54,9 +54,10 @@ class GenConfig(Settings):
         low=-1,
         high=1,
         readers=CONTRASTED,
+        off=0.0,
     )
     omega_contradiction: float = setting(
-        "the same when x- is written", usual="omega", low=-1, high=1, readers=CONTRASTED
+        "the same when x- is written", usual="omega", low=-1, high=1, readers=CONTRASTED, off=0.0
     )
     nu: float = setting(
         "ν: how much of the same instruction's logits without any premise is taken away; not in the paper",
@@ -66,11 +67,11 @@ class GenConfig(Settings):
         readers=CONTRASTED,
     )
     limit: int | None = setting("only the first N distinct premises", None, low=1, usual="all")
-    seed: int = seeded("draws instructions, and tokens with sample")
+    seed: int = seeded("draws instructions, and tokens where they are sampled")
     max_tokens: int = setting("tokens at which a hypothesis is cut off", MAX_TOKENS, low=1, high=LONGEST_HYPOTHESIS)
     sample: bool = setting("draw tokens from the softmax instead of taking the likeliest", False)
     temperature: float | None = setting(
-        "of the softmax that is drawn from",
+        "temperature of the softmax that is drawn from",
         None,
         usual=f"{TEMPERATURE:g} with sample",
         low=0,

@@ -25,13 +25,13 @@ class ScoreConfig(Settings):
         "the set of instructions", usual="the one that suits the LLM", noted=True, metavar="NAME|FILE"
     )
     directions: str = setting(
-        "likelihood of the hypothesis given the premise (one), or the mean of both ways",
+        "with likelihood: that of the hypothesis given the premise (one), or the mean of both ways",
         usual="both",
         metavar="one|both",
     )
-    expected: bool = setting("with by=prompt: the mean over 0 to 5 under the LLM, not the number it gives", False)
+    expected: bool = setting("with prompt: the mean over 0 to 5 under the LLM, not the number it gives", False)
     scale: str = setting(
-        "what by=prompt asks on: 0-1 with a reason, as in CLAIF, or 0-5; stored is 0 to 5",
+        "with prompt: asked is a number from 0 to 5, or from 0 to 1 and a reason, as in CLAIF; stored is 0 to 5",
         SCALES[0],
         choices=SCALES,
         metavar="0-5|0-1",

@@ -145,9 +145,7 @@ class Examples:
             return Problem(
                 f"{what} that no person dropped", "take words back in `multicsr inspect`, or curate otherwise"
             )
-        return Problem(
-            what, "curate again under a lower alpha or gamma, or a higher beta; a sweep shows what each keeps"
-        )
+        return Problem(what, "curate again, say under alpha=2 beta=3 gamma=0; its sweep shows what each keeps")
 
     def _refuse_reviewed(self) -> None:
         if reviews.applied(self.store, *self.corpora) != self.reviews_digest:

@@ -25,7 +25,8 @@ from store.rows import training
 from store.rows.training import MetricRow, StepRow
 
 if TYPE_CHECKING:
-    from stages.models.training.fit import Step, Training
+    from stages.models.training.fit import Training
+    from stages.models.training.recipe import Step
 
 
 @dataclass(frozen=True)

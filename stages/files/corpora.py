@@ -57,6 +57,7 @@ class Corpus:
 
     @property
     def version(self) -> int:
+        """The version of the stage that made the run: of pairs it is another stage."""
         return PAIRS_VERSION if self.scored_pairs else VERSION
 
     def triplets(self) -> Iterator[CorpusRow]:
@@ -137,8 +138,10 @@ def _paired(pairs: Pairs, where: str, premise: str, hypothesis: str, label: str)
 
 
 def run(store: Store, source: Corpus, notes: Notes | None = None, at_once: int = ROWS_AT_ONCE) -> Ticks:
-    """Store what is missing of the corpus as a gen run, `at_once` rows a transaction. A premise that occurs again keeps each
-    of its triplets."""
+    """Store what is missing of the corpus as a gen run, `at_once` rows a transaction; ticks count rows.
+
+    A premise that occurs again keeps each of its triplets. Raises Problem where another process writes the run.
+    """
     config = ImportConfig(premises=source.name)
     run = store.begin("gen", source.version, config, parent=None, environment=dict(notes or {}))
     if run.finished:

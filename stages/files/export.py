@@ -30,7 +30,11 @@ def columns(shape: str, scores: bool, decision: bool) -> dict[str, str]:
 
 
 def write(rows: Iterable[ExportedTriplet], names: dict[str, str], format: str, path: Path, card: str = "") -> int:
-    """Write `rows` to `path` (for hf: a folder with the rows and `card`); returns their number. Streams."""
+    """Write `rows` to `path` in one of FORMATS (hf: a folder with the rows and `card`); returns their number. Streams.
+
+    `names` are the fields that are written and what they are called there. The file or folder appears whole. Raises Problem
+    where Parquet is asked for without pyarrow, OSError where a folder of that name has something in it.
+    """
     if format == "hf":
         with whole.folder(path) as folder:
             written = write(rows, names, "jsonl", folder / "train.jsonl")

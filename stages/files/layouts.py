@@ -39,6 +39,7 @@ class Layout(NamedTuple):
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """Every column that is read, texts first, then scores, then the label."""
         return (*self.texts, *self.scores, *self.label)
 
 

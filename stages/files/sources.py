@@ -77,7 +77,7 @@ def standard_input(column: str | None = None, asked: Asked = PREMISES) -> Source
     """
     if column is not None:
         raise Problem(
-            f"{asked.column} {column} goes with a file, and {asked.file}='-' is standard input",
+            f"{asked.column} {column} goes with a file, and {asked.file}=- is standard input",
             "leave it out",
             setting=asked.column,
         )
@@ -120,7 +120,7 @@ def records(path: Path, choose: Choose, numbers: Sequence[str] = ()) -> Iterator
     for line, texts in tables.records(path, choose, numbers):
         stripped = [text.strip() for text in texts]
         for text in stripped:
-            _refuse_unusable(tables.at(path, line), text)
+            refuse_unusable(tables.at(path, line), text)
         yield line, stripped
 
 
@@ -138,7 +138,7 @@ def _rows(path: Path, column: str | None, asked: Asked, shown: str) -> Iterator[
         )
     for line, written in tables.lines(path, shown=shown):
         text = written.strip()
-        _refuse_unusable(f"{shown}, line {line}", text)
+        refuse_unusable(f"{shown}, line {line}", text)
         yield line, text
 
 
@@ -154,7 +154,7 @@ def _column(where: str, column: str | None, there: list[str], asked: Asked) -> s
     raise Problem(f"{where}: which column holds the premises?", f"give {asked.column}=NAME, one of {', '.join(there)}")
 
 
-def _refuse_unusable(where: str, text: str) -> None:
+def refuse_unusable(where: str, text: str) -> None:
     """Raises Problem for a text that is too long for a sentence, or holds a control character."""
     if len(text) > LONGEST:
         raise Problem(

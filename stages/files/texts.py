@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.files.sources import Source, _refuse_unusable
+from stages.files.sources import Source, refuse_unusable
 from store.database import Store
 from store.problem import Problem
 from store.rows import premises
@@ -40,7 +40,7 @@ def source(rows: Iterable[Any], column: str | None = None) -> Texts:
                 f"premises: number {place} is {text!r}, not a text", "give texts, or column=NAME with rows", "premises"
             )
         held.append(text.strip())
-        _refuse_unusable(Path("premises"), place, held[-1])
+        refuse_unusable(f"premises: number {place}", held[-1])
     sentences = [text for text in held if text]
     if not sentences:
         raise Problem("premises hold no sentence", "give one text or more", "premises")

@@ -1,6 +1,6 @@
 """How much a stage computes at once. Arrow: none of its own; it holds the pace of every stage that asks a model.
 
-What was asked for, or (`--batch auto`) as much as fits into free memory; half of it whenever memory runs out after all.
+What was asked for, or (a batch of None) as much as fits into free memory; half of it whenever memory runs out after all.
 What is computed does not depend on it: in float32 not by a bit.
 """
 
@@ -9,11 +9,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Protocol, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from store.problem import Problem
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -105,7 +106,7 @@ class Batches:
         if size == 1:
             raise Problem(
                 f"the memory of {self.device} ran out with one of the {self.unit} at a time",
-                "free memory there, or use a smaller model, --dtype bfloat16, or another --device",
+                "free memory there, or use a smaller model, dtype=bfloat16, or another device",
             ) from error
 
     def _halve(self, size: int) -> None:

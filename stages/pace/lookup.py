@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.pace.vectors import WINDOW, Vectors
-from stages.stage import Tick, Ticks
+from stages.stage import Tick
 from stages.tasks.neighbours import nearest
 
 
@@ -32,7 +32,7 @@ class Search:
     limit: int
     hits: list[Hit] = field(default_factory=list)
 
-    def run(self, vectors: Vectors, sentences: Iterable[tuple[int, str]], total: int) -> Ticks:
+    def run(self, vectors: Vectors, sentences: Iterable[tuple[int, str]], total: int) -> Generator[Tick, None, None]:
         """Go through `sentences` (line, text), of which there are `total`, a window at a time; streams."""
         yield Tick(0, total, "loading the encoder")
         query, rest, done = vectors.encode([self.text]), iter(sentences), 0

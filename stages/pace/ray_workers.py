@@ -91,8 +91,9 @@ class RayWorkers:
         count = self.wanted or (most if self.on_gpu else machines)
         if not 1 <= count <= most:
             raise Problem(
-                f"--workers {count}, and the Ray cluster has {most} {'GPUs' if self.on_gpu else 'processors'}",
-                "give as many workers as it has, or fewer",
+                f"workers {count}, and the Ray cluster has {most} {'GPUs' if self.on_gpu else 'processors'}",
+                "give as many as it has, or fewer",
+                "workers",
             )
         share = {"num_gpus": 1, "num_cpus": 1} if self.on_gpu else {"num_cpus": most // count}
         self._make = lambda: ray.remote(Worker).options(**share).remote(load, batches)
@@ -200,7 +201,7 @@ class RayWorkers:
             what = "as it loaded the model" if at_start else f"over the same {len(again[0].items)} premises"
             raise Problem(
                 f"a worker died {DEATHS} times {what}",
-                "if the system's log says that memory ran out, give fewer --workers or a smaller --batch",
+                "if the system's log says that memory ran out, give fewer workers or a smaller batch",
             )
         self._start_worker(dead.name)
 
@@ -213,6 +214,7 @@ def _join(address: str, quiet: dict[str, Any]) -> None:
         ray.init(address=address, **quiet)
     except (OSError, RuntimeError) as error:  # Ray's own are of these kinds, another version's is a RuntimeError
         raise Problem(
-            f"no Ray cluster can be joined at --ray-address {address} ({str(error).splitlines()[0]})",
+            f"ray_address {address} is no Ray cluster that can be joined ({str(error).splitlines()[0]})",
             "start one with `ray start --head`, which says its address; one with a token wants RAY_AUTH_MODE=token here too",
+            "ray_address",
         ) from error

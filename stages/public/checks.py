@@ -18,14 +18,14 @@ def checked(remote: Remote, part: Path, fetched: Fetched, folder: Path) -> str:
 
     Raises Problem otherwise, and removes the file.
     """
-    found = sha256(part)
+    received = sha256(part)
     known = fetched.downloads.get(remote.wanted.name, {}).get("sha256")
     git = git_sum(part) if len(remote.etag) == 40 else ""
     for asked, got, who in (
         (str(remote.bytes), str(part.stat().st_size), "bytes, as the hub says"),
-        (remote.wanted.sha256, found, "(sha256) as pinned"),
-        (known, found, f"(sha256) as recorded in {folder}"),
-        (remote.etag if len(remote.etag) == 64 else None, found, "(sha256) as the hub says"),
+        (remote.wanted.sha256, received, "(sha256) as pinned"),
+        (known, received, f"(sha256) as recorded in {folder}"),
+        (remote.etag if len(remote.etag) == 64 else None, received, "(sha256) as the hub says"),
         (remote.etag if len(remote.etag) == 40 else None, git, "(git's sha1) as the hub says"),
     ):
         if asked is not None and asked != got:
@@ -34,7 +34,7 @@ def checked(remote: Remote, part: Path, fetched: Fetched, folder: Path) -> str:
                 f"{remote.wanted.name} came with {got}, not {asked} {who}; it was removed",
                 "run the same command again; if it stays so, what the hub (or a proxy) sends is another file",
             )
-    return found
+    return received
 
 
 def git_sum(path: Path) -> str:

@@ -7,7 +7,7 @@ size and sums are right (`stages/public/checks.py`); an archive is unpacked asid
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +15,12 @@ from pathlib import Path
 from stages.public.checks import checked, unpack
 from stages.public.hub import RETRIES, Remote, ask, download, gathered, part_of, public_address
 from stages.public.sets import ASIDE, Dataset, Fetched, Wanted, faults, record, sha256, state, write_record
-from stages.stage import COMPLETE, Tick, Ticks
+from stages.stage import COMPLETE, Tick
 from store import whole
 from store.problem import Problem
 
 
-def fetch(dataset: Dataset, folder: Path, endpoint: str, retries: int = RETRIES) -> Ticks:
+def fetch(dataset: Dataset, folder: Path, endpoint: str, retries: int = RETRIES) -> Generator[Tick, None, None]:
     """Get what is missing or damaged of `dataset` under `folder`; ticks count kilobytes.
 
     A file fetched before is asked for at the commit that was recorded then, and held to its sum. Raises Problem for
@@ -32,7 +32,7 @@ def fetch(dataset: Dataset, folder: Path, endpoint: str, retries: int = RETRIES)
             yield from _fetch(dataset, folder, endpoint.rstrip("/"), retries)
 
 
-def _fetch(dataset: Dataset, folder: Path, endpoint: str, retries: int) -> Ticks:
+def _fetch(dataset: Dataset, folder: Path, endpoint: str, retries: int) -> Generator[Tick, None, None]:
     fetched = record(folder).get(dataset.name) or Fetched()
     missing = _missing(dataset, folder, fetched)
     if fetched.complete and not missing:

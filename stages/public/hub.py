@@ -131,8 +131,8 @@ def _stream(remote: Remote, part: Path) -> Iterator[int]:
 
 
 def _first_byte(content_range: str | None) -> int | None:
-    found = re.match(r"bytes (\d+)-", content_range or "")
-    return int(found[1]) if found else None
+    match = re.match(r"bytes (\d+)-", content_range or "")
+    return int(match[1]) if match else None
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -204,6 +204,7 @@ def part_of(aside: Path, remote: Remote) -> Path:
 
 
 def gathered(part: Path) -> int:
+    """The bytes of a file that are here."""
     return part.stat().st_size if part.exists() else 0
 
 

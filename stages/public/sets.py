@@ -42,6 +42,7 @@ class Wanted:
 
     @property
     def name(self) -> str:
+        """What messages and the record call it."""
         return f"{self.repo}/{self.path}"
 
 
@@ -86,22 +87,23 @@ class Fetched:
 
     @property
     def bytes(self) -> int:
+        """Of all its files together."""
         return sum(file["bytes"] for file in self.files.values())
 
 
 def known(own: Path | None = None) -> dict[str, Dataset]:
     """Every set by name: the bundled ones, and those in the file `own`. Raises Problem, naming what is wrong in it."""
     bundled = files("stages") / "bundled" / "data.toml"
-    found = _parsed(bundled.read_text(encoding="utf-8"), "data.toml")
+    bundled_sets = _parsed(bundled.read_text(encoding="utf-8"), "data.toml")
     if own is None:
-        return found
+        return bundled_sets
     try:
         text = own.read_text(encoding="utf-8")
     except OSError as error:
         raise Problem(f"sets {own} cannot be read: {error.strerror}", "give a TOML file", setting="sets") from None
     except UnicodeDecodeError as error:
         raise Problem(f"sets {own} is not UTF-8 (byte {error.start})", "save it as UTF-8", setting="sets") from None
-    return found | _parsed(text, str(own))
+    return bundled_sets | _parsed(text, str(own))
 
 
 def chosen(names: list[str], sets: dict[str, Dataset]) -> list[Dataset]:
@@ -132,8 +134,8 @@ def faults(dataset: Dataset, folder: Path) -> Iterator[tuple[str, str]]:
         place = folder / path
         if _size(place) is None:
             yield path, "is missing"
-        elif (found := sha256(place)) != sum_:
-            yield path, f"has sha256 {found}, not {sum_}"
+        elif (actual := sha256(place)) != sum_:
+            yield path, f"has sha256 {actual}, not {sum_}"
 
 
 def expected(dataset: Dataset, folder: Path) -> dict[str, str]:

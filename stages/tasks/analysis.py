@@ -30,14 +30,17 @@ class Analysed:
 
     @property
     def name(self) -> str:
+        """The task's own."""
         return self.task.name
 
     @property
     def digest(self) -> str:
+        """The task's own: these figures need no other data."""
         return self.task.digest
 
     @property
     def texts(self) -> list[str]:
+        """The task's own."""
         return self.task.texts
 
     def evaluate(self, encode: Encode) -> list[Figure]:
@@ -54,9 +57,9 @@ def figures(task: sts.StsTask, encode: Encode) -> list[Figure]:
     texts = task.texts
     place = {text: row for row, text in enumerate(texts)}
     positive = [
-        (place[one], place[two])
+        (place[left], place[right])
         for part in task.subsets
-        for one, two, gold in zip(part.first, part.second, part.gold, strict=True)
+        for left, right, gold in zip(part.first, part.second, part.gold, strict=True)
         if gold >= POSITIVE
     ]
     if not positive:

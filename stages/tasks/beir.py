@@ -112,6 +112,7 @@ def _string(row: dict[str, object], key: str, path: Path, line: int) -> str:
 
 
 def refuse_repeated(identity: str, lines: dict[str, int], path: Path, line: int) -> None:
+    """Note the line of an `_id`. Raises Problem where an earlier line has it."""
     if identity in lines:
         raise Problem(
             f"{path}, line {line}: the _id {identity!r} stands on line {lines[identity]} already", "keep one of the two"

@@ -36,6 +36,7 @@ class BitextTask:
 
     @cached_property
     def digest(self) -> str:
+        """Names the protocol, the sides and the sentences."""
         content = repr((PROTOCOL, self.sides, self.first, self.second))
         return hashlib.blake2b(content.encode(), digest_size=6).hexdigest()
 
@@ -64,17 +65,19 @@ class BitextTask:
         """The accuracy of both directions together, then of each, with binomial standard errors."""
         right = self.correct(encode)
         n, both = len(right), right.mean(1)  # the directions of a pair are not independent: its mean is one observation
-        one, two = self.sides
+        first, second = self.sides
         return [
             Figure("", "accuracy", 100 * float(both.mean()), n, 100 * float(both.std() / np.sqrt(n))),
             *(
                 Figure(subset, "accuracy", 100 * share, n, 100 * float(np.sqrt(share * (1 - share) / n)))
-                for subset, share in zip((f"{one}-{two}", f"{two}-{one}"), map(float, right.mean(0)), strict=True)
+                for subset, share in zip(
+                    (f"{first}-{second}", f"{second}-{first}"), map(float, right.mean(0)), strict=True
+                )
             ),
         ]
 
 
-def found(data: Path) -> tuple[str, ...]:
+def names_in(data: Path) -> tuple[str, ...]:
     """The names of the aligned files in `data` or its `tatoeba`: `tatoeba.swh-eng` for `tatoeba.swh-eng.swh` and `.eng`."""
     return tuple(sorted(_pairs(data)))
 
@@ -103,29 +106,32 @@ def pair(first: Path, second: Path) -> BitextTask:
 
 def called(first: Path, second: Path) -> str:
     """The name of the task that two files make: what they have in common, else both their names."""
-    one, two = _split(first), _split(second)
-    if one is not None and two is not None and one[0] == two[0] and one[1] != two[1]:
-        return one[0].lower()
-    return f"{first.name}+{second.name}".lower()
+    common = _in_common(first, second)
+    return common[0].lower() if common else f"{first.name}+{second.name}".lower()
 
 
 def _sides(first: Path, second: Path) -> tuple[str, str]:
-    one, two = _split(first), _split(second)
-    if one is not None and two is not None and one[0] == two[0] and one[1] != two[1]:
-        return one[1], two[1]
+    if common := _in_common(first, second):
+        return common[1:]
     return (first.name, second.name) if first.name != second.name else ("first", "second")
+
+
+def _in_common(first: Path, second: Path) -> tuple[str, str, str] | None:
+    """The stem that two files share, and how each one's name ends behind it; None where they share none."""
+    (stem, side), (other_stem, other_side) = (_split(path) or ("", "") for path in (first, second))
+    return (stem, side, other_side) if stem and stem == other_stem and side != other_side else None
 
 
 def _sentences(path: Path) -> list[str]:
     if not path.exists():
         raise Problem(f"there is no {path}", "give both files, aligned line by line")
-    found = lines(path)
-    if not found:
+    sentences = lines(path)
+    if not sentences:
         raise Problem(f"{path} is empty", "give a file with one sentence a line")
-    for line, text in enumerate(found, start=1):
+    for line, text in enumerate(sentences, start=1):
         if not text.strip():
             raise Problem(f"{path}, line {line}: the line is empty", "remove it from both files, or fill it")
-    return found
+    return sentences
 
 
 def _pairs(data: Path) -> dict[str, tuple[Path, Path]]:
@@ -139,8 +145,8 @@ def _pairs(data: Path) -> dict[str, tuple[Path, Path]]:
             if parts is None or not path.is_file():
                 continue
             stem, _ = parts
-            one, two = stem.rsplit(".", 1)[-1].split("-")
-            files = (folder / f"{stem}.{one}", folder / f"{stem}.{two}")
+            left, right = stem.rsplit(".", 1)[-1].split("-")
+            files = (folder / f"{stem}.{left}", folder / f"{stem}.{right}")
             if pairs.setdefault(stem.lower(), files) != files:
                 raise Problem(f"{pairs[stem.lower()][0]} and {files[0]} have the same name", "rename one of them")
     return pairs

@@ -70,10 +70,11 @@ class Correlation:
 
     def resampled(self, counts: np.ndarray) -> np.ndarray:
         """Pearson's correlation of the ranks within each draw; undefined where one side of it does not vary."""
-        one, two = _centred_ranks(self.predicted, counts), _centred_ranks(self.gold, counts)
-        covariance, *variances = ((counts * a * b).sum(1) for a, b in ((one, two), (one, one), (two, two)))
+        predicted, gold = _centred_ranks(self.predicted, counts), _centred_ranks(self.gold, counts)
+        covariance = (counts * predicted * gold).sum(1)
+        variances = (counts * predicted * predicted).sum(1) * (counts * gold * gold).sum(1)
         with np.errstate(invalid="ignore"):
-            values: np.ndarray = 100 * covariance / np.sqrt(variances[0] * variances[1])
+            values: np.ndarray = 100 * covariance / np.sqrt(variances)
         return values
 
 

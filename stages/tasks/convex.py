@@ -48,10 +48,10 @@ def _optimum(
         return value, (gradient @ back.T).ravel()
 
     limits = {"gtol": SLOPE, "ftol": 0, "maxiter": MOST_ITERATIONS, "maxfun": 2 * MOST_ITERATIONS}
-    found = minimize(loss, (start @ root).ravel(), method="L-BFGS-B", jac=True, options=limits)
-    if not np.abs(found.jac).max() <= 10 * SLOPE:  # a search that rounding ends early is near enough; NaN is not
-        raise ValueError(f"the solver found no optimum in {found.nit} iterations: {found.message}")
-    optimum: np.ndarray = found.x.reshape(start.shape) @ back
+    solved = minimize(loss, (start @ root).ravel(), method="L-BFGS-B", jac=True, options=limits)
+    if not np.abs(solved.jac).max() <= 10 * SLOPE:  # a search that rounding ends early is near enough; NaN is not
+        raise ValueError(f"the solver found no optimum in {solved.nit} iterations: {solved.message}")
+    optimum: np.ndarray = solved.x.reshape(start.shape) @ back
     return optimum
 
 

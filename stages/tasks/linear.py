@@ -68,8 +68,8 @@ def with_ones(features: np.ndarray) -> np.ndarray:
 
 def predict(table: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The likeliest class of each row: (n, d + 1) and (..., classes, d + 1) -> (..., n)."""
-    found: np.ndarray = (weights @ table.T).argmax(-2)
-    return found
+    classes: np.ndarray = (weights @ table.T).argmax(-2)
+    return classes
 
 
 def accuracies(table: np.ndarray, truth: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:

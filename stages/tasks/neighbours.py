@@ -59,14 +59,14 @@ def _keys_of_window(queries: np.ndarray, labels: np.ndarray, documents: np.ndarr
     before, faiss.cvar.distance_compute_blas_threshold = faiss.cvar.distance_compute_blas_threshold, SINGLY
     try:
         cosines, rows = index.search(queries, min(k + 1, len(documents)))
-        found = _keys(cosines[:, :k], labels[rows[:, :k]])
+        keys = _keys(cosines[:, :k], labels[rows[:, :k]])
         if len(documents) > k:
             tied = np.flatnonzero(cosines[:, k - 1] == cosines[:, k])
             cosines, rows = index.search(queries[tied], len(documents))
-            found[tied] = largest(_keys(cosines, labels[rows]), k)
+            keys[tied] = largest(_keys(cosines, labels[rows]), k)
     finally:
         faiss.cvar.distance_compute_blas_threshold = before
-    return found
+    return keys
 
 
 def _keys(cosines: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -34,11 +34,11 @@ def load(path: Path) -> sts.StsTask:
         raise Problem(f"{path} is a folder, not a file", "give the file")
     first, second, gold = [], [], []
     has_names = path.suffix.lower() in (".jsonl", ".parquet")
-    for line, (one, two, score) in _of_objects(path) if has_names else _of_cells(path):
-        if not one.strip() or not two.strip():
+    for line, (sentence, other, score) in _of_objects(path) if has_names else _of_cells(path):
+        if not sentence.strip() or not other.strip():
             raise Problem(f"{tables.at(path, line)}: a sentence is empty", "fill it, or leave the line out")
-        first.append(one)
-        second.append(two)
+        first.append(sentence)
+        second.append(other)
         gold.append(number(score, path, line))
     return sts.judged(sts.StsTask(path.name, [sts.Subset("", first, second, gold)]))
 

@@ -1,7 +1,7 @@
 """The tasks there are: their names, and the groups of them. Arrow: checkpoint -> metric ± error.
 
 A kind of task is a module of this folder that exports `NAMES` and `load`, and stands in KINDS. Where the data folder
-gives the names, it exports `found` in place of NAMES, and stands in OPEN. Such a module imports what is heavy only where
+gives the names, it exports `names_in` in place of NAMES, and stands in OPEN. Such a module imports what is heavy only where
 it is used.
 """
 
@@ -30,7 +30,7 @@ class Kind(Protocol):
 class OpenKind(Protocol):
     """A module of tasks that are called what their files are called."""
 
-    def found(self, data: Path) -> tuple[str, ...]:
+    def names_in(self, data: Path) -> tuple[str, ...]:
         """The names of those that `data` holds."""
         ...
 
@@ -62,7 +62,7 @@ def opened(data: Path | None) -> dict[str, OpenKind]:
     if data is None:
         return there
     for kind in OPEN.values():
-        for name in kind.found(data):
+        for name in kind.names_in(data):
             if name in there or name in (*names(), *GROUPS, *OPEN):
                 raise Problem(f"files under {data} have the name {name}, which is taken", "give them another name")
             there[name] = kind
@@ -103,7 +103,7 @@ def members(name: str, data: Path | None) -> tuple[str, ...]:
     return there
 
 
-def found(data: Path, split: str = "test", probe: str = "adam") -> tuple[list[Task], list[str]]:
+def held(data: Path, split: str = "test", probe: str = "adam") -> tuple[list[Task], list[str]]:
     """The tasks that `data` holds, and the names of those it does not. Raises Problem for one that is damaged."""
     there: list[Task] = []
     absent: list[str] = []

@@ -67,7 +67,7 @@ class Collection:
 
     def per_query(self, encode: Encode) -> np.ndarray:
         """nDCG@10, recall@100 and average precision of each query in [0, 1], (queries, 3)."""
-        return np.array([self._judge(query, found) for query, found in self._results(encode)])
+        return np.array([self._judge(query, documents) for query, documents in self._results(encode)])
 
     def _results(self, encode: Encode) -> Iterator[tuple[str, list[str]]]:
         """Each query with the ids of its nearest documents, at most DEPTH, the nearest first."""
@@ -77,8 +77,8 @@ class Collection:
         # One more than is judged: the query's own id may be among them.
         _, nearest = neighbours.nearest(encode(list(self.queries.values())), self._windows(encode, ranks), DEPTH + 1)
         for query, row in zip(self.queries, nearest, strict=True):
-            found = [identity for rank in row if (identity := self.ids[order[rank]]) != query]
-            yield query, found[:DEPTH]
+            results = [identity for rank in row if (identity := self.ids[order[rank]]) != query]
+            yield query, results[:DEPTH]
 
     def _windows(self, encode: Encode, ranks: np.ndarray) -> Iterator[neighbours.Window]:
         """The corpus's vectors, each with the rank of its id. Raises Problem where it is no longer what it was."""
@@ -89,9 +89,9 @@ class Collection:
                 raise Problem(f"{self.corpus} has changed while it was read", "run the same command again")
             yield ranks[start : start + WINDOW], encode([text for _, text in rows])
 
-    def _judge(self, query: str, found: list[str]) -> tuple[float, float, float]:
+    def _judge(self, query: str, results: list[str]) -> tuple[float, float, float]:
         judged = self.judgements[query]
-        relevance, all_relevance = [judged.get(identity, 0) for identity in found], list(judged.values())
+        relevance, all_relevance = [judged.get(identity, 0) for identity in results], list(judged.values())
         return (
             ranking.ndcg(relevance, all_relevance, 10),
             ranking.recall(relevance, all_relevance, 100),
@@ -108,6 +108,7 @@ class RetrievalTask:
 
     @cached_property
     def digest(self) -> str:
+        """Names the protocol, and the texts and judgements of every collection."""
         parts = [(collection.name, collection.digest) for collection in self.collections]
         return hashlib.blake2b(repr((PROTOCOL, parts)).encode(), digest_size=6).hexdigest()
 
@@ -154,7 +155,7 @@ class RetrievalTask:
         return figures
 
 
-def found(data: Path) -> tuple[str, ...]:
+def names_in(data: Path) -> tuple[str, ...]:
     """The names of the BEIR folders that `data` holds, directly or under `beir`, or of `data` itself if it is one."""
     return tuple(sorted(find_folders(data)))
 

@@ -50,6 +50,7 @@ class StsTask:
 
     @property
     def digest(self) -> str:
+        """Names the pairs, their subsets and gold scores."""
         content = hashlib.blake2b(digest_size=6)
         for subset in self.subsets:
             for row in zip(subset.first, subset.second, subset.gold, strict=True):
@@ -162,9 +163,9 @@ def figures(
     """
     value, error = spearman(np.concatenate(predicted), np.concatenate(gold))
     total = sum(map(len, gold))
-    found = [Figure("", "spearman", value, total, error)]
+    overall = [Figure("", "spearman", value, total, error)]
     if len(names) == 1 or not subsets:
-        return found
+        return overall
     parts = [
         Figure(name, "spearman", *_figure(scores, truth))
         for name, scores, truth in zip(names, predicted, gold, strict=True)
@@ -172,9 +173,9 @@ def figures(
     ]
     if parts:
         values, sizes = np.array([part.value for part in parts]), np.array([part.n for part in parts])
-        found.append(Figure("", "spearman_mean", float(values.mean()), total, None))
-        found.append(Figure("", "spearman_wmean", float((values * sizes).sum() / sizes.sum()), total, None))
-    return found + parts
+        overall.append(Figure("", "spearman_mean", float(values.mean()), total, None))
+        overall.append(Figure("", "spearman_wmean", float((values * sizes).sum() / sizes.sum()), total, None))
+    return overall + parts
 
 
 def _predicted(task: StsTask, encode: Encode) -> list[np.ndarray]:

@@ -150,20 +150,20 @@ class _Study(NamedTuple):
         splits = self._folds(train)
         fitted = self._fit(splits)
         decay = _best(fitted.accuracy)[0]
-        found = np.empty(len(train), int)
+        predicted = np.empty(len(train), int)
         for split, weights in zip(splits, fitted.weights[:, decay], strict=True):
-            found[split.dev] = linear.predict(self.table[split.dev], weights)
-        return found
+            predicted[split.dev] = linear.predict(self.table[split.dev], weights)
+        return predicted
 
     def nested(self, rows: np.ndarray) -> np.ndarray:
         """Each outer fold by a probe of the other folds, whose decay inner folds of them choose; all are trained at once."""
         outer = list(linear.folds(self.labels[rows], FOLDS))
         fitted = self._fit([split for rest, _ in outer for split in self._folds(rest)])
         weights = self._again([rest for rest, _ in outer], _best(fitted.accuracy))
-        found = np.empty(len(rows), int)
+        predicted = np.empty(len(rows), int)
         for (_, fold), own in zip(outer, weights, strict=True):
-            found[fold] = linear.predict(self.table[fold], own)
-        return found
+            predicted[fold] = linear.predict(self.table[fold], own)
+        return predicted
 
     def _folds(self, rows: np.ndarray) -> list[Split]:
         return [Split(rows[rest], rows[fold]) for rest, fold in linear.folds(self.labels[rows], FOLDS)]
@@ -192,8 +192,8 @@ def _best(accuracy: np.ndarray) -> np.ndarray:
 
 def f1(predicted: np.ndarray, gold: np.ndarray) -> float:
     """F1 of class 1, times 100; 0 where none of it is found."""
-    found = int(((predicted == 1) & (gold == 1)).sum())
-    return 200 * found / max(1, int((predicted == 1).sum() + (gold == 1).sum()))
+    hits = int(((predicted == 1) & (gold == 1)).sum())
+    return 200 * hits / max(1, int((predicted == 1).sum() + (gold == 1).sum()))
 
 
 def load(name: str, data: Path | None, split: str = "test", probe: str = "adam") -> TransferTask:

@@ -34,15 +34,15 @@ class Demonstrations:
         triplets, windows = self._triplets()
         # One more than asked for: it takes the place of the premise itself.
         cosines, places = nearest(self.vectors.encode(premises), windows, self.shots + 1)
-        found = []
+        shown = []
         for premise, row, similar in zip(premises, places, cosines, strict=True):
             others = [
                 triplets[place]
                 for place, cosine in zip(row, similar, strict=True)
                 if cosine >= self.min_similarity and triplets[place].premise != premise
             ]
-            found.append(others[: self.shots][::-1])
-        return found
+            shown.append(others[: self.shots][::-1])
+        return shown
 
     def _triplets(self) -> tuple[list[Triplet], list[tuple[np.ndarray, np.ndarray]]]:
         if self._read is None:

@@ -18,15 +18,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from store.problem import Problem
 from store.records import Role, canonical, digest
 
 BUNDLED = files("stages") / "bundled" / "prompts"
 BLANK_LINE = "\n\n"
-# Parts that came later than stored runs, and that only runs which read them are named after.
-LATER_PARTS = ("similarity", "rewrite", "fill")
+# Parts that most runs never read: only one that does is named after them.
+ASKED_APART = ("similarity", "rewrite", "fill")
 HOLE = r"\{premise\}|\{hypothesis\}"
 
 # What stands for the premise in a prompt that asks for a hypothesis of nothing in particular.
@@ -103,6 +103,7 @@ class PromptSet:
         return self.similarity
 
     def template(self, role: Role) -> Template:
+        """How one of the two hypotheses is asked for."""
         return self.entailment if role == "entailment" else self.contradiction
 
     def shots(self, by: str) -> int:
@@ -171,53 +172,65 @@ def parse(toml: str, name: str) -> PromptSet:
     return _checked(table, toml, name)
 
 
-def _checked(table: dict[str, Any], toml: str, name: str) -> PromptSet:
-    def field(path: str, kind: type, default: Any = None) -> Any:
-        value: Any = table
+class _Table(NamedTuple):
+    """What a set's file holds. Each method raises Problem, naming the part that is missing or wrong."""
+
+    parts: dict[str, Any]
+    name: str
+
+    def field(self, path: str, kind: type, default: Any = None) -> Any:
+        value: Any = self.parts
         for part in path.split("."):
             value = value.get(part) if isinstance(value, dict) else None
         value = default if value is None else value
         if not isinstance(value, kind) or value == [] or value == "":
             raise Problem(
-                f"the prompt set {name} has no usable {path!r}", "bundled sets in stages/bundled/prompts show the form"
+                f"the prompt set {self.name} has no usable {path!r}",
+                "bundled sets in stages/bundled/prompts show the form",
             )
         return value
 
-    def text(path: str, *holes: str) -> str:
-        value: str = field(path, str)
+    def text(self, path: str, *holes: str) -> str:
+        """A text in which each of `holes` stands once."""
+        value: str = self.field(path, str)
         for hole in holes:
             if value.count(hole) != 1:
                 raise Problem(
-                    f"{path} of the prompt set {name} holds {hole} {value.count(hole)} times", "write it once"
+                    f"{path} of the prompt set {self.name} holds {hole} {value.count(hole)} times", "write it once"
                 )
         return value
 
-    def texts(path: str, default: list[str] | None = None) -> tuple[str, ...]:
-        value = table.get(path, default) if default is not None else field(path, list)
-        if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
-            raise Problem(f"{path} of the prompt set {name} is not a list of texts", f'write {path} = ["...", "..."]')
+    def texts(self, path: str, default: list[str] | None = None) -> tuple[str, ...]:
+        value = self.parts.get(path, default) if default is not None else self.field(path, list)
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            raise Problem(
+                f"{path} of the prompt set {self.name} is not a list of texts", f'write {path} = ["...", "..."]'
+            )
         return tuple(value)
 
-    def role(path: str) -> Template:
-        return Template(texts(f"{path}.instructions"), text(f"{path}.template", "{instruction}", "{premise}"))
+    def role(self, path: str) -> Template:
+        return Template(self.texts(f"{path}.instructions"), self.text(f"{path}.template", "{instruction}", "{premise}"))
 
+
+def _checked(parts: dict[str, Any], toml: str, name: str) -> PromptSet:
+    table = _Table(parts, name)
     return PromptSet(
         name=name,
-        description=field("description", str),
-        language=field("language", str) if "language" in table else None,
-        digest=digest(canonical({part: value for part, value in table.items() if part not in LATER_PARTS})),
+        description=table.field("description", str),
+        language=table.field("language", str) if "language" in parts else None,
+        digest=digest(canonical({part: value for part, value in parts.items() if part not in ASKED_APART})),
         toml=toml,
-        chat=field("chat", bool, False),
-        stop=texts("stop", ["\n"]),
-        one_sentence=field("one_sentence", bool, True),
-        refusals=texts("refusals", []),
-        entailment=role("entailment"),
-        contradiction=role("contradiction"),
-        given=text("likelihood.given", "{premise}"),
-        alone=text("likelihood.alone"),
-        question=text("question.template", "{premise}", "{hypothesis}"),
-        similarity=text("similarity.template", "{premise}", "{hypothesis}") if "similarity" in table else None,
-        rewrite=role("rewrite") if "rewrite" in table else None,
-        fill=role("fill") if "fill" in table else None,
-        gap=field("fill.gap", str, PromptSet.gap) if "fill" in table else PromptSet.gap,
+        chat=table.field("chat", bool, False),
+        stop=table.texts("stop", ["\n"]),
+        one_sentence=table.field("one_sentence", bool, True),
+        refusals=table.texts("refusals", []),
+        entailment=table.role("entailment"),
+        contradiction=table.role("contradiction"),
+        given=table.text("likelihood.given", "{premise}"),
+        alone=table.text("likelihood.alone"),
+        question=table.text("question.template", "{premise}", "{hypothesis}"),
+        similarity=table.text("similarity.template", "{premise}", "{hypothesis}") if "similarity" in parts else None,
+        rewrite=table.role("rewrite") if "rewrite" in parts else None,
+        fill=table.role("fill") if "fill" in parts else None,
+        gap=table.field("fill.gap", str, PromptSet.gap) if "fill" in parts else PromptSet.gap,
     )

@@ -73,13 +73,13 @@ class ByEncoder:
         place = {text: row for row, text in enumerate(dict.fromkeys(text for pair in pairs for text in pair))}
         rows = self.vectors.encode(list(place))
         cosines = cosine(rows[[place[x] for x, _ in pairs]], rows[[place[y] for _, y in pairs]])
-        return [self._answer(pair, float(found)) for pair, found in zip(pairs, cosines, strict=True)]
+        return [self._answer(pair, float(similar)) for pair, similar in zip(pairs, cosines, strict=True)]
 
-    def _answer(self, pair: Pair, found: float) -> Answer:
-        if abs((found * 1000) % 1 - 0.5) < CLOSE_ROUNDING:
+    def _answer(self, pair: Pair, similar: float) -> Answer:
+        if abs((similar * 1000) % 1 - 0.5) < CLOSE_ROUNDING:
             x, y = (self.vectors.alone(text)[None] for text in pair)
-            found = float(cosine(x, y)[0])
-        rounded = round(found, 3)
+            similar = float(cosine(x, y)[0])
+        rounded = round(similar, 3)
         return round(SCALE * max(0.0, rounded), 3), canonical({"cosine": rounded})
 
     def take_spent(self) -> Mapping[str, int]:
@@ -108,8 +108,8 @@ class ByClassifier:
         return self.classifier.capacity(pairs)
 
     def similarities(self, pairs: Sequence[Pair]) -> list[Answer]:
-        found = self.classifier.probabilities(pairs)
-        return [(round(SCALE * one["entailment"], 3), canonical(one)) for one in found]
+        probabilities = self.classifier.probabilities(pairs)
+        return [(round(SCALE * shares["entailment"], 3), canonical(shares)) for shares in probabilities]
 
     def take_spent(self) -> Mapping[str, int]:
         return {}

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from multicsr.means.training_encoders import model_folder
 from multicsr.paper.node import Node, node
 from multicsr.paper.outcome import UNKNOWN, Outcome, Table
 from multicsr.paper.read import Read
 from multicsr.paper.scales import OMEGA
-from multicsr.training_encoders import model_folder
 
 if TYPE_CHECKING:
     from multicsr.paper.lab.lab import Lab

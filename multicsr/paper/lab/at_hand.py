@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from multicsr.names import notes_of
+from multicsr.means.names import notes_of
 from multicsr.paper.lab.material import BUNDLED_RETRIEVAL
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class TasksAtHand:
         from stages.tasks import retrieval
 
         data = self.material.data
-        if data is not None and (there := tuple(retrieval.found(data))):
+        if data is not None and (there := tuple(retrieval.names_in(data))):
             return there
         return (self._add(retrieval.load(BUNDLED_RETRIEVAL, self.material.retrieval().parent)),)
 

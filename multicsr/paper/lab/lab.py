@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from multicsr.job import Job, Made, Means
-from multicsr.names import resolve
+from multicsr.means.names import resolve
 from multicsr.paper.lab.at_hand import TasksAtHand
 from multicsr.paper.lab.jobs import Jobs
 from multicsr.paper.lab.material import Material

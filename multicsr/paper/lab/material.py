@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from multicsr.names import read_source
+from multicsr.means.names import read_source
 from store import whole
 from store.problem import Problem
 
@@ -82,7 +82,7 @@ class Material:
         """The first pair of aligned files of translations, the language with little data first."""
         from stages.tasks import bitext
 
-        name = next(iter(bitext.found(self.data)), None) if self.data else None
+        name = next(iter(bitext.names_in(self.data)), None) if self.data else None
         if name is None or self.data is None:
             return None
         sides = bitext.load(name, self.data).sides

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from multicsr.measured import is_headline
 from multicsr.paper.claims import Claim, sentence
 from multicsr.paper.node import Node, in_order
 from multicsr.paper.outcome import Outcome
@@ -14,6 +13,7 @@ from multicsr.paper.trained import corpora, plots
 from multicsr.paper.trained.plots import Curve
 from multicsr.paper.trained.rows import Result, Row, masks
 from multicsr.paper.trained.table import AVERAGE, Shape, table
+from multicsr.report.measured import is_headline
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

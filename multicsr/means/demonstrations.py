@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multicsr.names import resolve
+from multicsr.means.names import resolve
 from stages.config.gen import MASK_MODEL, MIN_SIMILARITY, SHOTS
 from store.problem import Problem
 
@@ -24,7 +24,7 @@ class Lent:
     the nearest on which device."""
 
     corpus: Corpus
-    settings: Mapping[str, Any]
+    settings: dict[str, Any]
     load: Callable[[], Any]
     device: str
 
@@ -50,7 +50,7 @@ def lend(settings: Mapping[str, Any], device: str) -> Lent | None:
 
     if settings.get("demonstrations") is None:
         return None
-    told = {"shots": SHOTS, "min_similarity": MIN_SIMILARITY, "mask_model": MASK_MODEL}
+    told: dict[str, Any] = {"shots": SHOTS, "min_similarity": MIN_SIMILARITY, "mask_model": MASK_MODEL}
     told |= {name: settings[name] for name in told if settings.get(name) is not None}
     corpus = corpora.corpus(Path(settings["demonstrations"]))
     _refuse_unfit(corpus)

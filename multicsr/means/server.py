@@ -95,9 +95,9 @@ def reach(name: str, server: Server, device: str, dtype: str, stop: Sequence[str
                 "leave it out",
                 setting,
             )
-    found, key = catalog.hosted(name, server.base_url), hosted.api_key()
+    located, key = catalog.hosted(name, server.base_url), hosted.api_key()
 
     def load() -> Any:
-        return hosted.HostedModel(found, key, stop, server.in_flight or IN_FLIGHT, server.timeout or TIMEOUT)
+        return hosted.HostedModel(located, key, stop, server.in_flight or IN_FLIGHT, server.timeout or TIMEOUT)
 
-    return Reached(found.fingerprint, "server", "auto", found.base_url, load)
+    return Reached(located.fingerprint, "server", "auto", located.base_url, load)
