@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 import torch
+from rows import dump
 from shell import multicsr
 from test_tasks_retrieval import write as write_beir
 
@@ -150,6 +151,7 @@ def test_the_page_holds_what_the_store_holds_and_names_the_rest(
     assert "rank correlation" in text
     assert "| f5 | 4 |" in text.split("## What each took")[1]  # a corpus for each of four ω
     assert "t9 (Transfer tasks" in text.split("## Not here")[1]
+    assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".png"}  # the images that the page shows
 
 
 def test_a_page_that_cannot_be_written_is_refused_by_the_flag_that_named_it(
@@ -201,21 +203,55 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("store") / "a.db"
 
 
-def test_what_a_run_is_found_by_is_what_it_is_made_by(scale: Scale, tmp_path: Path) -> None:
-    """--dry-run names the runs without making one; afterwards it finds each."""
+def test_what_a_run_is_found_by_is_what_it_is_made_by(scale: Scale, shared_store: Path, data: Path) -> None:
+    """Whatever its stage: before it is made there is none, afterwards its own run, or the training that stands for it."""
+    chosen = [reproduction.EXPERIMENTS[name] for name in ("t1", "t2", "t10", "t11", "f4")]
+    empty = lab_of(shared_store.with_name("empty.db"), scale, data)
+    wanted = reproduction.wanted(empty, chosen)
+    assert {one.stage for one in wanted} == {"gen", "labelled", "copies", "score", "curate", "train", "eval", "judge"}
+    assert [empty.find(one) for one in wanted] == [None] * len(wanted)
+    lab = lab_of(shared_store, scale, data)
+    reproduction.run(lab, chosen)
+    made = {one: lab.make(one) for one in wanted if not lab.is_impossible(one)}
+    after = lab_of(shared_store, scale, data)
+    assert {one: after.find(one) for one in made} == made
+    others = replace(scale, lr=2e-3)
+    assert {after.find(one) for one in reproduction.wanted(lab_of(shared_store, others), [T3]) if one["lr"]} == {None}
+
+
+def test_a_training_stands_for_those_that_would_repeat_it(scale: Scale, tmp_path: Path) -> None:
+    """Equal triplets by another rule of curation; no mask, or a stricter one, where the mask removed nothing."""
     lab = lab_of(tmp_path / "a.db", scale)
-    wanted = T3.nodes(lab)
-    assert [lab.find(one) for one in wanted] == [None] * len(wanted)
-    reproduction.run(lab, [T3])
-    after = lab_of(tmp_path / "a.db", scale)
-    for one in wanted:
-        found = after.find(one)
-        if one not in lab.made:
-            assert one.stage in ("train", "eval")
-        elif found is not None:
-            assert found.id == lab.made[one].id
-        else:
-            assert lab.made[one].id in {run.id for other, run in lab.made.items() if other != one}  # a shared training
+    corpus = scale.curate(scale.gen(0.0))
+    same = scale.curate(scale.gen(0.0), (0.0, 5.0, -4.9))
+    masked = scale.train(corpus, 0, sigma=0.5, mask_model=scale.backbone.mask_model)
+    nothing = scale.train(corpus, 0, sigma=1.0)
+    assert lab.make(masked).counts["masked_share"] > 0
+    assert lab.find(scale.train(corpus, 0, mask=False)) is None
+    assert lab.find(nothing) is None
+    assert lab.make(nothing).counts["masked_share"] == 0
+    assert lab.make(corpus).id != lab.make(same).id
+    for parent in (corpus, same):
+        assert lab.make(scale.train(parent, 0, mask=False)) == lab.make(nothing)
+        assert lab.make(scale.train(parent, 0, sigma=1.0)) == lab.make(nothing)
+        assert lab.make(scale.train(parent, 0, sigma=0.5)) == lab.make(masked)
+    assert lab.find(scale.train(corpus, 1, mask=False)) is None
+    assert lab.find(scale.train(corpus, 0, mask=False, epochs=2)) is None
+
+
+def test_a_dry_run_writes_nothing(scale: Scale, shared_store: Path, data: Path) -> None:
+    """Neither into the store nor beside it, with material that some experiments would have to write."""
+    reproduction.run(lab_of(shared_store, scale), [reproduction.EXPERIMENTS["f7"]])
+
+    def there() -> dict[Path, bytes]:
+        files = (path for path in shared_store.parent.rglob("*") if path.is_file())
+        return {path: path.read_bytes() for path in files if not path.name.endswith(("-wal", "-shm"))}
+
+    rows, files = dump(shared_store), there()
+    for asked in (("--data", data), ()):
+        listed = multicsr("reproduce", "all", "--dry-run", *asked, "--db", shared_store, "--json").json
+        assert {one["run"] for one in listed["runs"]} == {None}  # of the embedded models, none is here
+    assert (dump(shared_store), there()) == (rows, files)
 
 
 def measured(varied: dict[str, Any], figures: list[float], name: str = "") -> Result:

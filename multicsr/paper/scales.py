@@ -65,6 +65,10 @@ class Scale:
         second = omega if omega_contradiction is None else omega_contradiction
         return node("gen", omega=omega, omega_contradiction=second, **told)
 
+    def rewrites(self, limit: int | None) -> Node:
+        """CLAIF's rewrites of the first premises."""
+        return node("gen", premises=self.premises, limit=limit, llm=self.llm, prompts=self.prompts, method="claif")
+
     def score(self, gen: Node) -> Node:
         """The similarities of a corpus by the LLM that wrote it."""
         return node("score", gen, by=self.by)

@@ -43,7 +43,7 @@ def _methods(lab: Lab) -> list[Row]:
     models = tuple(scale.train(scale.curate(corpus), seed) for seed in lab.seeds)
     rows.append(Row("MultiCSR: curated, masked", models, {"method": "MultiCSR"}))
     # As many sentences by the LLM as the others have: nine a premise instead of two.
-    rewrites = scale.gen(0.0, method="claif", limit=scale.limit and scale.limit * len(ROLES) // len(REWRITES))
+    rewrites = scale.rewrites(scale.limit and scale.limit * len(ROLES) // len(REWRITES))
     pairs = node("curate", scale.score(rewrites), strategy="claif")
     models = tuple(scale.train(pairs, seed, objective="claif") for seed in lab.seeds)
     return [*rows, Row("CLAIF, its own pairs", models, {"method": "CLAIF"})]
