@@ -1,6 +1,7 @@
 # make reproduce   set everything up, then run the main job on the embedded models (DATA=DIR SEEDS=N SCALE=paper
 #                  EXPERIMENT=t7, or all)
 # make test        set everything up, then check format, lint and types, and run the tests
+# make docs        make the pages that are made from the program: docs/cli.md and docs/store.md
 # make bench       measure every claim about speed and put the table into README.md (DATA=DIR ROUNDS=N)
 # make bench-gpu   measure the claims about a GPU, on a machine with one
 
@@ -13,7 +14,7 @@ EXPERIMENT ?= t3,f5
 OUT ?= reproduction
 ROUNDS ?= 3
 
-.PHONY: setup reproduce test format bench bench-gpu clean
+.PHONY: setup reproduce test format docs bench bench-gpu clean
 
 setup: $(VENV)/.ready
 
@@ -38,6 +39,10 @@ test: setup
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: setup
+	$(BIN)/python -m multicsr_cli.reference > docs/cli.md
+	$(BIN)/multicsr store --markdown > docs/store.md
 
 bench: setup
 	$(BIN)/python -m benchmarks --rounds $(ROUNDS) $(if $(DATA),--data $(DATA))
