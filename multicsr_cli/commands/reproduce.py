@@ -75,7 +75,7 @@ def command(
     chosen, known = reproduction.named(experiment), reproduction.scale_named(scale)
     size = known if limit is None else replace(known, limit=limit)
     means: dict[str, Any] = {"device": device, "dtype": dtype, "batch": options.batch_size(batch)}
-    lab_of = partial(Lab, scale=size, seeds=seeds, data=data, **means, drive=screen.drive)
+    lab_of: Callable[..., Lab] = partial(Lab, scale=size, seeds=seeds, data=data, **means, drive=screen.drive)
     if page is not None or into is not None:
         _write(lab_of(Store.open(db, create=False)), page, into, chosen)
         return
