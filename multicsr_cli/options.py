@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -51,7 +52,8 @@ def _sentence(help: str, choices: Sequence[str]) -> str:
     """A setting's help as it stands among others; a sign such as α and a value that is typed keep their case."""
     first = help.split(" ")[0].rstrip(",:")
     is_word = first.isascii() and first.isalpha() and first not in choices
-    return f"{help[0].upper() if is_word else help[0]}{help[1:]}."
+    as_typed = re.sub(r"\b([a-z]\w*)=(?=\w)", lambda told: f"--{told[1].replace('_', '-')} ", help)
+    return f"{as_typed[0].upper() if is_word else as_typed[0]}{as_typed[1:]}."
 
 
 def _is_typed(context: typer.Context, name: str) -> bool:
