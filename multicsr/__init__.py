@@ -9,7 +9,7 @@ notebook/      the open store with a method a stage, and what these give
 job.py         a run that is wanted, which shell, notebook, browser and experiments make alike
 gen.py score.py curate.py train.py evaluate.py judge.py corpora.py   settings -> job, one file a verb
 compare.py export.py command_line.py   two models side by side; triplets as files; the command that makes a run
-names.py server.py workplace.py demonstrations.py   who is meant by a name, and where models work
+means/         who is meant by a name, and where models work
 losses.py      the losses as modules for other trainers (loads torch; import it by name)
 report/        pages about runs, plots, the leaderboard
 paper/         the paper's experiments

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from multicsr.evaluate import Evaluation, evaluation
 from multicsr.job import Means, Progress
-from multicsr.measured import Measured
+from multicsr.report.measured import Measured
 from store.problem import Problem
 from store.records import Run
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multicsr.job import Job
-from multicsr.names import notes_of
+from multicsr.means.names import notes_of
 from stages.config import ImportConfig, ImportedScoresConfig
 from stages.stage import Ticks
 

@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from multicsr.encoders import Subject, locate_subject
 from multicsr.job import Job, Means
-from multicsr.measured import Measured, measured
-from multicsr.names import notes_of, read_source
+from multicsr.means.encoders import Subject, locate_subject
+from multicsr.means.names import notes_of, read_source
+from multicsr.report.measured import Measured, measured
 from stages.config import EvalConfig
 from stages.settings import complete
 from stages.stage import Notes

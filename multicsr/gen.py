@@ -7,12 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multicsr.demonstrations import lend
 from multicsr.job import Job, Means
-from multicsr.names import notes_of, premises_of, reach
-from multicsr.server import NOWHERE, Server
-from multicsr.workplace import Workplace
-from stages import gen
+from multicsr.means.demonstrations import Lent, lend
+from multicsr.means.names import notes_of, premises_of, reach
+from multicsr.means.server import NOWHERE, Server
+from multicsr.means.workplace import Workplace
 from stages.config import GenConfig
 from stages.config.gen import TEMPERATURE, TOP_P
 from stages.methods import METHODS, Method
@@ -25,7 +24,6 @@ from store.rows import premises as rows
 
 if TYPE_CHECKING:
     from stages.files.sources import Source
-    from stages.texts.demonstrations import Demonstrations
     from store.database import Store
 
 
@@ -48,6 +46,7 @@ def job(
     so the same texts go on with it. With a `shard`, only its part is written and the run stays open for the others.
     `told` are settings of GenConfig. Raises Problem for what cannot be, before anything is written.
     """
+    from stages import gen
     from stages.models import catalog
 
     method, settings = _settings(told)
@@ -70,11 +69,10 @@ def job(
         | (lent.settings if lent else {})
     )
     means.workplace.refuse(config, reached.device)
-    files = {name: settings.get(name) for name in ("prompts", "demonstrations")}
-    notes = notes_of(premises=source.shown, column=source.column if source.column_given else None, **files)
+    typed = {"column": source.column if source.column_given else None, "prompts": settings.get("prompts")}
+    notes = notes_of(premises=source.shown, demonstrations=settings.get("demonstrations"), **typed)
     write = partial(gen.run, store, config, prompts, reached.load, means.batch, reached.device, notes, shard=shard)
-    lend_to = partial(lent.opened, store, config) if lent else None
-    start = partial(_start, store, source, means.workplace, reached.device, lend_to, write)
+    start = partial(_start, store, source, means.workplace, reached.device, lent, config, write)
     title = method.title.format(omega=config.omega) + ("" if shard == WHOLE else f", shard {shard}")
     return Job(store, "gen", gen.VERSION, config, None, start, title, "premises")
 
@@ -101,13 +99,14 @@ def _start(
     source: Source,
     workplace: Workplace,
     device: str,
-    lend_to: Callable[[], Demonstrations] | None,
+    lent: Lent | None,
+    config: GenConfig,
     write: Callable[..., Ticks],
 ) -> Ticks:
     """Import the premises that are not in the store, then write what is missing of the run, or of one shard of it."""
     yield from _import(store, source)
     with workplace.opened(device) as engine:
-        return (yield from write(demonstrations=lend_to and lend_to(), engine=engine))
+        return (yield from write(demonstrations=lent and lent.opened(store, config), engine=engine))
 
 
 def _import(store: Store, source: Source) -> Iterator[Tick]:

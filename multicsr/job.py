@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from multicsr.workplace import HERE, Workplace
+from multicsr.means.workplace import HERE, Workplace
 from stages.settings import Settings
 from stages.stage import COMPLETE, Tick, Ticks
 from store.problem import Problem

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from multicsr.evaluate import Tasks
 from multicsr.job import Job, Means
-from multicsr.names import notes_of, reach
-from multicsr.server import NOWHERE, Server
+from multicsr.means.names import notes_of, reach
+from multicsr.means.server import NOWHERE, Server
 from stages.config import EvalConfig, JudgeConfig
 from stages.settings import complete, settings_of
 from stages.stage import Notes

@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from multicsr.job import Job, Means
-from multicsr.names import notes_of, reach, resolve
-from multicsr.server import NOWHERE, Server
-from multicsr.workplace import Workplace
+from multicsr.means.names import notes_of, reach, resolve
+from multicsr.means.server import NOWHERE, Server
+from multicsr.means.workplace import Workplace
 from stages.config import ModelScoresConfig, ScoreConfig
 from stages.config.words import SCORERS
 from stages.settings import complete, settings_of
@@ -81,7 +81,7 @@ Found = tuple[str, "Located", str, str, Callable[[], Any]]
 
 
 def _encoder(store: Store, name: str, device: str, dtype: str) -> Found:
-    from multicsr.encoders import locate
+    from multicsr.means.encoders import locate
     from stages.models.encoder import pooling
 
     trained, located = locate(store, name)
@@ -134,8 +134,9 @@ def _job(
     means: Means,
     notes: Mapping[str, str],
 ) -> Job:
-    means.workplace.refuse(config, device)
     from stages import score
+
+    means.workplace.refuse(config, device)
 
     run = partial(score.run, store, config, written, prompts, load, means.batch, device, notes)
     start = partial(_start, means.workplace, device, run)

@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from multicsr import corpora, training_encoders
+from multicsr import corpora
 from multicsr.job import Job, Means, behind
-from multicsr.names import notes_of, resolve
-from multicsr.training_encoders import model_folder
+from multicsr.means import training_encoders
+from multicsr.means.names import notes_of, resolve
+from multicsr.means.training_encoders import model_folder
 from stages.config import TrainConfig
 from stages.config.train import SCORED, SELF, usual
 from stages.settings import complete
@@ -19,7 +20,7 @@ from store.problem import Problem
 from store.records import Run
 
 if TYPE_CHECKING:
-    from multicsr.training_encoders import Encoders
+    from multicsr.means.training_encoders import Encoders
     from stages.tasks.sts import StsTask
     from store.database import Store
 

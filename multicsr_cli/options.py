@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from multicsr.server import IN_FLIGHT, TIMEOUT
 from stages.settings import Described, settings_of
 from store.problem import Problem
 from store.records import Shard
@@ -121,67 +120,6 @@ Data = Annotated[
     typer.Option("--data", metavar="DIR", help="Evaluation data in the SentEval layout.", show_default=False),
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run id, a unique prefix of one, or latest.")]
-EngineName = Annotated[
-    str, typer.Option("--engine", metavar="local|ray", help="The model in this process, or in many by Ray.")
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        "--workers",
-        metavar="N",
-        help="With --engine ray: models at once.",
-        show_default="one a GPU; without GPUs, one a machine",
-    ),
-]
-RayAddress = Annotated[
-    str | None,
-    typer.Option(
-        "--ray-address",
-        metavar="HOST:PORT",
-        help="With --engine ray: the cluster.",
-        show_default="one is started on this machine, and ended",
-    ),
-]
 
-BaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--base-url", metavar="URL", help="With openai:MODEL: the OpenAI-compatible server.", show_default=False
-    ),
-]
-InFlight = Annotated[
-    int | None,
-    typer.Option("--in-flight", metavar="N", help="With openai:MODEL: requests at once.", show_default=str(IN_FLIGHT)),
-]
-Timeout = Annotated[
-    float | None,
-    typer.Option(
-        "--timeout",
-        parser=number,
-        metavar="F",
-        help="With openai:MODEL: seconds for a request.",
-        show_default=f"{TIMEOUT:g}",
-    ),
-]
-PriceIn = Annotated[
-    float | None,
-    typer.Option(
-        "--price-in",
-        parser=number,
-        metavar="F",
-        help="Price of a million prompt tokens: shows the cost.",
-        show_default=False,
-    ),
-]
-PriceOut = Annotated[
-    float | None,
-    typer.Option(
-        "--price-out",
-        parser=number,
-        metavar="F",
-        help="The same for tokens that the LLM writes.",
-        show_default=False,
-    ),
-]
 
 DEFAULT_DB = Path("multicsr.db")

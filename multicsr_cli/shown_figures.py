@@ -9,7 +9,7 @@ from multicsr_cli import screen
 
 if TYPE_CHECKING:
     from multicsr.compare import Compared, Spread
-    from multicsr.measured import Measured
+    from multicsr.report.measured import Measured
 
 
 def show(measured: Measured) -> None:

@@ -79,14 +79,14 @@ def locks(path: Path) -> Path:
 
 def refuse_unusable(path: Path, create: bool, write: bool) -> None:
     if path.is_dir():
-        raise Problem(f"{path} is a folder", "--db takes a file, such as multicsr.db")
+        raise Problem(f"{path} is a folder", "give a file, such as multicsr.db")
     if not path.exists():
         if not create:
-            raise Problem(f"there is no store at {path}", "give --db PATH, or run `multicsr gen` first")
+            raise Problem(f"there is no store at {path}", "give db=PATH, or run `multicsr gen` first")
         if not path.resolve().parent.is_dir():
-            raise Problem(f"the folder {path.resolve().parent} does not exist", "create it, or give another --db PATH")
+            raise Problem(f"the folder {path.resolve().parent} does not exist", "create it, or give another db=PATH")
     elif write and not _may_write(path):
-        raise Problem(f"the store {path} is read-only", "make it writable (chmod u+w), or give another --db PATH")
+        raise Problem(f"the store {path} is read-only", "make it writable (chmod u+w), or give another db=PATH")
 
 
 def _may_write(path: Path) -> bool:
@@ -103,7 +103,7 @@ def _is_current(connection: sqlite3.Connection, path: Path) -> bool:
     if not tables:
         return False
     if _number(connection, "application_id") != schema.APPLICATION_ID:
-        raise Problem(f"{path} is an SQLite file, but not a multicsr store", "give another --db PATH")
+        raise Problem(f"{path} is an SQLite file, but not a multicsr store", "give another db=PATH")
     if "runs" not in tables:
         return False  # its creation was cut short; migrations take it up where they stopped
     version = _number(connection, "user_version")
@@ -187,9 +187,9 @@ def explain(error: sqlite3.Error, path: Path | None) -> Problem | None:
     """The Problem behind an SQLite error the user can mend, or None for one that is our own mistake."""
     text = str(error)
     known = [
-        ("file is not a database", "is not an SQLite file", "give another --db PATH"),
+        ("file is not a database", "is not an SQLite file", "give another db=PATH"),
         ("malformed", "is damaged", "restore a copy, or salvage it with `sqlite3 FILE .recover`"),
-        ("readonly", "is read-only", "make the file and its folder writable, or give another --db PATH"),
+        ("readonly", "is read-only", "make the file and its folder writable, or give another db=PATH"),
         ("locked", "is held by another writer", "wait for it to finish, or close the program that holds it"),
         ("disk is full", "cannot grow: the disk is full", "free some space; what was written before is safe"),
         ("disk I/O error", "cannot be written: the disk failed or is full", "check the disk, then run it again"),

@@ -195,7 +195,7 @@ def test_the_command_makes_the_same_run_in_halves_and_says_so(
     """`multicsr gen`, and the same with `--batch 10` and a model that takes eight rows: one line more on stderr."""
     from shell import multicsr
 
-    from multicsr import gen as wanted
+    from multicsr.gen import job as wanted
     from multicsr_cli import screen
     from stages.models import catalog, loading
     from stages.texts import prompts
@@ -207,7 +207,7 @@ def test_the_command_makes_the_same_run_in_halves_and_says_so(
     ((id,),) = whole.rows("SELECT id FROM runs")
     other = Store.open(tmp_path / "other.db")
     told = {"llm": str(tiny_llm), "prompts": str(prompts_file), "max_tokens": 12, "dtype": "float32"}
-    job = wanted.job(other, premises_file, **told)
+    job = wanted(other, premises_file, **told)
     going = job.start()
     list(islice(going, 2))  # the premises are imported, and no model is loaded
     going.close()

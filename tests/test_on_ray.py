@@ -160,7 +160,7 @@ def test_more_workers_than_processors_are_refused(cluster: str) -> None:
 
 
 def loading(folder: Path) -> Callable[[], Any]:
-    from multicsr.names import language_model
+    from multicsr.means.names import language_model
     from stages.models import catalog
 
     return language_model(catalog.locate(str(folder), "llm"), "cpu", "float32")

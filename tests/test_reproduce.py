@@ -10,17 +10,19 @@ from typing import Any, cast
 
 import pytest
 import torch
+from rows import dump
 from shell import multicsr
 from test_tasks_retrieval import write as write_beir
 
-from multicsr.paper import claims, declared, estimate, outcome
+from multicsr.paper import claims, estimate, outcome, reproduction
 from multicsr.paper import page as results
-from multicsr.paper.lab import Lab
-from multicsr.paper.material import BUNDLED_RETRIEVAL
-from multicsr.paper.measured import Claim, Measured, Row, sentence
-from multicsr.paper.plan import in_order, node
+from multicsr.paper.claims import Claim, sentence
+from multicsr.paper.experiments.t3 import T3
+from multicsr.paper.lab.lab import Lab
+from multicsr.paper.lab.material import BUNDLED_RETRIEVAL
+from multicsr.paper.node import in_order, node
 from multicsr.paper.scales import SCALES, Backbone, Scale
-from multicsr_cli.commands import reproduce
+from multicsr.paper.trained.rows import Result, Row
 from stages.models import catalog, checkpoint, loading
 from stages.tasks import beir, sts
 from store.database import Store
@@ -90,16 +92,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", list(reproduce.experiments()))
+@pytest.mark.parametrize("name", list(reproduction.EXPERIMENTS))
 def test_an_experiment_ends_with_its_files_and_is_not_done_again(
     scale: Scale, shared_store: Path, data: Path, name: str
 ) -> None:
     """All experiments in one store: what one has made, the next finds."""
-    experiment = reproduce.experiments()[name]
+    experiment = reproduction.EXPERIMENTS[name]
     lab = lab_of(shared_store, scale, data)
     assert experiment.missing(lab) is None
-    told, skipped = reproduce.run(lab, [experiment], show=False)
-    assert skipped == []
+    told, skipped = reproduction.run(lab, [experiment])
+    assert skipped == {}
     json.dumps(told, allow_nan=False)
     assert told[0]["experiment"] == name
     assert told[0]["sentences"]
@@ -109,26 +111,26 @@ def test_an_experiment_ends_with_its_files_and_is_not_done_again(
     assert (lab.folder / f"{name}.csv").read_text().count("\n") >= 2
     runs = lab.store.rows("SELECT id, finished FROM runs ORDER BY id")
     assert all(finished for _, finished in runs)
-    again, _ = reproduce.run(lab_of(shared_store, scale, data), [experiment], show=False)
+    again, _ = reproduction.run(lab_of(shared_store, scale, data), [experiment])
     assert again == told
     assert lab.store.rows("SELECT id, finished FROM runs ORDER BY id") == runs
 
 
 def test_of_several_those_that_lack_data_are_left_out_and_told(scale: Scale, shared_store: Path) -> None:
     lab = lab_of(shared_store, scale)
-    chosen = [reproduce.experiments()[name] for name in ("t9", "f7")]
-    told, skipped = reproduce.run(lab, chosen, show=False)
+    chosen = [reproduction.EXPERIMENTS[name] for name in ("t9", "f7")]
+    told, skipped = reproduction.run(lab, chosen)
     assert [one["experiment"] for one in told] == ["f7"]
-    assert [one["experiment"] for one in skipped] == ["t9"]
-    assert "--data DIR with TREC of SentEval would do" in skipped[0]["reason"]
+    assert list(skipped) == ["t9"]
+    assert "data=DIR with TREC of SentEval would do" in skipped["t9"]
     with pytest.raises(Problem, match="t9"):
-        reproduce.run(lab, chosen[:1], show=False)
+        reproduction.run(lab, chosen[:1])
 
 
 def test_without_data_retrieval_is_measured_on_the_bundled_pairs(scale: Scale, tmp_path: Path) -> None:
     """What answers a query is what people would call its paraphrase; every other second sentence is a distractor."""
     lab = lab_of(tmp_path / "a.db", scale)
-    told, _ = reproduce.run(lab, [reproduce.experiments()["t8"]], show=False)
+    told, _ = reproduction.run(lab, [reproduction.EXPERIMENTS["t8"]])
     assert [list(row["figures"]) for row in told[0]["rows"]] == [[BUNDLED_RETRIEVAL]] * 3
     (collection,) = lab.tasks[BUNDLED_RETRIEVAL].collections
     texts = dict(beir.documents(collection.corpus))
@@ -143,14 +145,13 @@ def test_the_page_holds_what_the_store_holds_and_names_the_rest(
     scale: Scale, shared_store: Path, tmp_path: Path
 ) -> None:
     lab = lab_of(shared_store, scale)
-    reproduce.run(lab, [reproduce.experiments()["f5"]], show=False)
-    text = results.write(
-        lab_of(shared_store, scale), tmp_path / "r.md", list(reproduce.experiments().values())
-    ).read_text()
+    reproduction.run(lab, [reproduction.EXPERIMENTS["f5"]])
+    text = results.write(lab_of(shared_store, scale), tmp_path / "r.md", reproduction.LISTED).read_text()
     assert "## f5: " in text
     assert "rank correlation" in text
     assert "| f5 | 4 |" in text.split("## What each took")[1]  # a corpus for each of four ω
     assert "t9 (Transfer tasks" in text.split("## Not here")[1]
+    assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".png"}  # the images that the page shows
 
 
 def test_a_page_that_cannot_be_written_is_refused_by_the_flag_that_named_it(
@@ -164,8 +165,8 @@ def test_results_go_between_their_marks_in_a_page_of_other_text(
     scale: Scale, shared_store: Path, tmp_path: Path
 ) -> None:
     lab = lab_of(shared_store, scale)
-    chosen = [reproduce.experiments()[name] for name in ("f5", "f7")]
-    reproduce.run(lab, chosen, show=False)
+    chosen = [reproduction.EXPERIMENTS[name] for name in ("f5", "f7")]
+    reproduction.run(lab, chosen)
     page = tmp_path / "page.md"
     page.write_text("Before.\n\n<!-- f5: made -->\nold\n<!-- end of f5 -->\n\nAfter.\n")
     for _ in range(2):  # once more changes nothing
@@ -202,28 +203,62 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("store") / "a.db"
 
 
-def test_what_a_run_is_found_by_is_what_it_is_made_by(scale: Scale, tmp_path: Path) -> None:
-    """--dry-run names the runs without making one; afterwards it finds each."""
+def test_what_a_run_is_found_by_is_what_it_is_made_by(scale: Scale, shared_store: Path, data: Path) -> None:
+    """Whatever its stage: before it is made there is none, afterwards its own run, or the training that stands for it."""
+    chosen = [reproduction.EXPERIMENTS[name] for name in ("t1", "t2", "t10", "t11", "f4")]
+    empty = lab_of(shared_store.with_name("empty.db"), scale, data)
+    wanted = reproduction.wanted(empty, chosen)
+    assert {one.stage for one in wanted} == {"gen", "labelled", "copies", "score", "curate", "train", "eval", "judge"}
+    assert [empty.find(one) for one in wanted] == [None] * len(wanted)
+    lab = lab_of(shared_store, scale, data)
+    reproduction.run(lab, chosen)
+    made = {one: lab.make(one) for one in wanted if not lab.is_impossible(one)}
+    after = lab_of(shared_store, scale, data)
+    assert {one: after.find(one) for one in made} == made
+    others = replace(scale, lr=2e-3)
+    assert {after.find(one) for one in reproduction.wanted(lab_of(shared_store, others), [T3]) if one["lr"]} == {None}
+
+
+def test_a_training_stands_for_those_that_would_repeat_it(scale: Scale, tmp_path: Path) -> None:
+    """Equal triplets by another rule of curation; no mask, or a stricter one, where the mask removed nothing."""
     lab = lab_of(tmp_path / "a.db", scale)
-    wanted = declared.T3.nodes(lab)
-    assert [lab.find(one) for one in wanted] == [None] * len(wanted)
-    reproduce.run(lab, [declared.T3], show=False)
-    after = lab_of(tmp_path / "a.db", scale)
-    for one in wanted:
-        found = after.find(one)
-        if one not in lab.made:
-            assert one.stage in ("train", "eval")
-        elif found is not None:
-            assert found.id == lab.made[one].id
-        else:
-            assert lab.made[one].id in {run.id for other, run in lab.made.items() if other != one}  # a shared training
+    corpus = scale.curate(scale.gen(0.0))
+    same = scale.curate(scale.gen(0.0), (0.0, 5.0, -4.9))
+    masked = scale.train(corpus, 0, sigma=0.5, mask_model=scale.backbone.mask_model)
+    nothing = scale.train(corpus, 0, sigma=1.0)
+    assert lab.make(masked).counts["masked_share"] > 0
+    assert lab.find(scale.train(corpus, 0, mask=False)) is None
+    assert lab.find(nothing) is None
+    assert lab.make(nothing).counts["masked_share"] == 0
+    assert lab.make(corpus).id != lab.make(same).id
+    for parent in (corpus, same):
+        assert lab.make(scale.train(parent, 0, mask=False)) == lab.make(nothing)
+        assert lab.make(scale.train(parent, 0, sigma=1.0)) == lab.make(nothing)
+        assert lab.make(scale.train(parent, 0, sigma=0.5)) == lab.make(masked)
+    assert lab.find(scale.train(corpus, 1, mask=False)) is None
+    assert lab.find(scale.train(corpus, 0, mask=False, epochs=2)) is None
 
 
-def measured(varied: dict[str, Any], figures: list[float], name: str = "") -> Measured:
-    return Measured(Row(name, (), varied), 9, None, {"mini": figures}, [str(varied)], {})
+def test_a_dry_run_writes_nothing(scale: Scale, shared_store: Path, data: Path) -> None:
+    """Neither into the store nor beside it, with material that some experiments would have to write."""
+    reproduction.run(lab_of(shared_store, scale), [reproduction.EXPERIMENTS["f7"]])
+
+    def there() -> dict[Path, bytes]:
+        files = (path for path in shared_store.parent.rglob("*") if path.is_file())
+        return {path: path.read_bytes() for path in files if not path.name.endswith(("-wal", "-shm"))}
+
+    rows, files = dump(shared_store), there()
+    for asked in (("--data", data), ()):
+        listed = multicsr("reproduce", "all", "--dry-run", *asked, "--db", shared_store, "--json").json
+        assert {one["run"] for one in listed["runs"]} == {None}  # of the embedded models, none is here
+    assert (dump(shared_store), there()) == (rows, files)
 
 
-def grid(figures: Callable[[float, bool, bool], list[float]]) -> list[Measured]:
+def measured(varied: dict[str, Any], figures: list[float], name: str = "") -> Result:
+    return Result(Row(name, (), varied), 9, None, {"mini": figures}, [str(varied)], {})
+
+
+def grid(figures: Callable[[float, bool, bool], list[float]]) -> list[Result]:
     return [
         measured({"omega": omega, "curated": curated, "mask": mask}, figures(omega, curated, mask))
         for omega in (0.0, 0.3)
@@ -232,7 +267,7 @@ def grid(figures: Callable[[float, bool, bool], list[float]]) -> list[Measured]:
     ]
 
 
-CLAIMS = declared.T3.claims(cast(Lab, None))  # which are every scale's
+CLAIMS = T3.claims(cast(Lab, None))  # which are every scale's
 CURATION, MASK = CLAIMS[1], CLAIMS[2]
 
 
@@ -364,6 +399,6 @@ def test_the_paper_estimate_counts_each_run_once() -> None:
 
 def test_paper_scale_names_everything_that_is_missing() -> None:
     with pytest.raises(Problem) as caught:
-        reproduce._refuse_without_means(SCALES["paper"], None)
-    assert "--data DIR" in caught.value.what
+        reproduction.refuse_without_means(SCALES["paper"], None)
+    assert "data=DIR" in caught.value.what
     assert ("a CUDA device and " in caught.value.what) != torch.cuda.is_available()

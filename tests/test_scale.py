@@ -93,7 +93,7 @@ def test_the_stages_around_the_models_hold_no_more_for_more_premises(tmp_path: P
 def test_a_peak_is_that_of_the_command_alone(tmp_path: Path) -> None:
     """Whatever the process that asks for it holds: this one holds torch, and a hundred million bytes more."""
     held = bytearray(10**8)
-    peak = [sys.executable, "-m", "multicsr.paper.peak", str(tmp_path / "peak")]
+    peak = [sys.executable, "-m", "multicsr.paper.experiments.peak", str(tmp_path / "peak")]
     subprocess.run([*peak, sys.executable, "-c", "text = 'x' * 40_000_000"], check=True)
     assert 4e7 < int((tmp_path / "peak").read_text()) < 4e7 + 5e7 < len(held)
     assert subprocess.run([*peak, sys.executable, "-c", "raise SystemExit(3)"], check=False).returncode == 3

@@ -120,7 +120,7 @@ class Trained(Result):
     @property
     def checkpoint(self) -> Path:
         """The folder of the model. Raises Problem where it is gone."""
-        from multicsr.training_encoders import model_folder
+        from multicsr.means.training_encoders import model_folder
 
         return model_folder(self.store, self.run)
 

@@ -10,11 +10,12 @@ from multicsr import corpora, curate, evaluate, gen, judge, score, train
 from multicsr.compare import differences
 from multicsr.export import ExportedFile, export
 from multicsr.job import Job, Means, Progress
+from multicsr.means.server import Server
+from multicsr.means.told import taken_apart
+from multicsr.means.workplace import Workplace
 from multicsr.notebook.keywords import takes
 from multicsr.notebook.progress import drive
 from multicsr.notebook.results import Comparison, Curated, Evaluated, Result, Scored, Trained, Written, result
-from multicsr.server import Server
-from multicsr.workplace import Workplace
 from stages.config import CurateConfig, EvalConfig, GenConfig, JudgeConfig, PairConfig, ScoreConfig, TrainConfig
 from store.database import Store
 from store.problem import Problem
@@ -25,8 +26,6 @@ Named = Result | str  # a run: what a stage gave, its id, a unique prefix of it,
 Shown = Progress | bool | None  # see multicsr/progress.py
 
 MEANS = ("device", "batch", "chunk")
-WORKPLACE = ("engine", "workers", "ray_address")
-SERVER = ("base_url", "in_flight", "timeout", "price_in", "price_out")
 
 
 class Workspace:
@@ -59,7 +58,7 @@ class Workspace:
         """Close the file; nothing is lost without it."""
         self.store.close()
 
-    @takes(GenConfig)
+    @takes(GenConfig, Server, Workplace)
     def gen(
         self, premises: Any = "bundled", *, column: str | None = None, progress: Shown = None, **told: Any
     ) -> Written:
@@ -77,7 +76,7 @@ class Workspace:
         """Take triplets, or labelled NLI pairs, made elsewhere: the shell's `import`."""
         return Written(self.store, self._made(corpora.job(self.store, Path(file), columns), progress))
 
-    @takes(ScoreConfig)
+    @takes(ScoreConfig, Server, Workplace)
     def score(self, written: Named = "latest", *, progress: Shown = None, **told: Any) -> Scored:
         """Score how similar each hypothesis is to its premise, from 0 to 5."""
         where, server, told = _apart(told)
@@ -104,7 +103,7 @@ class Workspace:
         job = train.job(self.store, parent, data=_path(data), means=where, **told)
         return Trained(self.store, self._made(job, progress))
 
-    @takes(EvalConfig, JudgeConfig)
+    @takes(EvalConfig, JudgeConfig, Server)
     def eval(
         self,
         model: Named | None = None,
@@ -171,10 +170,8 @@ class Workspace:
 def _apart(told: dict[str, Any]) -> tuple[Means, Server, dict[str, Any]]:
     """Means, server and settings of what a method was told. Raises Problem for what cannot be."""
     means = {name: told[name] for name in MEANS if name in told}
-    workplace = Workplace(**{name: told[name] for name in WORKPLACE if name in told})
-    server = Server(**{name: told[name] for name in SERVER if name in told})
-    rest = {name: value for name, value in told.items() if name not in (*MEANS, *WORKPLACE, *SERVER)}
-    return Means(**means, workplace=workplace), server, rest
+    workplace, server, settings = taken_apart({name: told[name] for name in told if name not in means})
+    return Means(**means, workplace=workplace), server, settings
 
 
 def _model(named: Named) -> Run | str:

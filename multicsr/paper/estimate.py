@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from multicsr.paper.plan import Node
+from multicsr.paper.node import Node
 
 # Premises of a scale that has no limit: nli_for_simcse.csv.
 PREMISES = 275_601

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -14,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from multicsr.command_line import command_line
+from multicsr.paper.lab.material import comma_separated
 from multicsr.report import page as pages
 from multicsr.report.blocks import Block, Code, Drawing, Heading, Page, Paragraph, Points, numeric
 from multicsr.report.blocks import Table as PageTable
-from multicsr_cli import screen
 from store import whole
 
 if TYPE_CHECKING:
-    from multicsr.paper.lab import Lab
-    from multicsr.paper.plan import Node
+    from multicsr.paper.lab.lab import Lab
+    from multicsr.paper.node import Node
     from store.records import Run
 
 # Characters of a cell above which it is a sentence, no figure or name of a row.
@@ -117,23 +115,10 @@ def machine() -> str:
     return f"{named or platform.processor() or platform.machine()}, {cores} cores"
 
 
-def show(experiment: Experiment, outcome: Outcome) -> None:
-    """Tables and sentences on stdout: tables of sentences are folded, tables of figures are continued below."""
-    for table in outcome.tables:
-        title = f"{experiment.name}: {table.title}"
-        if max((len(cell) for row in table.rows for cell in row), default=0) > SENTENCE:
-            screen.table(title, table.columns, table.rows, caption=table.caption or None)
-            continue
-        screen.wide_table(title, table.columns, table.rows)
-        if table.caption:
-            screen.out().print(table.caption, style="dim", markup=False)
-    for sentence in outcome.sentences:
-        screen.out().print(sentence, markup=False)
-
-
 def write(experiment: Experiment, outcome: Outcome, lab: Lab, runs: Sequence[Run]) -> Path:
     """NAME.md with its plot, NAME.tex and NAME.csv, and what else it exports; returns the Markdown page."""
     folder = lab.folder
+    folder.mkdir(parents=True, exist_ok=True)
     main = outcome.tables[0]
     texts = {
         f"{experiment.name}.tex": "\n".join(latex(table) for table in outcome.tables),
@@ -189,10 +174,3 @@ def latex(table: Table) -> str:
 
 def _tex(text: str) -> str:
     return " ".join(text.split()).translate(_LATEX)
-
-
-def comma_separated(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """CSV with a header."""
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([columns, *rows])
-    return out.getvalue()

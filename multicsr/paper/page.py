@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,8 @@ import numpy as np
 from scipy import stats
 
 from multicsr.paper.claims import SIGNIFICANT
-from multicsr.paper.lab import LEAST_TRIPLETS
+from multicsr.paper.experiments.t1 import ASKED, BY_LIKELIHOOD
 from multicsr.paper.outcome import Experiment, blocks, machine
-from multicsr.paper.plan import Node
-from multicsr.paper.scorers import ASKED, BY_LIKELIHOOD
 from multicsr.report import markdown_page, page
 from multicsr.report.blocks import Block, Drawing, Heading, Page, Paragraph, Points, Table
 from store import whole
@@ -25,7 +24,7 @@ from store.problem import Problem
 from store.read.runs import environment, listed, seconds
 
 if TYPE_CHECKING:
-    from multicsr.paper.lab import Lab
+    from multicsr.paper.lab.lab import Lab
 
 Documents = Mapping[str, Mapping[str, Any]]
 
@@ -33,43 +32,49 @@ Documents = Mapping[str, Mapping[str, Any]]
 def write(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> Path:
     """Write the page of every experiment whose runs are all in the store. Raises Problem where there is none."""
     page.refuse(path, "page")
-    complete = [one for one in experiments if not one.missing(lab) and _is_whole(lab, one)]
+    complete = [experiment for experiment in experiments if not experiment.missing(lab) and _is_whole(lab, experiment)]
     if not complete:
         raise Problem(f"{lab.store.path} holds no whole experiment", "run `multicsr reproduce` first")
     parts: list[Block] = []
     documents: dict[str, Mapping[str, Any]] = {}
-    for one in complete:
-        outcome = one.outcome(lab)
-        documents[one.name] = outcome.document
-        parts += [Heading(f"{one.name}: {one.title}"), *blocks(one, outcome)]
-    parts += [Heading("What each took"), _took(lab, complete)]
-    absent = [one for one in experiments if one not in complete]
-    reasons = [f"{one.name} ({one.title}): {one.missing(lab) or 'has not been run to its end here.'}" for one in absent]
+    for experiment in complete:
+        outcome = experiment.outcome(lab)
+        documents[experiment.name] = outcome.document
+        parts += [Heading(f"{experiment.name}: {experiment.title}"), *blocks(experiment, outcome)]
+    absent = [
+        f"{experiment.name} ({experiment.title}): {experiment.missing(lab) or 'has not been run to its end here.'}"
+        for experiment in experiments
+        if experiment not in complete
+    ]
+    whole_page = Page(
+        f"Results at the scale {lab.scale.name}",
+        [
+            Paragraph(_made(lab)),
+            Paragraph(_tested(lab)),
+            Heading("What was learnt beyond the paper"),
+            *(_learnt(documents) or [Paragraph("Nothing yet.")]),
+            *parts,
+            Heading("What each took"),
+            _took(lab, complete),
+            *([Heading("Not here"), Points(absent)] if absent else []),
+        ],
+    )
+    return page.write(whole_page, path, kinds=("png",))[-1]
+
+
+def _learnt(documents: Documents) -> list[Block]:
+    """What several rows tell that no claim of the paper is about."""
     learnt: list[Block] = []
     for question, answer in LEARNT.items():
         if said := answer(documents):
             learnt += [Heading(question, 3), Points(said)]
-    closing: list[Block] = [Heading("Not here"), Points(reasons)] if reasons else []
-    return page.write(
-        Page(
-            f"Results at the scale {lab.scale.name}",
-            [
-                Paragraph(_made(lab)),
-                Paragraph(_tested(lab)),
-                Heading("What was learnt beyond the paper"),
-                *(learnt or [Paragraph("Nothing yet.")]),
-                *parts,
-                *closing,
-            ],
-        ),
-        path,
-    )[-1]
+    return learnt
 
 
 def fill(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> list[str]:
     """Put the tables and sentences of experiments into a page of other text, each between its two marks; returns whose.
 
-        <!-- t3: made by multicsr reproduce --into FILE -->
+        <!-- t3: made by multicsr reproduce -->
         <!-- end of t3 -->
 
     Raises Problem where the page has no mark of an experiment that is whole in the store.
@@ -77,41 +82,40 @@ def fill(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> list[str]:
     if not path.is_file():
         raise Problem(f"there is no file {path}", "give a Markdown page with the marks of an experiment")
     text, filled = path.read_text(encoding="utf-8"), []
-    for one in experiments:
-        marks = re.compile(rf"(<!-- {one.name}: [^\n]* -->\n).*?(<!-- end of {one.name} -->)", re.DOTALL)
-        if marks.search(text) and not one.missing(lab) and _is_whole(lab, one):
-            parts = [block for block in blocks(one, one.outcome(lab)) if not isinstance(block, Drawing)]
+    for experiment in experiments:
+        name = experiment.name
+        marks = re.compile(rf"(<!-- {name}: [^\n]* -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+        if marks.search(text) and not experiment.missing(lab) and _is_whole(lab, experiment):
+            parts = [block for block in blocks(experiment, experiment.outcome(lab)) if not isinstance(block, Drawing)]
             made = markdown_page.markdown([*parts, Paragraph(_made(lab))])
-            text = marks.sub(lambda found, made=made: f"{found[1]}\n{made}\n{found[2]}", text)  # type: ignore[misc]
-            filled.append(one.name)
+            text = marks.sub(partial(_between, made), text)
+            filled.append(name)
     if not filled:
         raise Problem(
             f"{path} has no mark of an experiment that {lab.store.path} holds whole",
-            "write <!-- t3: made by multicsr reproduce --into FILE --> and <!-- end of t3 --> where its table belongs",
+            "write <!-- t3: made by multicsr reproduce --> and <!-- end of t3 --> where its table belongs",
         )
     whole.write(path, text)
     return filled
 
 
+def _between(made: str, marks: re.Match[str]) -> str:
+    return f"{marks[1]}\n{made}\n{marks[2]}"
+
+
 def _took(lab: Lab, experiments: Sequence[Experiment]) -> Table:
     """The runs behind each experiment and their time, as if it had been run alone: what two share counts for both."""
     rows = []
-    for one in experiments:
-        runs = {run.id: run for node in one.nodes(lab) if (run := lab.find(node))}
+    for experiment in experiments:
+        runs = {run.id: run for node in experiment.nodes(lab) if (run := lab.find(node))}
         minutes = sum(seconds(lab.store, run) for run in runs.values()) / 60
-        rows.append((one.name, f"{len(runs):,}", f"{minutes:.1f}"))
+        rows.append((experiment.name, f"{len(runs):,}", f"{minutes:.1f}"))
     return Table(("experiment", "runs", "minutes, each with all it needs"), rows)
 
 
-def _is_whole(lab: Lab, one: Experiment) -> bool:
+def _is_whole(lab: Lab, experiment: Experiment) -> bool:
     """Whether nothing is left to be made. Where curation kept nothing to train on, there is no training."""
-    return all(lab.find(node) is not None or _is_impossible(lab, node) for node in one.nodes(lab))
-
-
-def _is_impossible(lab: Lab, node: Node) -> bool:
-    training = node.ancestor("train")
-    parent = lab.find(training.parent) if training is not None and training.parent is not None else None
-    return parent is not None and int(parent.counts.get("kept", LEAST_TRIPLETS)) < LEAST_TRIPLETS
+    return all(lab.find(node) is not None or lab.is_impossible(node) for node in experiment.nodes(lab))
 
 
 def _made(lab: Lab) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from multicsr.paper.plan import Node, node
+from multicsr.paper.node import Node, node
 
 Thresholds = tuple[float, float, float]  # α, β, γ
 
@@ -65,6 +65,10 @@ class Scale:
         second = omega if omega_contradiction is None else omega_contradiction
         return node("gen", omega=omega, omega_contradiction=second, **told)
 
+    def rewrites(self, limit: int | None) -> Node:
+        """CLAIF's rewrites of the first premises."""
+        return node("gen", premises=self.premises, limit=limit, llm=self.llm, prompts=self.prompts, method="claif")
+
     def score(self, gen: Node) -> Node:
         """The similarities of a corpus by the LLM that wrote it."""
         return node("score", gen, by=self.by)
@@ -108,16 +112,8 @@ SCALES = {
         dev="mini",
         tasks=("mini", "sts16", "stsb"),
         omegas=(-0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
-        sigmas=(
-            0.2,
-            0.3,
-            0.5,
-            0.6,
-            0.7,
-            0.8,
-            0.9,
-            0.95,
-        ),  # below the paper's too: bundled premises hardly resemble others
+        # Below the paper's too: bundled premises hardly resemble others.
+        sigmas=(0.2, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
         judged=96,
         batches=(16, 32, 64, 128),
         costed=1024,

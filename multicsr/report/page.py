@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from multicsr.report.blocks import MARK, Drawing, Page, figure_of, image
@@ -13,12 +14,14 @@ from store.problem import Problem
 MARK_WITHIN = 400  # bytes
 
 SUFFIXES = (".html", ".md")
+IMAGES = ("png", "svg")  # for the page, and for print
 
 
-def write(page: Page, path: Path) -> list[Path]:
+def write(page: Page, path: Path, kinds: Sequence[str] = IMAGES) -> list[Path]:
     """Write `page` as HTML or Markdown, by the ending of `path`; returns the files, the page last.
 
-    Each appears whole, the page when all it shows is there. What lay there before is replaced: `refuse` looks first.
+    Beside Markdown lie its drawings as images of these `kinds`; a PNG is the one that the page shows. Each file
+    appears whole, the page when all it shows is there. What lay there before is replaced: `refuse` looks first.
     """
     if path.suffix.lower() == ".html":
         return [whole.write(path, html_of(page))]
@@ -26,7 +29,7 @@ def write(page: Page, path: Path) -> list[Path]:
     images = [
         whole.write(path.with_name(f"{name}.{kind}"), image(figure, kind, name))
         for name, figure in drawings
-        for kind in ("png", "svg")
+        for kind in kinds
     ]
     return [*images, whole.write(path, markdown_of(page))]
 

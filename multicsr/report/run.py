@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from multicsr.command_line import command_line
 from multicsr.report import run_figures, run_texts
 from multicsr.report.blocks import Block, Cell, Code, Heading, Page, Paragraph, Points, Table, Verbatim, shown
-from multicsr.terms import TERMS
+from stages.config import class_of
 from stages.public import published
+from stages.settings import Settings, settings_of
 from store.read import funnel as levels
 from store.read import runs
 from store.records import Run
@@ -23,6 +24,17 @@ from store.rows import drafts
 if TYPE_CHECKING:
     from store.database import Store
     from store.read.runs import View
+
+# What the fields are that are found for a run, or that a file came with: nobody sets them.
+FOUND = {
+    "base_url": "the server that a hosted LLM is asked at",
+    "by": "how the scores came here",
+    "method": "how the hypotheses came here",
+    "model": "what is measured",
+    "premises": "the sentences x, with a digest of their texts",
+    "strategy": "claif: pairs are decided on, not triplets",
+    "tasks": "on what it is measured",
+}
 
 
 class Story:
@@ -89,8 +101,9 @@ class Story:
         """The settings of every stage, each with what it means."""
         blocks: list[Block] = []
         for run in self.line:
+            words = meanings(class_of(run.stage, run.config))
             rows: list[list[Cell]] = [
-                [Code(name), shown(value), TERMS.get(name, "")]
+                [Code(name), shown(value), words[name]]
                 for name, value in run.config.items()
                 if not name.endswith(("_fingerprint", "_digest"))
             ]
@@ -138,6 +151,11 @@ class Story:
 
     def _command(self, run: Run) -> str:
         return shlex.join(shown(word) for word in shlex.split(command_line(self.store, run)))
+
+
+def meanings(config: type[Settings]) -> dict[str, str]:
+    """What each field of a stage's settings is, in one line: the help of its flag."""
+    return FOUND | {setting.name: setting.known.help for setting in settings_of(config)}
 
 
 def _minute(time: str | None) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from multicsr.measured import is_headline
 from multicsr.report import plots
 from multicsr.report.blocks import Block, Drawing, Heading, Paragraph, Table, shown
+from multicsr.report.measured import is_headline
 from stages.public import published
 from store.read import figures
 from store.rows import training

@@ -12,22 +12,11 @@ import multicsr.evaluate
 import multicsr.judge
 from multicsr.evaluate import Evaluation, Tasks
 from multicsr.job import Means
-from multicsr.measured import measured
-from multicsr.server import Server, cells
+from multicsr.means.server import Server, cells
+from multicsr.means.told import taken_apart
+from multicsr.report.measured import measured
 from multicsr_cli import opened, options, screen, shown_figures, shown_pairs
-from multicsr_cli.options import (
-    DEFAULT_DB,
-    BaseUrl,
-    Batch,
-    Data,
-    Db,
-    Device,
-    InFlight,
-    Json,
-    PriceIn,
-    PriceOut,
-    Timeout,
-)
+from multicsr_cli.options import DEFAULT_DB, Batch, Data, Db, Device, Json
 from stages.config import EvalConfig, JudgeConfig
 from store.problem import Problem
 
@@ -81,7 +70,7 @@ Plot = Annotated[
 Histogram = Annotated[bool, typer.Option("--histogram", help="Show how the cosines of pairs are spread.")]
 
 
-@options.takes(EvalConfig, JudgeConfig)
+@options.takes(EvalConfig, JudgeConfig, Server)
 def command(
     model: ModelName = None,
     against: Against = None,
@@ -96,11 +85,6 @@ def command(
     whiten_column: WhitenColumn = None,
     plot: Plot = None,
     histogram: Histogram = False,
-    base_url: BaseUrl = None,
-    in_flight: InFlight = None,
-    timeout: Timeout = None,
-    price_in: PriceIn = None,
-    price_out: PriceOut = None,
     db: Db = DEFAULT_DB,
     device: Device = "auto",
     batch: Batch = "auto",
@@ -108,7 +92,7 @@ def command(
     **told: Any,
 ) -> None:
     """Measure an encoder, or an LLM as scorer of sentence pairs: figures x 100, with their standard errors."""
-    server = Server(base_url, in_flight, timeout, price_in, price_out)
+    _, server, told = taken_apart(told)
     drawn = {"plot": plot, "histogram": histogram}
     others = {"MODEL": model, "against": against, "runs": runs, "whiten_column": whiten_column, **drawn}
     multicsr.judge.refuse_mixture(scorer, {**others, **vars(server), **told})

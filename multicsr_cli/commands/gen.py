@@ -9,37 +9,19 @@ import typer
 
 import multicsr.gen
 from multicsr.job import Made, Means
-from multicsr.server import Server, cells
-from multicsr.workplace import Workplace
+from multicsr.means.server import Server, cells
+from multicsr.means.told import taken_apart
+from multicsr.means.workplace import Workplace
 from multicsr_cli import documents, options, screen
-from multicsr_cli.options import (
-    DEFAULT_DB,
-    BaseUrl,
-    Batch,
-    Db,
-    Device,
-    EngineName,
-    InFlight,
-    Json,
-    PriceIn,
-    PriceOut,
-    RayAddress,
-    Timeout,
-    Workers,
-)
+from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Json
 from stages.config import GenConfig
 from store.records import WHOLE, Shard
 
 
-@options.takes(GenConfig)
+@options.takes(GenConfig, Server, Workplace)
 def command(
     *,
     column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of a CSV, TSV or JSONL file.")] = None,
-    base_url: BaseUrl = None,
-    in_flight: InFlight = None,
-    timeout: Timeout = None,
-    price_in: PriceIn = None,
-    price_out: PriceOut = None,
     shard: Annotated[
         str | None,
         typer.Option(metavar="I/N", help="Write the I-th of N parts, I from 1, to be joined by `merge`."),
@@ -47,15 +29,12 @@ def command(
     db: Db = DEFAULT_DB,
     device: Device = "auto",
     batch: Batch = "auto",
-    engine: EngineName = "local",
-    workers: Workers = None,
-    ray_address: RayAddress = None,
     json: Json = False,
     **told: Any,
 ) -> None:
     """Write an entailment and a contradiction for each premise, by contrastive decoding; or CLAIF's rewrites."""
-    server = Server(base_url, in_flight, timeout, price_in, price_out)
-    means = Means(device, options.batch_size(batch), workplace=Workplace(engine, workers, ray_address))
+    workplace, server, told = taken_apart(told)
+    means = Means(device, options.batch_size(batch), workplace=workplace)
     part = WHOLE if shard is None else options.shard(shard)
     from store.database import Store
 

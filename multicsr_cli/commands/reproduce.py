@@ -6,9 +6,10 @@ every part does. Tables, plots and sentences are read from the store (`multicsr/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,17 +18,10 @@ import typer
 
 from multicsr_cli import options, screen
 from multicsr_cli.options import Batch, Data, Db, Device, Dtype, Json
-from store.problem import Problem
-from store.records import Run
 
 if TYPE_CHECKING:
-    from multicsr.paper.lab import Lab
+    from multicsr.paper.lab.lab import Lab
     from multicsr.paper.outcome import Experiment, Outcome
-    from multicsr.paper.scales import Scale
-    from store.database import Store
-
-# Not among all: no table of the paper, and longer than any of them.
-BESIDE = ("methods",)
 
 
 def command(
@@ -69,179 +63,73 @@ def command(
     json: Json = False,
 ) -> None:
     """Run the paper's experiments; each ends with its table or plot, and a sentence that a paired test decided."""
-    from multicsr.paper.lab import Lab
-    from multicsr.paper.scales import SCALES
+    from multicsr.paper import page as results
+    from multicsr.paper import reproduction
+    from multicsr.paper.lab.lab import Lab
+    from multicsr_cli import shown_experiments
     from store.database import Store
 
-    chosen = _named(experiment)
-    if scale not in SCALES:
-        raise Problem(f"--scale {scale!r} is not known", f"give {' or '.join(SCALES)}")
-    size = options.batch_size(batch)
-    wanted = SCALES[scale] if limit is None else replace(SCALES[scale], limit=limit)
+    chosen, known = reproduction.named(experiment), reproduction.scale_named(scale)
+    size = known if limit is None else replace(known, limit=limit)
+    means: dict[str, Any] = {"device": device, "dtype": dtype, "batch": options.batch_size(batch)}
+    lab_of = partial(Lab, scale=size, seeds=seeds, data=data, **means, drive=screen.drive)
     if page is not None or into is not None:
-        _write(Lab(Store.open(db, create=False), wanted, seeds=seeds, data=data), page, into, chosen)
+        lab = lab_of(Store.open(db, create=False))
+        if page is not None:
+            screen.say(f"page: {results.write(lab, page, reproduction.LISTED)}")
+        if into is not None:
+            screen.say(f"{into}: {', '.join(results.fill(lab, into, chosen))}")
         return
-    with _looked_at(db) as store:
-        lab = Lab(store, wanted, seeds=seeds, data=data)
+    with _looked_at(db, lab_of) as lab:
         if dry_run:
             _list(lab, chosen, json)
             return
-        _lacking(lab, chosen)
+        reproduction.lacking(lab, chosen)
         if scale == "paper":
-            screen.say(_estimate(lab, chosen))
-            _refuse_without_means(wanted, data)
-    lab = Lab(Store.open(db), wanted, seeds=seeds, data=data, device=device, dtype=dtype, batch=size)
-    told, skipped = run(lab, chosen, show=not json)
+            screen.say(reproduction.left(lab, chosen).shown)
+            reproduction.refuse_without_means(size, data)
+    documents, missing = reproduction.run(lab_of(Store.open(db)), chosen, partial(_heard, show=not json))
+    missing = shown_experiments.as_typed(missing)
+    shown_experiments.say_what_is_left_out(missing)
     if json:
-        screen.document(told[0] if len(chosen) == 1 and told else {"experiments": told, "skipped": skipped})
+        skipped = shown_experiments.skipped(missing)
+        several = {"experiments": documents, "skipped": skipped}
+        screen.document(documents[0] if len(chosen) == 1 and documents else several)
         return
     screen.say(f"next: multicsr inspect --rejected --db {db}   and   multicsr runs --db {db}")
-    others = [name for name in experiments() if name not in {one.name for one in chosen}]
+    others = [name for name in reproduction.EXPERIMENTS if name not in {one.name for one in chosen}]
     if others:
         screen.say(f"the other experiments: {', '.join(others)} (make reproduce EXPERIMENT=t7)")
 
 
 @contextmanager
-def _looked_at(db: Path) -> Iterator[Store]:
-    """The store, or an empty one that is gone afterwards: to list what would be made, or to refuse it, makes none."""
+def _looked_at(db: Path, lab_of: Callable[..., Lab]) -> Iterator[Lab]:
+    """A lab that writes nothing that stays: to list what would be made, or to refuse it, makes neither store nor file."""
     from store.database import Store
 
     with TemporaryDirectory() as folder:
-        yield Store.open(db if db.exists() else Path(folder) / "empty.db")
+        store = Store.open(db, create=False, write=False) if db.exists() else Store.open(Path(folder) / "empty.db")
+        yield lab_of(store, folder=Path(folder))
+        store.close()
 
 
-def experiments() -> dict[str, Experiment]:
-    """All experiments by name, in the paper's order, and then what the paper has not."""
-    from multicsr.paper.beside import METHODS, SIZES
-    from multicsr.paper.costs import T13
-    from multicsr.paper.declared import TRAINED
-    from multicsr.paper.scorers import T1
-    from multicsr.paper.written import WRITTEN
+def _heard(experiment: Experiment, outcome: Outcome, report: Path, show: bool) -> None:
+    from multicsr_cli import shown_experiments
 
-    found: dict[str, Experiment] = {one.name: one for one in (T1, T13, *TRAINED, *WRITTEN, SIZES, METHODS)}
-    order = [*(f"t{number}" for number in range(1, 14)), "f1", "f4", "f5", "f6", "f7", SIZES.name, *BESIDE]
-    return {name: found[name] for name in order}
-
-
-def _named(listed: str) -> list[Experiment]:
-    known = experiments()
-    if listed == "all":
-        return [one for name, one in known.items() if name not in BESIDE]
-    names = [name.strip() for name in listed.split(",")]
-    for name in names:
-        if name not in known:
-            raise Problem(
-                f"unknown experiment {name!r}", f"there are {', '.join(known)}, and all (of them but methods)"
-            )
-    return [known[name] for name in dict.fromkeys(names)]
-
-
-def run(lab: Lab, chosen: Sequence[Experiment], show: bool) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-    """Run each experiment and write its files; returns their documents, and those that lack something, with the reason.
-
-    An experiment asked for alone is refused where something is missing; of several the others go on.
-    """
-    from multicsr.paper import outcome as outcomes
-    from multicsr.paper.plan import in_order
-
-    missing = _lacking(lab, chosen)
-    ready = [one for one in chosen if one.name not in missing]
-    lab.total = len(in_order(node for one in ready for node in one.nodes(lab)))
-    told: list[dict[str, Any]] = []
-    for one in ready:
-        made: Outcome = one.outcome(lab)
-        written = outcomes.write(one, made, lab, _runs(lab, one))
-        told.append({**made.document, "report": str(written)})
-        if show:
-            outcomes.show(one, made)
-            screen.say(f"report: {written}")
-    for name, why in missing.items():
-        screen.say(f"left out: {name}: {why}")
-    return told, [{"experiment": name, "reason": why} for name, why in missing.items()]
-
-
-def _lacking(lab: Lab, chosen: Sequence[Experiment]) -> dict[str, str]:
-    """The experiments that lack something, with the reason. Raises Problem for one that was asked for alone."""
-    missing = {one.name: why for one in chosen if (why := one.missing(lab))}
-    if len(chosen) == 1 and missing:
-        raise Problem(f"{chosen[0].name} ({chosen[0].title}): {missing[chosen[0].name]}", "give it, or run another")
-    return missing
-
-
-def _write(lab: Lab, page: Path | None, into: Path | None, chosen: Sequence[Experiment]) -> None:
-    """What is stored, as a page of its own or between the marks of another."""
-    from multicsr.paper import page as results
-
-    if page is not None:
-        screen.say(f"page: {results.write(lab, page, list(experiments().values()))}")
-    if into is not None:
-        screen.say(f"{into}: {', '.join(results.fill(lab, into, chosen))}")
-
-
-def _runs(lab: Lab, one: Experiment) -> list[Run]:
-    """The runs behind an outcome."""
-    return [lab.made[node] for node in one.nodes(lab) if node in lab.made]
+    if show:
+        shown_experiments.show(experiment, outcome)
+        screen.say(f"report: {report}")
 
 
 def _list(lab: Lab, chosen: Sequence[Experiment], json: bool) -> None:
     """The runs of the experiments, those that are there already marked."""
-    from multicsr.paper.estimate import estimate
-    from multicsr.paper.plan import in_order
+    from multicsr.paper import reproduction
+    from multicsr_cli import shown_experiments
 
-    missing = {one.name: why for one in chosen if (why := one.missing(lab))}
-    wanted = in_order(node for one in chosen if one.name not in missing for node in one.nodes(lab))
-    found = {node: lab.find(node) for node in wanted}
+    missing = shown_experiments.as_typed(reproduction.reasons(lab, chosen))
+    runs = {node: lab.find(node) for node in reproduction.wanted(lab, chosen)}
+    left = reproduction.left(lab, chosen) if lab.scale.name == "paper" else None
     if json:
-        rows = [{"run": run and run.id, "stage": node.stage, "settings": node.told} for node, run in found.items()]
-        left = estimate([node for node, run in found.items() if run is None])
-        screen.document(
-            {
-                "runs": rows,
-                "skipped": [{"experiment": name, "reason": why} for name, why in missing.items()],
-                "estimate": {"gpu_hours": left.gpu_hours, "disk_bytes": left.disk}
-                if lab.scale.name == "paper"
-                else None,
-            }
-        )
-        return
-    screen.table(
-        "runs", ("run", "what"), [(run.id if run else "to be made", node.shown) for node, run in found.items()]
-    )
-    for name, why in missing.items():
-        screen.say(f"left out: {name}: {why}")
-    done = sum(run is not None for run in found.values())
-    screen.say(f"{done:,} of {len(found):,} runs are done")
-    if lab.scale.name == "paper":
-        screen.say(_estimate(lab, chosen))
-
-
-def _estimate(lab: Lab, chosen: Sequence[Experiment]) -> str:
-    from multicsr.paper.estimate import estimate
-    from multicsr.paper.plan import in_order
-
-    wanted = in_order(node for one in chosen if not one.missing(lab) for node in one.nodes(lab))
-    return estimate([node for node in wanted if lab.find(node) is None]).shown
-
-
-def _refuse_without_means(scale: Scale, data: Path | None) -> None:
-    """The paper's scale needs a GPU, the hub, and STS-B: everything that is missing is named at once."""
-    from stages.models import catalog
-    from stages.models.device import device
-
-    missing = []
-    try:
-        device("cuda")
-    except Problem:
-        missing.append("a CUDA device")
-    if data is None:
-        missing.append(f"--data DIR with {scale.dev} (DATA=DIR for make)")
-    if not missing:  # the models are tens of gigabytes: only asked for once the rest is there
-        encoders = {name for one in scale.backbones for name in (one.base, one.mask_model)}
-        kinds: list[tuple[str, catalog.Kind]] = [*((name, "encoder") for name in sorted(encoders)), (scale.llm, "llm")]
-        for name, kind in kinds:
-            try:
-                catalog.locate(name, kind)
-            except Problem as problem:
-                missing.append(problem.what)
-    if missing:
-        raise Problem(f"--scale paper lacks {' and '.join(missing)}", "run it where these are, or use --scale mini")
+        screen.document(shown_experiments.listing(runs, missing, left))
+    else:
+        shown_experiments.show_listing(runs, missing, left)

@@ -6,49 +6,27 @@ from typing import Any
 
 import multicsr.score
 from multicsr.job import Means
-from multicsr.server import Server, cells
-from multicsr.workplace import Workplace
+from multicsr.means.server import Server, cells
+from multicsr.means.told import taken_apart
+from multicsr.means.workplace import Workplace
 from multicsr_cli import options, screen
-from multicsr_cli.options import (
-    DEFAULT_DB,
-    BaseUrl,
-    Batch,
-    Db,
-    Device,
-    EngineName,
-    InFlight,
-    Json,
-    PriceIn,
-    PriceOut,
-    RayAddress,
-    RunName,
-    Timeout,
-    Workers,
-)
+from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Json, RunName
 from stages.config import ScoreConfig
 
 
-@options.takes(ScoreConfig)
+@options.takes(ScoreConfig, Server, Workplace)
 def command(
     run: RunName = "latest",
     *,
-    base_url: BaseUrl = None,
-    in_flight: InFlight = None,
-    timeout: Timeout = None,
-    price_in: PriceIn = None,
-    price_out: PriceOut = None,
     db: Db = DEFAULT_DB,
     device: Device = "auto",
     batch: Batch = "auto",
-    engine: EngineName = "local",
-    workers: Workers = None,
-    ray_address: RayAddress = None,
     json: Json = False,
     **told: Any,
 ) -> None:
     """Let the LLM, or another model, score how similar each hypothesis is to its premise, from 0 to 5."""
-    server = Server(base_url, in_flight, timeout, price_in, price_out)
-    means = Means(device, options.batch_size(batch), workplace=Workplace(engine, workers, ray_address))
+    workplace, server, told = taken_apart(told)
+    means = Means(device, options.batch_size(batch), workplace=workplace)
     from store.database import Store
     from store.rows import drafts
 

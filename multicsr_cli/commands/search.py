@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from multicsr.names import read_source
+from multicsr.means.names import read_source
 from multicsr_cli import options, screen
 from multicsr_cli.options import DEFAULT_DB, Batch, Db, Device, Json
 from store.problem import Problem
@@ -37,7 +37,7 @@ def command(
     if not text.strip():
         raise Problem("the text to look for is empty", "give a sentence or a few words")
     size = options.batch_size(batch)
-    from multicsr import nearest
+    from multicsr.report import nearest
     from stages.files.sources import Asked
     from stages.pace.lookup import Search
     from store.database import Store

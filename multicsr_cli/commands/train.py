@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 import multicsr.train
-from multicsr import ranks, training_encoders
 from multicsr.job import Means
+from multicsr.means import ranks, training_encoders
 from multicsr_cli import options, screen
 from multicsr_cli.options import DEFAULT_DB, Batch, Data, Db, Device, Json, RunName
 from stages.config import TrainConfig

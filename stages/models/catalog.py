@@ -92,7 +92,7 @@ def locate(name: str, kind: Kind) -> Located:
     if is_hosted(name):
         raise Problem(
             f"{name} is an LLM behind a server, and this takes {with_article(kind)} on this machine",
-            "gen, score and eval --scorer take it, with --base-url",
+            "gen, score and a scorer of eval take it, with base_url=URL",
         )
     alias = ALIASES.get(name)
     if alias and alias.kind != kind:
@@ -128,8 +128,8 @@ def hosted(name: str, base_url: str | None) -> Hosted:
         raise Problem(f"{name} names no model", f"write {HOSTED}MODEL, with the name the server knows")
     if base_url is None:
         raise Problem(
-            f"{name} needs --base-url, the server to ask",
-            "give --base-url https://api.openai.com, or http://localhost:8000, say",
+            f"{name} needs base_url=URL, the server to ask",
+            "give base_url=https://api.openai.com, or http://localhost:8000, say",
         )
     url = _server(base_url)
     fingerprint = hashlib.blake2b(json.dumps([model, url]).encode(), digest_size=6).hexdigest()
@@ -144,16 +144,20 @@ def _server(base_url: str) -> str:
     except ValueError:
         parts, host, port = urlsplit(""), None, None
     if parts.scheme not in ("http", "https") or not host:
-        raise Problem("--base-url is not the URL of a server", "write it as http://localhost:8000 or https://HOST/v1")
+        raise Problem(
+            "base_url is not the URL of a server", "write it as http://localhost:8000 or https://HOST/v1", "base_url"
+        )
     if parts.username is not None or parts.password is not None:
         raise Problem(
-            f"--base-url holds a user name or password before {host}, and it would be stored",
+            f"base_url holds a user name or password before {host}, and it would be stored",
             "leave it out; a key goes into the environment: OPENAI_API_KEY or MULTICSR_API_KEY",
+            "base_url",
         )
     if parts.query or parts.fragment:
         raise Problem(
-            f"--base-url holds a query or fragment behind {host}, and a key in it would be stored",
+            f"base_url holds a query or fragment behind {host}, and a key in it would be stored",
             "leave it out; a key goes into the environment: OPENAI_API_KEY or MULTICSR_API_KEY",
+            "base_url",
         )
     shown = f"[{host}]" if ":" in host else host
     where = shown if port in (None, DEFAULT_PORTS[parts.scheme]) else f"{shown}:{port}"

@@ -29,14 +29,15 @@ def device(name: str) -> str:
     try:
         wanted = torch.device(name)
     except RuntimeError:
-        raise Problem(f"--device {name!r} is not known", "give auto, cpu, cuda or cuda:N") from None
+        raise Problem(f"device {name!r} is not known", "give auto, cpu, cuda or cuda:N", "device") from None
     if wanted.type not in ("cpu", "cuda"):
-        raise Problem(f"--device {name!r} is not supported", "give auto, cpu, cuda or cuda:N")
+        raise Problem(f"device {name!r} is not supported", "give auto, cpu, cuda or cuda:N", "device")
     if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise Problem(
-            f"--device {name} was asked for, and this machine has {count or 'no'} CUDA device{'s' * (count != 1)}",
-            "use --device auto or --device cpu",
+            f"device {name} was asked for, and this machine has {count or 'no'} CUDA device{'s' * (count != 1)}",
+            "use device=auto or device=cpu",
+            "device",
         )
     return str(wanted)
 

@@ -67,7 +67,7 @@ def encoder(located: Located, where: torch.device | str, pooler: str | None = No
     if chosen is None:
         raise Problem(
             f"{located.name} does not record how its tokens are pooled",
-            "say it with --pooler: mean, cls, cls_before_pooler, first_last_mean or prompt",
+            "say it with pooler=NAME: mean, cls, cls_before_pooler, first_last_mean or prompt",
         )
     with _readable(located.name):
         backbone = AutoModel.from_pretrained(located.folder, dtype=torch.float32)
@@ -88,8 +88,8 @@ def encoder(located: Located, where: torch.device | str, pooler: str | None = No
     made = Encoder(backbone, tokenizer, chosen, longest, mlp, template, whitening)
     if template is not None and made.first_position is None:
         raise Problem(
-            f"{located.name} is of the family {backbone.config.model_type}, whose positions --pooler prompt cannot set",
-            f"train one of the families {', '.join(PACKABLE)}, or use another --pooler",
+            f"{located.name} is of the family {backbone.config.model_type}, whose positions pooler=prompt cannot set",
+            f"train one of the families {', '.join(PACKABLE)}, or use another pooler",
         )
     return moved(made, where, located.name).eval()
 
@@ -117,7 +117,7 @@ def moved(model: Module, where: torch.device | str, name: str) -> Module:
         size = sum(weight.numel() * weight.element_size() for weight in model.parameters()) / 2**30
         raise Problem(
             f"the weights of {name} ({size:.1f} GiB) do not fit into the memory of {where}",
-            "free memory there, or use a smaller model, --dtype bfloat16, or another --device",
+            "free memory there, or use a smaller model, dtype=bfloat16, or another device",
         ) from error
 
 
@@ -145,8 +145,8 @@ def _published_mlp(backbone: Any, located: Located) -> nn.Linear:
     pooler = getattr(backbone, "pooler", None)
     if pooler is None or not _has_pooler_weights(located.folder):
         raise Problem(
-            f"{located.name} has no trained pooler for --pooler cls (it would be random)",
-            "use --pooler cls_before_pooler, mean or first_last_mean",
+            f"{located.name} has no trained pooler for pooler=cls (it would be random)",
+            "use pooler=cls_before_pooler, mean or first_last_mean",
         )
     dense: nn.Linear = pooler.dense
     return dense

@@ -84,7 +84,7 @@ def check(paths: Sequence[Path], target: Path) -> list[dict[str, int]]:
         if not path.exists():
             raise Problem(f"there is no store at {path}", "give the files that `multicsr gen --shard` wrote")
         if target.exists() and path.samefile(target):
-            raise Problem(f"{path} is the store that is merged into", "leave it out, or give another --db PATH")
+            raise Problem(f"{path} is the store that is merged into", "leave it out, or give another db=PATH")
     behind = []
     for path in paths:
         store = Store.open(path, create=False, write=False)
@@ -204,7 +204,7 @@ def _run(connection: sqlite3.Connection, path: Path, run: Run) -> Merged:
         raise _conflict(
             path,
             f"{run.stage} run {run.id} asked a server from several stores, and what it spent cannot be added up",
-            "go on in one store: --in-flight N asks for many at a time",
+            "go on in one store: in_flight=N asks for many at a time",
         )
     connection.execute(
         "UPDATE main.runs SET finished = theirs.finished, counts = theirs.counts FROM other.runs AS theirs"

@@ -46,8 +46,8 @@ def put_into(tokenizer: Any, name: str, longest: int) -> tuple[PreTrainedTokeniz
     gap = [tokenizer.mask_token_id]
     if None in (*ends[0], *ends[1], *gap):
         raise Problem(
-            f"{name} has no mask token between a first and a last token, which --pooler prompt reads its vectors at",
-            "train a BERT or RoBERTa, or use another --pooler",
+            f"{name} has no mask token between a first and a last token, which pooler=prompt reads its vectors at",
+            "train a BERT or RoBERTa, or use another pooler",
         )
 
     def ids(words: str) -> list[int]:

@@ -99,7 +99,7 @@ def refused(answer: httpx.Response, hosted: Hosted, key: str | None) -> tuple[Dr
     if status == 404:
         raise Problem(
             f"{hosted.base_url} has no model {hosted.model}, or is no OpenAI-compatible server (404){message}",
-            "check --llm openai:MODEL and --base-url",
+            "check llm=openai:MODEL and base_url=URL",
         )
     if status == 400 and code == "content_filter":
         return Draft("", 0, True, "filtered"), Counter(requests=1, unmetered=1)

@@ -149,7 +149,7 @@ class HostedModel:
         raise self._no_logits()
 
     def _no_logits(self) -> Problem:
-        return Problem(f"{self.hosted.name} gives no next-token logits", "ask it --by prompt, without --expected")
+        return Problem(f"{self.hosted.name} gives no next-token logits", "ask it by=prompt, without expected")
 
     def _client(self, most: int) -> httpx.AsyncClient:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
@@ -182,7 +182,7 @@ class HostedModel:
         except httpx.ConnectError:
             if not self._reached:
                 raise Problem(
-                    f"no server answers at {self.hosted.base_url}", "start it, or check --base-url and the network"
+                    f"no server answers at {self.hosted.base_url}", "start it, or check base_url=URL and the network"
                 ) from None
             raise TransientFailure("the server can no longer be reached") from None
         except httpx.RequestError:

@@ -31,7 +31,7 @@ class LanguageModel(Backend):
         if not self.tokenizer.chat_template:
             raise Problem(
                 f"the model {self.name} has no chat template, and this prompt set wants one",
-                "choose another with --prompts, or another --llm",
+                "choose another with prompts=NAME, or another LLM",
             )
         turns = [{"role": "user", "content": message}]
         wrapped: str = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)

@@ -77,8 +77,9 @@ class Parts:
     ) -> None:
         if words is None:
             raise Problem(
-                "--chunk and torchrun encode a batch in parts, and the texts of this base are padded to the longest of all",
+                "chunk and torchrun encode a batch in parts, and the texts of this base are padded to the longest of all",
                 "train without them, or a base of the kind of BERT or RoBERTa",
+                "chunk",
             )
         self.encoder = encoder
         self.words = words

@@ -126,7 +126,7 @@ def joined(where: str) -> Iterator[Ranks]:
 def _own_gpu(where: str) -> None:
     """Let `cuda` mean the GPU that is this rank's by its number on the machine."""
     if where != "cuda":
-        raise Problem(f"--device {where} is one GPU, and each rank takes its own", "give --device cuda")
+        raise Problem(f"device {where} is one GPU, and each rank takes its own", "give cuda", "device")
     own, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if own >= count:
         raise Problem(

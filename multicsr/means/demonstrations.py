@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multicsr.names import resolve
+from multicsr.means.names import resolve
 from stages.config.gen import MASK_MODEL, MIN_SIMILARITY, SHOTS
 from store.problem import Problem
 

@@ -7,28 +7,35 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stages.settings import Settings, setting
 from store.problem import Problem
 
 if TYPE_CHECKING:
     from stages.pace.workers import Engine
 
 
-@dataclass(frozen=True)
-class Workplace:
-    """`engine` is local or ray; `workers` and `ray_address` are Ray's. Raises Problem for what cannot be."""
+@dataclass(frozen=True, kw_only=True)
+class Workplace(Settings):
+    """One process, or many. Raises Problem for what cannot be."""
 
-    engine: str = "local"
-    workers: int | None = None
-    ray_address: str | None = None
+    engine: str = setting(
+        "the model in this process, or in many by Ray", "local", choices=("local", "ray"), metavar="local|ray"
+    )
+    workers: int | None = setting(
+        "with engine=ray: models at once", None, usual="one a GPU; without GPUs, one a machine", low=1
+    )
+    ray_address: str | None = setting(
+        "with engine=ray: the cluster",
+        None,
+        usual="one is started on this machine, and ended",
+        metavar="HOST:PORT",
+    )
 
     def __post_init__(self) -> None:
-        if self.engine not in ("local", "ray"):
-            raise Problem(f"engine {self.engine!r} is not known", "give local or ray", "engine")
+        super().__post_init__()
         for name, value in (("workers", self.workers), ("ray_address", self.ray_address)):
             if self.engine == "local" and value is not None:
                 raise Problem(f"{name} {value} goes with engine=ray", "leave it out, or give engine=ray", name)
-        if self.workers is not None and self.workers < 1:
-            raise Problem(f"workers {self.workers} is out of range", "give a whole number of at least 1", "workers")
         _, colon, port = (self.ray_address or "HOST:1").rpartition(":")
         if not colon or not port.isdecimal() or not 0 < int(port) < 2**16:
             raise Problem(

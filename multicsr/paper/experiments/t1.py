@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from multicsr.means.training_encoders import model_folder
+from multicsr.paper.node import Node, node
 from multicsr.paper.outcome import UNKNOWN, Outcome, Table
-from multicsr.paper.plan import Node, node
 from multicsr.paper.read import Read
 from multicsr.paper.scales import OMEGA
-from multicsr.training_encoders import model_folder
 
 if TYPE_CHECKING:
-    from multicsr.paper.lab import Lab
+    from multicsr.paper.lab.lab import Lab
     from stages.tasks.sts import StsTask
     from store.records import Run
 
@@ -23,7 +23,7 @@ ASKED, BY_LIKELIHOOD = "asked", "by likelihood"  # how a row of the table is rea
 
 
 def _shown(lab: Lab) -> tuple[str, ...]:
-    return tuple(name for name in lab.usual if name in SHOWN_TASKS)
+    return tuple(name for name in lab.tasks.usual if name in SHOWN_TASKS)
 
 
 def _readings(lab: Lab) -> dict[str, Node]:
@@ -31,14 +31,14 @@ def _readings(lab: Lab) -> dict[str, Node]:
     from stages.models import catalog
     from stages.texts import prompts
 
-    found = {}
+    readings = {}
     for llm in lab.scale.scorers:
         chosen = prompts.load(catalog.prompts_for(llm)[0])
         for by, name in (("prompt", ASKED), ("likelihood", BY_LIKELIHOOD)):
             for icl, shots in (("", 0), (" + ICL", chosen.shots(by))):
                 if shots or not icl:
-                    found[f"{llm}, {name}{icl}"] = node("judge", model=llm, by=by, shots=shots, tasks=_shown(lab))
-    return found
+                    readings[f"{llm}, {name}{icl}"] = node("judge", model=llm, by=by, shots=shots, tasks=_shown(lab))
+    return readings
 
 
 def _encoders(lab: Lab) -> dict[str, Node | str]:
@@ -50,14 +50,14 @@ def _encoders(lab: Lab) -> dict[str, Node | str]:
 
 
 def _nodes(lab: Lab) -> list[Node]:
-    evals = [one for model in _encoders(lab).values() for one in lab.evals(model, lab.usual)]
+    evals = [each for model in _encoders(lab).values() for each in lab.evals(model, lab.tasks.usual)]
     return [*_readings(lab).values(), *evals]
 
 
 def _read(lab: Lab) -> Outcome:
     figures: dict[str, dict[str, float]] = {}
     for name, model in _encoders(lab).items():
-        figures[name] = _figures(lab, lab.make(lab.evals(model, lab.usual)[0]))
+        figures[name] = _figures(lab, lab.make(lab.evals(model, lab.tasks.usual)[0]))
     trained, model = list(_encoders(lab).items())[-1]
     said: list[str] = []
     for name, wanted in _readings(lab).items():
@@ -68,8 +68,8 @@ def _read(lab: Lab) -> Outcome:
         "The LLM itself as scorer of sentence pairs",
         ("", *_shown(lab), "paper"),
         [
-            [name, *(f"{found[task]:.2f}" if task in found else UNKNOWN for task in _shown(lab)), UNKNOWN]
-            for name, found in figures.items()
+            [name, *(f"{values[task]:.2f}" if task in values else UNKNOWN for task in _shown(lab)), UNKNOWN]
+            for name, values in figures.items()
         ],
         "Spearman x 100 over the pairs whose reply could be read; + ICL: with the in-context examples of the"
         " prompt set, where it has some.",
@@ -97,13 +97,13 @@ def _compared(lab: Lab, trained: str, model: Node | str, name: str, run: Run, ta
     cosines = _cosines(lab, model, task)
     test = bootstrap(Correlation(cosines[given], gold[given]), Correlation(scores[given], gold[given]))
     if test.low > 0:
-        found, holds = "is better than", "holds here"
+        differs, holds = "is better than", "holds here"
     elif test.high < 0:
-        found, holds = "is worse than", "does not hold here"
+        differs, holds = "is worse than", "does not hold here"
     else:
-        found, holds = "cannot be told from", "is not shown here"
+        differs, holds = "cannot be told from", "is not shown here"
     return (
-        f"{trained} {found} {name} on {task_name}: {test.difference:+.2f} ({test.low:+.2f} to {test.high:+.2f},"
+        f"{trained} {differs} {name} on {task_name}: {test.difference:+.2f} ({test.low:+.2f} to {test.high:+.2f},"
         f" paired bootstrap over {test.n:,} pairs, p = {test.p:.4f}). The paper's claim that a trained base model beats the"
         f" LLM's own scores {holds}."
     )
@@ -115,7 +115,7 @@ def _scores(lab: Lab, run: Run, task: StsTask) -> np.ndarray:
 
     values = judgements.values(lab.store, run, task.name)
     places = [(part.name, place) for part in task.subsets for place in range(1, len(part.gold) + 1)]
-    return np.array([values.get(one) for one in places], dtype=float)
+    return np.array([values.get(place) for place in places], dtype=float)
 
 
 def _cosines(lab: Lab, model: Node | str, task: StsTask) -> np.ndarray:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stages.settings import Settings, setting
 from store.problem import Problem
 
 # Requests at once where nothing else is said: servers of one's own take that many side by side, and hosted ones allow it.
@@ -17,36 +17,24 @@ MOST_IN_FLIGHT = 1024  # connections; a slip of the finger must not open more th
 TIMEOUT = 120.0
 
 
-@dataclass(frozen=True)
-class Server:
-    """How a hosted LLM is asked: its URL, requests at once, seconds for one, prices of a million tokens.
+@dataclass(frozen=True, kw_only=True)
+class Server(Settings):
+    """How a hosted LLM is asked; none of it is config but the URL. Raises Problem for a value out of range."""
 
-    None of it is config but the URL. Raises Problem for a value out of range.
-    """
-
-    base_url: str | None = None
-    in_flight: int | None = None
-    timeout: float | None = None
-    price_in: float | None = None
-    price_out: float | None = None
+    base_url: str | None = setting("with openai:MODEL: the OpenAI-compatible server", None, metavar="URL")
+    in_flight: int | None = setting(
+        "with openai:MODEL: requests at once", None, usual=str(IN_FLIGHT), low=1, high=MOST_IN_FLIGHT
+    )
+    timeout: float | None = setting(
+        "with openai:MODEL: seconds for a request", None, usual=f"{TIMEOUT:g}", low=0, above=True
+    )
+    price_in: float | None = setting("price of a million prompt tokens: shows the cost", None, low=0)
+    price_out: float | None = setting("the same for tokens that the LLM writes", None, low=0)
 
     def __post_init__(self) -> None:
-        if self.in_flight is not None and not 1 <= self.in_flight <= MOST_IN_FLIGHT:
-            raise Problem(
-                f"in_flight {self.in_flight} is out of range",
-                f"give a whole number from 1 to {MOST_IN_FLIGHT:,}",
-                "in_flight",
-            )
-        if self.timeout is not None and not 0 < self.timeout < math.inf:
-            raise Problem(f"timeout {self.timeout:g} is out of range", "give a number of seconds above 0", "timeout")
-        prices = {"price_in": self.price_in, "price_out": self.price_out}
-        for name, price in prices.items():
-            if price is not None and not 0 <= price < math.inf:
-                raise Problem(
-                    f"{name} {price:g} is out of range", "give the price of a million tokens, 0 or more", name
-                )
+        super().__post_init__()
         if (self.price_in is None) != (self.price_out is None):
-            given, other = sorted(prices, key=lambda name: prices[name] is None)
+            given, other = ("price_in", "price_out") if self.price_out is None else ("price_out", "price_in")
             raise Problem(f"{given} alone gives no cost", f"give {other}=F too; 0 where nothing is charged", given)
 
     def given(self) -> str | None:
@@ -88,12 +76,12 @@ def reach(name: str, server: Server, device: str, dtype: str, stop: Sequence[str
     from stages.models import catalog
     from stages.models.llm import hosted
 
-    for setting, value in (("device", device), ("dtype", dtype)):
+    for word, value in (("device", device), ("dtype", dtype)):
         if value != "auto":
             raise Problem(
-                f"{setting} {value} goes with an LLM on this machine, and {name} is behind a server",
+                f"{word} {value} goes with an LLM on this machine, and {name} is behind a server",
                 "leave it out",
-                setting,
+                word,
             )
     located, key = catalog.hosted(name, server.base_url), hosted.api_key()
 

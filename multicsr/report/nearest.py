@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
-from multicsr.encoders import locate_subject
+from multicsr.means.encoders import locate_subject
 from stages.stage import Tick
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Node:
-    """A stage with what it is told, under the names of its flags, and the run it is made from."""
+    """A stage with what it is told, under the names of its settings, and the run it is made from."""
 
     stage: str
     settings: tuple[tuple[str, Any], ...]
@@ -21,9 +21,14 @@ class Node:
     def __getitem__(self, name: str) -> Any:
         return dict(self.settings).get(name)
 
+    @property
+    def needs(self) -> tuple[Node, ...]:
+        """The nodes that this one is made from: its parent, and the corpus that is joined to its own."""
+        return tuple(each for each in (self.parent, self["joined"]) if each is not None)
+
     def ancestor(self, stage: str) -> Node | None:
         """The nearest of this node and its ancestors that is of `stage`."""
-        return next((one for one in self.line() if one.stage == stage), None)
+        return next((each for each in self.line() if each.stage == stage), None)
 
     def line(self) -> Iterator[Node]:
         """This node, the corpus that is joined to its own, its parent, and so on."""
@@ -53,10 +58,10 @@ def node(stage: str, parent: Node | None = None, **settings: Any) -> Node:
 
 def in_order(wanted: Iterable[Node]) -> list[Node]:
     """Every node that is wanted or needed for one, each once, parents first."""
-    found: dict[Node, None] = {}
-    for one in wanted:
-        found |= dict.fromkeys(reversed(list(one.line())))
-    return list(found)
+    ordered: dict[Node, None] = {}
+    for each in wanted:
+        ordered |= dict.fromkeys(reversed(list(each.line())))
+    return list(ordered)
 
 
 def _text(value: Any) -> str:

@@ -6,30 +6,17 @@ Raises Problem before anything is written or loaded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multicsr import server as hosted
-from multicsr.server import Reached, Server
+from multicsr.means import server as hosted
+from multicsr.means.server import Reached, Server
 from store.problem import Problem
 
 if TYPE_CHECKING:
     from stages.files.sources import Asked, Source
     from stages.models.catalog import Located
     from store.database import Store
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A run ready to be made: its config, its prompts, how to load its LLM on which device, and the flags whose exact
-    spelling the config does not keep."""
-
-    config: Any
-    prompts: Any
-    load: Callable[[], Any]
-    device: str
-    notes: dict[str, str]
 
 
 def premises_of(store: Store, premises: str | Path | Iterable[Any] | Source, column: str | None = None) -> Source:

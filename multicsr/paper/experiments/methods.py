@@ -1,51 +1,18 @@
-"""What the paper has no table of: how few triplets are enough, and every method on the same premises."""
+"""Every method on the same premises: no table of the paper."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from multicsr.paper.measured import Claim, Row, Trained, always
-from multicsr.paper.plan import node
-from multicsr.paper.plots import Curve
+from multicsr.paper.claims import Claim
+from multicsr.paper.node import node
 from multicsr.paper.scales import OMEGA
+from multicsr.paper.trained.experiment import Trained, always
+from multicsr.paper.trained.rows import Row
 from store.records import REWRITES, ROLES
 
 if TYPE_CHECKING:
-    from multicsr.paper.lab import Lab
-
-
-def _sizes_of(lab: Lab) -> list[int | None]:
-    """The numbers of premises, the fewest first: none beyond the scale's own."""
-    most = lab.scale.limit
-    return list(
-        dict.fromkeys(limit if most is None or limit is None else min(limit, most) for limit in lab.scale.sizes)
-    )
-
-
-def _sizes(lab: Lab) -> list[Row]:
-    scale, found = lab.scale, list[Row]()
-    for limit in _sizes_of(lab):
-        corpus = scale.gen(OMEGA, limit=limit)
-        models = tuple(scale.train(corpus, seed, mask=False) for seed in lab.seeds)
-        found.append(Row(f"{limit:,} premises" if limit else "all premises", models, {"premises": limit}))
-    return [Row(f"{scale.backbone.base}, as it is", (scale.backbone.base,)), *found]
-
-
-SIZES = Trained(
-    "sizes",
-    "How few triplets are enough",
-    _sizes,
-    claims=lambda lab: [
-        Claim(
-            f"{fewer:,} premises instead of {_sizes_of(lab)[-1] or 'all'}", "premises", fewer, _sizes_of(lab)[-1], False
-        )
-        for fewer in _sizes_of(lab)[:-1]
-        if fewer
-    ],
-    curve=Curve("premises", "premises", doubling=True),
-    headline=None,
-    remark="No table of the paper: triplets as the LLM wrote them, without curation and mask, for as many epochs each.",
-)
+    from multicsr.paper.lab.lab import Lab
 
 # The same premises, the same triplets, the same steps.
 LEARNED_ALIKE: dict[str, dict[str, Any]] = {
@@ -69,24 +36,24 @@ def _methods(lab: Lab) -> list[Row]:
     # Scored, and none dropped: what learns from scores has the same triplets.
     everything = scale.curate(corpus, (0.0, 5.0, -5.0))
     whitened = {"whiten": scale.premises}
-    found = [Row(f"{base}, as it is", (base,)), Row("whitening by the premises", (base,), evaluated=whitened)]
+    rows = [Row(f"{base}, as it is", (base,)), Row("whitening by the premises", (base,), evaluated=whitened)]
     for name, told in LEARNED_ALIKE.items():
         models = tuple(scale.train(everything, seed, **told) for seed in lab.seeds)
-        found.append(Row(name, models, {"method": name}))
+        rows.append(Row(name, models, {"method": name}))
     models = tuple(scale.train(scale.curate(corpus), seed) for seed in lab.seeds)
-    found.append(Row("MultiCSR: curated, masked", models, {"method": "MultiCSR"}))
+    rows.append(Row("MultiCSR: curated, masked", models, {"method": "MultiCSR"}))
     # As many sentences by the LLM as the others have: nine a premise instead of two.
-    rewrites = scale.gen(0.0, method="claif", limit=scale.limit and scale.limit * len(ROLES) // len(REWRITES))
+    rewrites = scale.rewrites(scale.limit and scale.limit * len(ROLES) // len(REWRITES))
     pairs = node("curate", scale.score(rewrites), strategy="claif")
     models = tuple(scale.train(pairs, seed, objective="claif") for seed in lab.seeds)
-    return [*found, Row("CLAIF, its own pairs", models, {"method": "CLAIF"})]
+    return [*rows, Row("CLAIF, its own pairs", models, {"method": "CLAIF"})]
 
 
 METHODS = Trained(
     "methods",
     "Every method on the same premises",
     _methods,
-    lambda lab: tuple(name for name in ("mini", "stsb dev") if lab.has(name)),
+    lambda lab: tuple(name for name in ("mini", "stsb dev") if lab.tasks.has(name)),
     always(
         *(
             Claim(f"{name} against SimCSE (SynCSE) on the same triplets", "method", name, "SimCSE (SynCSE)", False)

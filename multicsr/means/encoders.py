@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multicsr.names import resolve
-from multicsr.training_encoders import model_folder
+from multicsr.means.names import resolve
+from multicsr.means.training_encoders import model_folder
 from stages.config.words import POOLERS
 from store.problem import Problem
 from store.records import Run

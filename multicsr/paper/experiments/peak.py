@@ -1,4 +1,4 @@
-"""The most memory a command holds: `python -m multicsr.paper.peak FILE COMMAND...` writes its bytes to FILE.
+"""The most memory a command holds: `python -m multicsr.paper.experiments.peak FILE COMMAND...` writes its bytes to FILE.
 
 A process of its own, and a small one: until a child becomes another program it is charged with the memory of the process
 that started it, so one started by a process with a model in memory would seem to hold a model.
@@ -7,6 +7,7 @@ that started it, so one started by a process with a model in memory would seem t
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ def main() -> int:
     """Run the command with this process's streams; its exit code, or 128 and the signal that ended it."""
     file, *command = sys.argv[1:]
     process = subprocess.Popen(command)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command hears it too, and its end is waited for
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     unit = 1 if sys.platform == "darwin" else 1024

@@ -1,0 +1,138 @@
+"""t13: what training costs, with and without the mask. Arrow: triplet -> checkpoint, each in a process of its own.
+
+The most memory that a process held is measured from outside, when its run is finished, and nothing is written into a
+finished run: it lies in a file of its own beside the store, under the run's id.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from multicsr.paper.claims import SIGNIFICANT, chance
+from multicsr.paper.node import Node, node
+from multicsr.paper.outcome import UNKNOWN, Outcome, Table, machine
+from multicsr.paper.read import Read
+from multicsr.paper.scales import OMEGA
+from stages.stage import Tick, Ticks
+from stages.tasks.metrics import paired
+from store import whole
+from store.problem import Problem
+
+if TYPE_CHECKING:
+    from multicsr.job import Job
+    from multicsr.paper.lab.lab import Lab
+
+# What the paper tells of its own trainings, by batch.
+PUBLISHED = {64: "0.98 h, 0.36 h"}
+
+ROOM = "multicsr.paper.experiments"  # where the programs lie that a training is measured by
+
+
+class Cost(NamedTuple):
+    """What a training took: seconds, and megabytes at its highest."""
+
+    seconds: float
+    megabytes: float
+
+
+def _nodes(lab: Lab) -> list[Node]:
+    scale = lab.scale
+    corpus = node("copies", scale.curate(scale.gen(OMEGA)), copies=scale.costed, alone=True)
+    return [
+        scale.train(corpus, 0, mask, train_batch=batch, epochs=1) for batch in scale.batches for mask in (False, True)
+    ]
+
+
+def _read(lab: Lab) -> Outcome:
+    costs = [_cost(lab, wanted) for wanted in _nodes(lab)]
+    rows = list(zip(lab.scale.batches, costs[::2], costs[1::2], strict=True))
+    said = [_sentence(costs[::2], costs[1::2])]
+    table = Table(
+        f"Time and memory of {lab.scale.costed:,} copies of one triplet, one epoch",
+        ("batch", "SimCSE, s", "SimCSE, MB", "with stage 3, s", "with stage 3, MB", "paper"),
+        [
+            [f"{batch:,}", *(f"{value:,.1f}" for value in (*plain, *masked)), PUBLISHED.get(batch, UNKNOWN)]
+            for batch, plain, masked in rows
+        ],
+        "s: from the row of its run to its end; MB: the most memory its process held, one of its own each. The paper's are"
+        " unsupervised SimCSE on 1M sentences, and stage 3 on 0.19M triplets, on one V100.",
+    )
+    told = {str(batch): {"plain": plain._asdict(), "masked": masked._asdict()} for batch, plain, masked in rows}
+    return Outcome([table], said, {"experiment": "t13", "machine": machine(), "rows": told, "sentences": said})
+
+
+def _sentence(plain: list[Cost], masked: list[Cost]) -> str:
+    """Whether the mask makes a training longer."""
+    without, with_mask = (np.array([cost.seconds for cost in costs]) for costs in (plain, masked))
+    _, _, p = paired(with_mask, without)
+    more = with_mask.mean() / without.mean()
+    longer = f"takes {more:.2f} times as long as without" if p < SIGNIFICANT else "is not shown to take longer"
+    return (
+        f"Training with the mask {longer} (paired t test over {len(plain)} batch sizes, {chance(p)}); the paper"
+        f" says that its time grows. Measured on {machine()}."
+    )
+
+
+def _cost(lab: Lab, wanted: Node) -> Cost:
+    """The cost of a training, measured once, in a process of its own. No other training stands for it."""
+    from store.read.runs import seconds
+
+    assert wanted.parent is not None
+    lab.make(wanted.parent)
+    lab.number += wanted not in lab.made
+    job = lab.jobs.of(wanted, lab.made)
+    memory = lab.folder / f"memory-{job.id}.json"
+    command = _command(lab, wanted)
+    run = lab.keep(wanted, replace(job, start=partial(_apart, job, command, memory)), shared=False)
+    if not memory.is_file():
+        raise Problem(f"training {run.id} was made before t13 could measure it", "measure into another store: db=PATH")
+    return Cost(seconds(lab.store, run), json.loads(memory.read_text(encoding="utf-8"))["bytes"] / 1e6)
+
+
+def _command(lab: Lab, wanted: Node) -> list[str]:
+    """What a process of its own is started with."""
+    assert wanted.parent is not None
+    told: Mapping[str, Any] = {
+        "store": str(lab.store.path),
+        "parent": lab.made[wanted.parent].id,
+        "data": None if lab.material.data is None else str(lab.material.data),
+        "device": lab.means.device,
+        "batch": lab.means.batch,
+        "settings": {"dtype": lab.jobs.dtype, **dict(wanted.settings)},
+    }
+    return [sys.executable, "-m", f"{ROOM}.alone", json.dumps(told)]
+
+
+def _apart(job: Job, command: list[str], memory: Path) -> Ticks:
+    """Train in a process of its own, and keep what memory it took; its ticks are handed on."""
+    with TemporaryDirectory() as folder:
+        peak = Path(folder) / "peak"
+        measured = [sys.executable, "-m", f"{ROOM}.peak", str(peak), *command]
+        with subprocess.Popen(measured, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    heard = json.loads(line)
+                    if "problem" in heard:
+                        raise Problem(*heard["problem"])
+                    yield Tick(**heard)
+            finally:
+                process.stdout.close()  # which ends a training that nobody hears
+        if process.returncode:
+            raise Problem(f"the training that t13 measures ended with {process.returncode}", "see what it said above")
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        whole.write(memory, json.dumps({"run": job.id, "bytes": int(peak.read_text(encoding="utf-8"))}))
+    return job.store.run(job.id)
+
+
+T13 = Read("t13", "Time and memory against batch size", _nodes, _read, makes=True)

@@ -1,0 +1,8 @@
+"""t2: MultiCSR on the STS tasks, beside its baselines."""
+
+from __future__ import annotations
+
+from multicsr.paper.experiments.baselines import FIELD_CLAIMS, all_sts, field
+from multicsr.paper.trained.experiment import Trained
+
+T2 = Trained("t2", "STS tasks", lambda lab: field(lab, "sts"), all_sts, FIELD_CLAIMS)

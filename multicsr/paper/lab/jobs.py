@@ -1,0 +1,93 @@
+"""What is wanted as a job of its stage. Arrow: node, the runs that it is made from -> job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from multicsr import corpora, curate, evaluate, gen, judge, score, train
+from multicsr.job import Job, Means
+from multicsr.paper.lab.at_hand import DEV
+from store.records import Run
+
+if TYPE_CHECKING:
+    from multicsr.paper.lab.at_hand import TasksAtHand
+    from multicsr.paper.lab.material import Material
+    from multicsr.paper.node import Node
+    from store.database import Store
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Makes jobs for one store: of which files and tasks, where and how fast they are computed, in which number format."""
+
+    store: Store
+    material: Material
+    tasks: TasksAtHand
+    means: Means
+    dtype: str
+
+    def of(self, wanted: Node, made: Mapping[Node, Run]) -> Job:
+        """The job of a node whose parent and joined corpus are `made`. Raises Problem where a file or model is missing."""
+        told = dict(wanted.settings)
+        if wanted.parent is not None:
+            parent = made[wanted.parent]
+            if wanted.stage == "train":
+                return self._train(parent, told, made)
+            behind = {"copies": self._copies, "score": self._score, "curate": self._curate, "eval": self._measured}
+            return behind[wanted.stage](parent, told)
+        first = {"gen": self._gen, "labelled": self._labelled, "eval": self._as_it_is, "judge": self._judge}
+        return first[wanted.stage](told)
+
+    def _gen(self, told: dict[str, Any]) -> Job:
+        premises = self.material.source(told.pop("premises"))
+        if told.get("demonstrations"):
+            mask_model = self.material.scale.backbone.mask_model
+            told |= {"demonstrations": str(self.material.demonstrated_file), "mask_model": mask_model}
+        return gen.job(self.store, premises, means=self.means, dtype=self.dtype, **told)
+
+    def _labelled(self, told: dict[str, Any]) -> Job:
+        return corpora.job(self.store, self.material.labelled_file)
+
+    def _copies(self, parent: Run, told: dict[str, Any]) -> Job:
+        """The triplets of `parent` with the first one `copies` times more, or `alone` nothing but it."""
+        from store.rows import training
+
+        triplets = [tuple(triplet) for triplet in training.triplets(self.store, parent)]
+        rows = [*([] if told.get("alone") else triplets), *triplets[:1] * told["copies"]]
+        name = f"{parent.id}-{'alone-' if told.get('alone') else ''}{told['copies']}.csv"
+        return corpora.job(self.store, self.material.copies(name, rows))
+
+    def _score(self, parent: Run, told: dict[str, Any]) -> Job:
+        return score.job(self.store, parent, means=self.means, dtype=self.dtype, **told)
+
+    def _curate(self, parent: Run, told: dict[str, Any]) -> Job:
+        return curate.job(self.store, parent, **told)
+
+    def _train(self, parent: Run, told: dict[str, Any], made: Mapping[Node, Run]) -> Job:
+        joined = (made[told.pop("joined")],) if "joined" in told else ()
+        where: dict[str, Any] = {"data": self.material.data, "means": self.means, "dtype": self.dtype}
+        return train.job(self.store, parent, with_runs=joined, **where, **told)
+
+    def _as_it_is(self, told: dict[str, Any]) -> Job:
+        return self._measured(told["model"], told)
+
+    def _measured(self, model: Run | str, told: dict[str, Any]) -> Job:
+        names = told["tasks"]
+        whiten = self.material.source(told["whiten"]) if "whiten" in told else None
+        return evaluate.job(
+            self.store,
+            model,
+            [self.tasks[name] for name in names],
+            means=self.means,
+            notes=self.tasks.notes(names),
+            split="dev" if names[0].endswith(DEV) else "test",
+            whiten=whiten,
+            pooler=told.get("pooler"),
+        )
+
+    def _judge(self, told: dict[str, Any]) -> Job:
+        model, names = told.pop("model"), told.pop("tasks")
+        tasks, notes = [self.tasks[name] for name in names], self.tasks.notes(names)
+        return judge.job(self.store, model, tasks, means=self.means, notes=notes, dtype=self.dtype, **told)

@@ -1,0 +1,194 @@
+"""The files that experiments are made from. Arrow: the data folder, the hub, the bundled pairs -> files.
+
+What no folder holds is written into the folder of the experiments: a labelled corpus of some premises, half of some
+translations, copies of a triplet, a retrieval task of the bundled pairs.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from multicsr.means.names import read_source
+from store import whole
+from store.problem import Problem
+
+if TYPE_CHECKING:
+    from multicsr.paper.scales import Scale
+    from stages.files.sources import Source
+
+HUB = "hub:"  # before the name of a file of a data set there: OWNER/NAME/FILE
+
+# A retrieval task from the bundled graded pairs, for want of a real one, and the gold score from which a sentence answers
+# another.
+BUNDLED_RETRIEVAL = "mini-retrieval"
+RELEVANT = 4.0
+
+# Of a premise in SNLI's dev set: an entailment, a contradiction, and one that is neither.
+LABELLED_PAIRS = 3
+SNLI, SNLI_PART = "snli-dev.csv", "snli.csv"
+
+
+class Language(NamedTuple):
+    """Translations in two halves: a file of sentences in the language with little data, to learn from, and the aligned
+    files of the others, to be tested on."""
+
+    sentences: Path
+    tested: tuple[Path, Path]
+
+
+class Material:
+    """Files of the folder `data`, if there is one, and those that are written into `folder`."""
+
+    def __init__(self, scale: Scale, data: Path | None, folder: Path) -> None:
+        self.scale, self.data, self.folder = scale, data, folder
+        self._sources: dict[str, Source] = {}
+
+    def lacks(self, file: str, what: str) -> str:
+        """Says what is missing and where it is looked for."""
+        where = "the data folder holds none" if self.data else "no data folder is given"
+        return f"needs {what}, and {where}; data=DIR with {file} would do"
+
+    def nli_premises(self) -> str | None:
+        """Premises of an NLI corpus: the scale's own where it names others, else SNLI's."""
+        return self.scale.premises if self.scale.other_premises else self._in_data("snli/s1.dev")
+
+    def other_premises(self) -> str:
+        """Sentences of elsewhere."""
+        return self.scale.other_premises or self.scale.premises
+
+    def source(self, premises: str) -> Source:
+        """The premises called so: bundled, a file, `FILE#COLUMN`, or a column of a file on the hub.
+
+        Raises Problem for a file that is not there, or not yet fetched.
+        """
+        if premises not in self._sources:
+            path, _, column = premises.partition("#")
+            self._sources[premises] = read_source(self._place(path), column or None)
+        return self._sources[premises]
+
+    def bring(self, *names: Any) -> None:
+        """Fetch those of `names` that are files on the hub. Raises Problem where that fails."""
+        for name in names:
+            if isinstance(name, str) and name.startswith(HUB):
+                _fetched(name.partition("#")[0], only_here=False)
+
+    def translations(self) -> tuple[Path, Path] | None:
+        """The first pair of aligned files of translations, the language with little data first."""
+        from stages.tasks import bitext
+
+        name = next(iter(bitext.names_in(self.data)), None) if self.data else None
+        if name is None or self.data is None:
+            return None
+        sides = bitext.load(name, self.data).sides
+        folder = self.data if (self.data / f"{name}.{sides[0]}").exists() else self.data / "tatoeba"
+        return folder / f"{name}.{sides[0]}", folder / f"{name}.{sides[1]}"
+
+    @cached_property
+    def language(self) -> Language:
+        """The translations in two halves."""
+        files = self.translations()
+        assert files is not None
+        sides = [file.read_text(encoding="utf-8").splitlines() for file in files]
+        half = len(sides[0]) // 2
+        sentences = self.write(f"t5-{files[0].name}.txt", _lines(sides[0][:half]))
+        first, second = (
+            self.write(f"t5-{file.name}", _lines(lines[half:])) for file, lines in zip(files, sides, strict=True)
+        )
+        return Language(sentences, (first, second))
+
+    @property
+    def labelled(self) -> str | None:
+        """What the file of a labelled NLI corpus is called, where there is one."""
+        if self.scale.labelled is None and not all(self._snli()):
+            return None
+        return Path(self.scale.labelled or SNLI_PART).name
+
+    @cached_property
+    def labelled_file(self) -> Path:
+        """A file of labelled triplets, or of labelled pairs as SNLI has them: of as many premises as the scale has."""
+        return self._labelled_as(SNLI_PART, LABELLED_PAIRS * (self.scale.limit or 1))
+
+    @cached_property
+    def demonstrated_file(self) -> Path:
+        """The labelled corpus whose nearest triplets are shown: all of it."""
+        return self._labelled_as(SNLI)
+
+    def _labelled_as(self, name: str, pairs: int | None = None) -> Path:
+        if self.scale.labelled is not None:
+            return Path(self._place(self.scale.labelled))
+        lines = [Path(part).read_text(encoding="utf-8").splitlines() for part in self._snli() if part]
+        rows = list(zip(*lines, strict=True))[:pairs]
+        return self.write(name, comma_separated(("sentence1", "sentence2", "gold_label"), rows))
+
+    def _snli(self) -> list[str | None]:
+        return [self._in_data(f"snli/{name}.dev") for name in ("s1", "s2", "labels")]
+
+    def _in_data(self, file: str) -> str | None:
+        return str(self.data / file) if self.data and (self.data / file).is_file() else None
+
+    def _place(self, path: str) -> str:
+        return _fetched(path, only_here=True) if path.startswith(HUB) else path
+
+    def copies(self, name: str, triplets: Sequence[Sequence[str]]) -> Path:
+        """A file of triplets, those that occur several times too."""
+        return self.write(name, comma_separated(("premise", "entailment", "contradiction"), triplets))
+
+    def retrieval(self) -> Path:
+        """The folder of a retrieval task: first sentences of the bundled test pairs as queries, all second ones as
+        documents."""
+        from stages.tasks import sts
+
+        (pairs,) = sts.load("mini", None, "test").subsets
+        identities = {text: f"d{place}" for place, text in enumerate(dict.fromkeys(pairs.second))}
+        relevant = [
+            (first, identities[second])
+            for first, second, gold in zip(pairs.first, pairs.second, pairs.gold, strict=True)
+            if gold >= RELEVANT
+        ]
+        queries = {text: f"q{place}" for place, text in enumerate(dict.fromkeys(first for first, _ in relevant))}
+        judged = "".join(f"{queries[first]}\t{document}\t1\n" for first, document in relevant)
+        self.write(f"{BUNDLED_RETRIEVAL}/corpus.jsonl", _json_lines(identities))
+        self.write(f"{BUNDLED_RETRIEVAL}/queries.jsonl", _json_lines(queries))
+        self.write(f"{BUNDLED_RETRIEVAL}/qrels/test.tsv", f"query-id\tcorpus-id\tscore\n{judged}")
+        return self.folder / BUNDLED_RETRIEVAL
+
+    def write(self, name: str, text: str) -> Path:
+        """The file called `name`, which holds `text`; one that does already is left alone."""
+        path = self.folder / name
+        if not path.is_file() or path.read_bytes() != text.encode():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            whole.write(path, text)
+        return path
+
+
+def comma_separated(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """CSV with a header."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([columns, *rows])
+    return out.getvalue()
+
+
+def _lines(texts: Iterable[str]) -> str:
+    return "".join(f"{text}\n" for text in texts)
+
+
+def _json_lines(identities: dict[str, str]) -> str:
+    return _lines(json.dumps({"_id": identity, "text": text}) for text, identity in identities.items())
+
+
+def _fetched(place: str, only_here: bool) -> str:
+    """The path of a file on the hub; with `only_here`, of one that was fetched before. Raises Problem for none."""
+    from huggingface_hub import hf_hub_download
+
+    owner, name, file = place.removeprefix(HUB).split("/", 2)
+    try:
+        return hf_hub_download(f"{owner}/{name}", file, repo_type="dataset", local_files_only=only_here)
+    except OSError as error:
+        what = f"the file {place} could not be fetched ({str(error).splitlines()[0][:120]})"
+        raise Problem(what, "check the network") from None

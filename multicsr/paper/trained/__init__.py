@@ -1,0 +1,8 @@
+"""Experiments whose rows are models: trained, measured, compared.
+
+rows.py         a row as it is declared, and with its figures
+experiment.py   the experiment: its runs, its figures, its outcome
+table.py        the figures as a table, published ones beside them
+corpora.py      what the LLM wrote in the corpora behind the rows
+plots.py        the figures as dots or curves
+"""

@@ -1,0 +1,133 @@
+"""An experiment whose rows are models. Arrow: declaration -> runs -> figures -> outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from multicsr.paper.claims import Claim, sentence
+from multicsr.paper.node import Node, in_order
+from multicsr.paper.outcome import Outcome
+from multicsr.paper.trained import corpora, plots
+from multicsr.paper.trained.plots import Curve
+from multicsr.paper.trained.rows import Result, Row, masks
+from multicsr.paper.trained.table import AVERAGE, Shape, table
+from multicsr.report.measured import is_headline
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from multicsr.paper.lab.lab import Lab
+    from store.records import Run
+
+
+def always(*claims: Claim) -> Callable[[Lab], Sequence[Claim]]:
+    """Claims that every scale can make."""
+    return lambda lab: claims
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An experiment of rows, each a model.
+
+    The published figure called `headline` stands in a column beside ours (None: there is no such table). `also` are further
+    sentences, which no test decides. A `timed` table tells how long the trainings took.
+    """
+
+    name: str
+    title: str
+    rows: Callable[[Lab], Sequence[Row]]
+    tasks: Callable[[Lab], Sequence[str]] = lambda lab: lab.tasks.usual
+    claims: Callable[[Lab], Sequence[Claim]] = lambda lab: ()
+    curve: Curve | None = None
+    headline: str | None = AVERAGE
+    needs: Callable[[Lab], str | None] = lambda lab: None
+    also: Callable[[Lab], Sequence[str]] = lambda lab: ()
+    remark: str = ""
+    timed: bool = False
+
+    def missing(self, lab: Lab) -> str | None:
+        return self.needs(lab)
+
+    def nodes(self, lab: Lab) -> list[Node]:
+        tasks, wanted = lab.tasks.among(self.tasks(lab)), list[Node]()
+        for row in self.rows(lab):
+            wanted += [row.corpus] if row.corpus else []
+            for model in row.models:
+                wanted += [model] if isinstance(model, Node) else []
+                wanted += lab.evals(model, tasks, **row.evaluated)
+        return in_order(wanted)
+
+    def outcome(self, lab: Lab) -> Outcome:
+        rows, tasks = self.rows(lab), lab.tasks.among(self.tasks(lab))
+        # Those with a mask first: where it masked nothing, the one without is the same training.
+        for model in (model for row in rows for model in row.models if masks(model)):
+            if isinstance(model, Node) and lab.can_train(model):
+                lab.make(model)
+        results = [_result(lab, row, tasks) for row in rows]
+        shape = Shape(self.title, self.tasks(lab), self.headline, self.timed, self.remark)
+        tables = [table(results, shape, len(lab.seeds)), *corpora.tables(lab, results)]
+        said = [*(sentence(claim, results, tasks) for claim in self.claims(lab)), *self.also(lab)]
+        return Outcome(tables, said, self._document(lab, results, said), lambda: self._draw(results, tasks))
+
+    def _document(self, lab: Lab, results: Sequence[Result], said: Sequence[str]) -> dict[str, Any]:
+        """The JSON document."""
+        return {
+            "experiment": self.name,
+            "scale": lab.scale.name,
+            "seeds": len(lab.seeds),
+            "rows": [
+                {
+                    "setting": result.row.name,
+                    "varied": dict(result.row.varied),
+                    "triplets": result.triplets,
+                    **corpora.document(lab, result),
+                    "masked_share": result.masked,
+                    "figures": result.figures,
+                    "published": dict(result.row.published),
+                    "runs": result.runs,
+                }
+                for result in results
+            ],
+            "sentences": list(said),
+        }
+
+    def _draw(self, results: Sequence[Result], tasks: Sequence[str]) -> Figure:
+        """The figures by task, as dots or as curves."""
+        return plots.dots(results, tasks) if self.curve is None else plots.curves(results, tasks, self.curve)
+
+
+def _result(lab: Lab, row: Row, tasks: Sequence[str]) -> Result:
+    """Make what is missing of a row. Where curation left nothing to train on, that is the result: no figures."""
+    from store.read.runs import seconds
+
+    result = Result(row, None, None, {task: [] for task in tasks}, [], {})
+    trained: list[Run] = []
+    for model in row.models:
+        if isinstance(model, Node):
+            if not lab.can_train(model):
+                result.triplets = 0
+                continue
+            trained.append(lab.make(model))
+        for evaluation in lab.evals(model, tasks, **row.evaluated):
+            _add_figures(result, lab, lab.make(evaluation), evaluation["tasks"])
+    if row.corpus is not None:
+        lab.make(row.corpus)
+    result.runs = [run.id for run in trained] or [model for model in row.models if isinstance(model, str)]
+    if trained:
+        result.triplets = trained[0].counts["triplets"]
+    result.seconds = [seconds(lab.store, run) for run in trained]
+    shares = [run.counts["masked_share"] for run, model in zip(trained, row.models, strict=False) if masks(model)]
+    result.masked = sum(shares) / len(shares) if shares else None
+    return result
+
+
+def _add_figures(result: Result, lab: Lab, run: Run, tasks: Sequence[str]) -> None:
+    from store.rows import training
+
+    names = {name.partition(" ")[0]: name for name in tasks}
+    for row in training.metrics(lab.store, run):
+        if is_headline(row) and row.task in names:
+            result.figures[names[row.task]].append(row.value)
+            result.counts[names[row.task]] = row.n

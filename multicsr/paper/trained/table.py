@@ -1,0 +1,93 @@
+"""The figures of models as a table, published ones beside ours. Arrow: rows with figures -> table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from multicsr.paper.outcome import UNKNOWN, Table, mean
+from multicsr.paper.trained.rows import Result
+
+AVERAGE = "average"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a table shows beside its rows: their figures on `tasks`, the published figure called `headline` (None: no column
+    of it), and where it is `timed` the seconds of a training; `remark` ends its caption."""
+
+    title: str
+    tasks: Sequence[str]
+    headline: str | None
+    timed: bool
+    remark: str
+
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """The group of tasks of which the table has all, so that their average is one."""
+        from stages.tasks import registry
+
+        return next((names for names in registry.GROUPS.values() if set(names) <= set(self.tasks)), ())
+
+
+def table(results: Sequence[Result], shape: Shape, seeds: int) -> Table:
+    """Ours, and beside it what is published; a row with more published figures than one has a line of them."""
+    has_trained = any(result.triplets is not None for result in results)
+    about = ["triplets", "masked", *(["seconds"] if shape.timed else [])] if has_trained else []
+    figures = [*shape.tasks, *([AVERAGE] if shape.averaged else [])]
+    published = [] if shape.headline is None else [f"paper: {shape.headline}"]
+    rows = [line for result in results for line in _lines(result, shape, len(about), figures)]
+    caption = (
+        f"x 100, mean ± standard deviation over n = {seeds} seeds;"
+        f" masked: share of negatives that the mask removed. {_odd_sizes(results)}{shape.remark}"
+    )
+    return Table(shape.title, ["", *about, *figures, *published], rows, caption.strip())
+
+
+def _lines(result: Result, shape: Shape, about: int, figures: Sequence[str]) -> list[list[str]]:
+    """The line of a row, and the one of what is published beside it."""
+    training = [_count(result.triplets), _share(result.masked), mean(result.seconds)][:about]
+    cells = [mean(result.figures.get(task, [])) for task in shape.tasks]
+    cells += [mean(_averages(result, shape.averaged))] if shape.averaged else []
+    ours = [result.row.name, *training, *cells]
+    if shape.headline is None:
+        return [ours]
+    known = result.row.published
+    headline = _figure(known, shape.headline)
+    if len(known) < 2:
+        return [[*ours, headline]]
+    theirs = [f"  paper: {result.row.as_paper or result.row.name}", *([UNKNOWN] * len(training))]
+    return [[*ours, UNKNOWN], [*theirs, *(_figure(known, name) for name in figures), headline]]
+
+
+def _averages(result: Result, names: Sequence[str]) -> list[float]:
+    """The mean over a whole group, one a seed; of fewer tasks it would be another number."""
+    columns = [result.figures.get(name, []) for name in names]
+    if not columns or not all(columns):
+        return []
+    return [float(np.mean(values)) for values in zip(*columns, strict=True)]
+
+
+def _odd_sizes(results: Sequence[Result]) -> str:
+    from stages.public.published import PAIRS
+
+    counts = {task: count for result in results for task, count in result.counts.items()}
+    return "".join(
+        f"{task} has {count:,} pairs here, not {PAIRS[task]:,}: another number. "
+        for task, count in counts.items()
+        if PAIRS.get(task, count) != count
+    )
+
+
+def _count(number: int | None) -> str:
+    return UNKNOWN if number is None else f"{number:,}"
+
+
+def _share(share: float | None) -> str:
+    return UNKNOWN if share is None else f"{100 * share:.2f} %"
+
+
+def _figure(figures: Mapping[str, float], name: str) -> str:
+    return f"{figures[name]:.2f}" if name in figures else UNKNOWN
