@@ -46,6 +46,7 @@ def write(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> Path:
         for experiment in experiments
         if experiment not in complete
     ]
+    closing: list[Block] = [Heading("Not here"), Points(absent)] if absent else []
     whole_page = Page(
         f"Results at the scale {lab.scale.name}",
         [
@@ -56,7 +57,7 @@ def write(lab: Lab, path: Path, experiments: Sequence[Experiment]) -> Path:
             *parts,
             Heading("What each took"),
             _took(lab, complete),
-            *([Heading("Not here"), Points(absent)] if absent else []),
+            *closing,
         ],
     )
     return page.write(whole_page, path, kinds=("png",))[-1]

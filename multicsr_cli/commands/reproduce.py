@@ -24,37 +24,42 @@ if TYPE_CHECKING:
     from multicsr.paper.outcome import Experiment, Outcome
 
 
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="EXPERIMENT",
+        help="t1 to t13, f1, f4 to f7, and sizes (how few triplets are enough); several joined by commas, or all of"
+        " these; methods, all side by side.",
+    ),
+]
+ScaleName = Annotated[str, typer.Option(metavar="mini|paper", help="Embedded models, or the paper's on a GPU.")]
+Seeds = Annotated[int, typer.Option(metavar="N", min=1, help="Trainings of each setting.")]
+Limit = Annotated[
+    int | None, typer.Option(metavar="N", min=8, help="Premises.", show_default="384 in mini, all in paper")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="List the runs, and with paper what they would take; make none.")
+]
+PageFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write all stored results as a page: .md or .html.", show_default=False),
+]
+Into = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Put EXPERIMENT's stored results between their marks in a .md page.", show_default=False
+    ),
+]
+
+
 def command(
-    experiment: Annotated[
-        str,
-        typer.Argument(
-            metavar="EXPERIMENT",
-            help="t1 to t13, f1, f4 to f7, and sizes (how few triplets are enough); several joined by commas, or all of"
-            " these; methods, all side by side.",
-        ),
-    ] = "t3",
-    scale: Annotated[
-        str, typer.Option(metavar="mini|paper", help="Embedded models, or the paper's on a GPU.")
-    ] = "mini",
-    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Trainings of each setting.")] = 2,
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", min=8, help="Premises.", show_default="384 in mini, all in paper")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List the runs, and with paper what they would take; make none.")
-    ] = False,
-    page: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write all stored results as a page: .md or .html.", show_default=False),
-    ] = None,
-    into: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Put EXPERIMENT's stored results between their marks in a .md page.",
-            show_default=False,
-        ),
-    ] = None,
+    experiment: Name = "t3",
+    scale: ScaleName = "mini",
+    seeds: Seeds = 2,
+    limit: Limit = None,
+    dry_run: DryRun = False,
+    page: PageFile = None,
+    into: Into = None,
     data: Data = None,
     db: Db = Path("reproduction.db"),
     device: Device = "auto",
@@ -63,22 +68,16 @@ def command(
     json: Json = False,
 ) -> None:
     """Run the paper's experiments; each ends with its table or plot, and a sentence that a paired test decided."""
-    from multicsr.paper import page as results
     from multicsr.paper import reproduction
     from multicsr.paper.lab.lab import Lab
-    from multicsr_cli import shown_experiments
     from store.database import Store
 
     chosen, known = reproduction.named(experiment), reproduction.scale_named(scale)
     size = known if limit is None else replace(known, limit=limit)
     means: dict[str, Any] = {"device": device, "dtype": dtype, "batch": options.batch_size(batch)}
-    lab_of = partial(Lab, scale=size, seeds=seeds, data=data, **means, drive=screen.drive)
+    lab_of: Callable[..., Lab] = partial(Lab, scale=size, seeds=seeds, data=data, **means, drive=screen.drive)
     if page is not None or into is not None:
-        lab = lab_of(Store.open(db, create=False))
-        if page is not None:
-            screen.say(f"page: {results.write(lab, page, reproduction.LISTED)}")
-        if into is not None:
-            screen.say(f"{into}: {', '.join(results.fill(lab, into, chosen))}")
+        _write(lab_of(Store.open(db, create=False)), page, into, chosen)
         return
     with _looked_at(db, lab_of) as lab:
         if dry_run:
@@ -88,14 +87,33 @@ def command(
         if scale == "paper":
             screen.say(reproduction.left(lab, chosen).shown)
             reproduction.refuse_without_means(size, data)
-    documents, missing = reproduction.run(lab_of(Store.open(db)), chosen, partial(_heard, show=not json))
+    _run(lab_of(Store.open(db)), chosen, json)
+
+
+def _write(lab: Lab, page: Path | None, into: Path | None, chosen: Sequence[Experiment]) -> None:
+    """What is stored, as a page of its own or between the marks of another."""
+    from multicsr.paper import page as results
+    from multicsr.paper import reproduction
+
+    if page is not None:
+        screen.say(f"page: {results.write(lab, page, reproduction.LISTED)}")
+    if into is not None:
+        screen.say(f"{into}: {', '.join(results.fill(lab, into, chosen))}")
+
+
+def _run(lab: Lab, chosen: Sequence[Experiment], json: bool) -> None:
+    """Make the experiments, and show each as it ends."""
+    from multicsr.paper import reproduction
+    from multicsr_cli import shown_experiments
+
+    documents, missing = reproduction.run(lab, chosen, partial(_heard, show=not json))
     missing = shown_experiments.as_typed(missing)
     shown_experiments.say_what_is_left_out(missing)
     if json:
-        skipped = shown_experiments.skipped(missing)
-        several = {"experiments": documents, "skipped": skipped}
+        several = {"experiments": documents, "skipped": shown_experiments.skipped(missing)}
         screen.document(documents[0] if len(chosen) == 1 and documents else several)
         return
+    db = lab.store.path
     screen.say(f"next: multicsr inspect --rejected --db {db}   and   multicsr runs --db {db}")
     others = [name for name in reproduction.EXPERIMENTS if name not in {one.name for one in chosen}]
     if others:

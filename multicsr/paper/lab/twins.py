@@ -78,5 +78,7 @@ def _does_for(run: Run, wanted: Mapping[str, Any]) -> bool:
         return True
     if run.config["mask_model"] == NO_MASK or run.counts["masked_share"] > 0:
         return False
+    if wanted["mask_model"] == NO_MASK:
+        return True
     same_model = run.config["mask_model_fingerprint"] == wanted["mask_model_fingerprint"]
-    return wanted["mask_model"] == NO_MASK or (same_model and wanted["sigma"] >= run.config["sigma"])
+    return same_model and bool(wanted["sigma"] >= run.config["sigma"])
