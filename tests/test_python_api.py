@@ -296,3 +296,23 @@ def test_the_package_loads_nothing_heavy_and_an_open_store_no_model_library(tmp_
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_scores_in_a_file_are_taken_with_it(tmp_path: Path) -> None:
+    file = tmp_path / "scored.csv"
+    file.write_text("premise,entailment,contradiction,a,b\nA dog runs.,An animal runs.,Nothing runs.,4.5,1.0\n")
+    with multicsr.open(tmp_path / "s.db") as store:
+        scored = store.load(file)
+        assert scored.triplets()[0]["a"] == 4.5
+        assert len(store.curate(scored).triplets()) == 1
+
+
+def test_what_is_no_name_and_what_is_auto_are_told_apart(tmp_path: Path) -> None:
+    with multicsr.open(tmp_path / "s.db") as store:
+        for call, says in (
+            (lambda: store.eval(["minilm"], tasks=["mini"]), "names neither a run nor a model"),
+            (lambda: store.latest("corate"), "stage 'corate' is not known"),
+            (lambda: store.gen(["A dog runs."], llm=tmp_path / "nothing", batch="auto"), "nothing"),
+        ):
+            with pytest.raises(multicsr.Problem, match=says):
+                call()

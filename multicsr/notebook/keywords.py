@@ -37,6 +37,6 @@ def _keyword(one: Described) -> inspect.Parameter:
 
 
 def _line(one: Described) -> str:
-    usual = one.known.usual or (repr(one.default) if one.has_default else "")
+    usual = one.known.usual or (repr(one.default) if one.has_default and one.default is not None else "")
     text = f"{one.name}: {one.known.help}{f' (default: {usual})' if usual else ''}"
     return textwrap.fill(text, WIDTH, initial_indent="    ", subsequent_indent="        ")

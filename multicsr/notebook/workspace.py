@@ -15,7 +15,7 @@ from multicsr.means.told import taken_apart
 from multicsr.means.workplace import Workplace
 from multicsr.notebook.keywords import takes
 from multicsr.notebook.progress import drive
-from multicsr.notebook.results import Comparison, Curated, Evaluated, Result, Scored, Trained, Written, result
+from multicsr.notebook.results import KINDS, Comparison, Curated, Evaluated, Result, Scored, Trained, Written, result
 from stages.config import CurateConfig, EvalConfig, GenConfig, JudgeConfig, PairConfig, ScoreConfig, TrainConfig
 from store.database import Store
 from store.problem import Problem
@@ -32,9 +32,9 @@ class Workspace:
     """A store. Each method makes or resumes the same run, with the same id, as the shell's command of its name.
 
     Beside the settings of its stage a method takes what changes the speed only: `device` ("auto", "cpu", "cuda:0"), `batch`
-    (items at once; None: as many as fit); gen and score also `engine`, `workers`, `ray_address`, and `base_url`, `in_flight`,
-    `timeout` of a hosted LLM; train also `chunk`. `progress` is None (a bar in a notebook and on a terminal), True, False, or
-    a function of a Tick and the rate. What the user can mend is raised as `multicsr.Problem`.
+    (items at once; "auto": as many as fit); gen and score also `engine`, `workers`, `ray_address`, and `base_url`,
+    `in_flight`, `timeout` of a hosted LLM; train also `chunk`. `progress` is None (a bar in a notebook and on a terminal),
+    True, False, or a function of a Tick and the rate. What the user can mend is raised as `multicsr.Problem`.
     """
 
     def __init__(self, store: Store) -> None:
@@ -72,9 +72,13 @@ class Workspace:
         job = gen.job(self.store, premises, column=column, means=where, server=server, **told)
         return Written(self.store, self._made(job, progress))
 
-    def load(self, file: str | Path, *, columns: Sequence[str] | None = None, progress: Shown = None) -> Written:
-        """Take triplets, or labelled NLI pairs, made elsewhere: the shell's `import`."""
-        return Written(self.store, self._made(corpora.job(self.store, Path(file), columns), progress))
+    def load(
+        self, file: str | Path, *, columns: Sequence[str] | None = None, progress: Shown = None
+    ) -> Written | Scored:
+        """Take triplets, or labelled NLI pairs, made elsewhere: the shell's `import`. What has scores can be curated."""
+        triplets, scores = corpora.jobs(self.store, Path(file), columns)
+        written = Written(self.store, self._made(triplets, progress))
+        return written if scores is None else Scored(self.store, self._made(scores, progress))
 
     @takes(ScoreConfig, Server, Workplace)
     def score(self, written: Named = "latest", *, progress: Shown = None, **told: Any) -> Scored:
@@ -143,10 +147,19 @@ class Workspace:
             self._made(side.job, progress)
         return Comparison(differences(*sides))
 
-    def export(self, run: Named = "latest", out: str | Path | None = None, **how: Any) -> ExportedFile:
+    def export(
+        self,
+        run: Named = "latest",
+        out: str | Path | None = None,
+        *,
+        format: str = "csv",
+        shape: str = "multicsr",
+        rows: str = "kept",
+        scores: bool = False,
+    ) -> ExportedFile:
         """Write triplets to a file: `format` csv, jsonl, parquet or hf, `shape`, `rows` and `scores` as in the shell."""
-        stages = ("curate", "score", "gen")
-        return export(self.store, self._run(run, *stages), _path(out), **how)
+        exported = self._run(run, "curate", "score", "gen")
+        return export(self.store, exported, _path(out), format=format, shape=shape, rows=rows, scores=scores)
 
     def runs(self) -> list[Result]:
         """Every run of the store, oldest first."""
@@ -154,6 +167,8 @@ class Workspace:
 
     def latest(self, stage: str) -> Any:
         """The newest finished run of `stage`: gen, score, curate, train or eval. Raises Problem where there is none."""
+        if stage not in KINDS:
+            raise Problem(f"stage {stage!r} is not known", f"give one of {', '.join(KINDS)}", "stage")
         return result(self.store, self.store.find("latest", (stage,)))
 
     def _run(self, named: Named, *stages: str) -> Run:
@@ -161,7 +176,7 @@ class Workspace:
             if named.stage not in stages:
                 raise Problem(f"run {named.id} is a {named.stage} run", f"this takes a {' or '.join(stages)} run")
             return named.run
-        return self.store.find(named, stages)
+        return self.store.find(_name(named), stages)
 
     def _made(self, job: Job, progress: Shown) -> Run:
         return drive(job, progress).run
@@ -169,13 +184,23 @@ class Workspace:
 
 def _apart(told: dict[str, Any]) -> tuple[Means, Server, dict[str, Any]]:
     """Means, server and settings of what a method was told. Raises Problem for what cannot be."""
+    told = {name: str(value) if isinstance(value, Path) else value for name, value in told.items()}
     means = {name: told[name] for name in MEANS if name in told}
+    if means.get("batch") == "auto":
+        del means["batch"]
     workplace, server, settings = taken_apart({name: told[name] for name in told if name not in means})
     return Means(**means, workplace=workplace), server, settings
 
 
-def _model(named: Named) -> Run | str:
-    return named.run if isinstance(named, Result) else named
+def _model(named: Named | Path) -> Run | str:
+    return named.run if isinstance(named, Result) else _name(named)
+
+
+def _name(named: Any) -> str:
+    """A name as text. Raises Problem for what is none."""
+    if not isinstance(named, str | Path):
+        raise Problem(f"{named!r} names neither a run nor a model", "give what a stage gave, an id, or a name")
+    return str(named)
 
 
 def _column(table: Any, column: str | None) -> Any:
