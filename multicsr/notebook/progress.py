@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from multicsr.job import Job, Made, Progress
@@ -25,6 +26,16 @@ def _is_watched() -> bool:
     return "ipykernel" in sys.modules or sys.stderr.isatty()
 
 
+def _new_bar(title: str) -> Any:
+    # Without ipywidgets a notebook's own bar cannot be drawn.
+    if "ipykernel" in sys.modules and find_spec("ipywidgets"):
+        from tqdm.notebook import tqdm
+    else:
+        from tqdm import tqdm
+    # The rate is the job's, which leaves loading out.
+    return tqdm(desc=title, bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]")
+
+
 @contextmanager
 def _bar(job: Job, visible: bool) -> Iterator[Progress]:
     bar: Any = None
@@ -35,14 +46,10 @@ def _bar(job: Job, visible: bool) -> Iterator[Progress]:
             warnings.warn(f"{job.title}: {tick.warning}", stacklevel=2)
         if not visible or tick.note == COMPLETE:
             return
-        if bar is None:
-            from tqdm.auto import tqdm
-
-            bar = tqdm(desc=job.title, unit=f" {job.unit}")
-        bar.total = tick.total or None
-        bar.set_postfix_str(tick.note, refresh=False)
-        bar.n = tick.done
-        bar.refresh()
+        bar = bar or _new_bar(job.title)
+        bar.total, bar.n = tick.total or None, tick.done
+        paced = f"{rate:.1f} {tick.unit or job.unit}/s" if rate else ""
+        bar.set_postfix_str(", ".join(filter(None, (tick.part, tick.note, paced))))
 
     try:
         yield show

@@ -185,10 +185,8 @@ class Workspace:
 def _apart(told: dict[str, Any]) -> tuple[Means, Server, dict[str, Any]]:
     """Means, server and settings of what a method was told. Raises Problem for what cannot be."""
     told = {name: str(value) if isinstance(value, Path) else value for name, value in told.items()}
-    means = {name: told[name] for name in MEANS if name in told}
-    if means.get("batch") == "auto":
-        del means["batch"]
-    workplace, server, settings = taken_apart({name: told[name] for name in told if name not in means})
+    means = {name: told[name] for name in MEANS if name in told and told[name] != ("auto" if name == "batch" else None)}
+    workplace, server, settings = taken_apart({name: value for name, value in told.items() if name not in MEANS})
     return Means(**means, workplace=workplace), server, settings
 
 
