@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -32,11 +31,6 @@ from multicsr_cli.commands import (
     train,
 )
 from store.problem import Problem
-
-# How long OpenMP threads spin before they sleep while waiting for one another. The default (milliseconds) loses whole time
-# slices to any other busy process: on two cores one such neighbour made scoring 15 times slower. Sleeping at once halves
-# the speed of decoding, whose steps are short. About ten microseconds gives up neither. Read when torch is first loaded.
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 INTERRUPTED = 130  # what a shell expects after Ctrl-C
 

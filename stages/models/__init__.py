@@ -11,3 +11,10 @@ llm/         language models: contrastive decoding, likelihoods, servers
 encoder/     sentence encoders and NLI classifiers
 training/    losses, and the training that minimises them
 """
+
+import os
+
+# How long OpenMP threads spin before they sleep while waiting for one another. The default (milliseconds) loses whole time
+# slices to any other busy process: on two cores one such neighbour made scoring 15 times slower. Sleeping at once halves
+# the speed of decoding, whose steps are short. About ten microseconds gives up neither. Read when torch is first loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
