@@ -70,8 +70,10 @@ class Boundary(TyperGroup):
         what = problem.what
         if problem.setting in flags and what.startswith(problem.setting):
             what = flags[problem.setting] + what[len(problem.setting) :]
-        told = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, flags))})=(?=\S)")
-        spelled = [told.sub(lambda match: f"{flags[match[1]]} ", text) for text in (what, problem.remedy)]
+        told = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, flags))})=(?=\S)(True\b)?")
+        spelled = [
+            told.sub(lambda match: flags[match[1]] + ("" if match[2] else " "), text) for text in (what, problem.remedy)
+        ]
         return spelled[0], spelled[1]
 
 

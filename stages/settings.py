@@ -152,8 +152,9 @@ def refuse_unread(config: type, whole: Mapping[str, Any], told: Mapping[str, Any
         other, values = one.known.readers
         if other in whole and whole[other] not in values:
             shown = "" if value is True else f" {value}"
-            meant = other if values == (True,) else f"{other}={' or '.join(map(str, values))}"
-            of = f"without {other}" if whole[other] in (None, False) else f"with {other}={whole[other]}"
+            meant = f"{other}={' or '.join(map(str, values))}"
+            has = whole[other]
+            of = f"without {other}={values[0]}" if has in (None, False) else f"with {other}={has}"
             raise Problem(f"{one.name}{shown} has no use {of}", f"leave it out, or give {meant}", one.name)
 
 

@@ -111,7 +111,7 @@ def test_settings_that_an_objective_does_not_read(refuse: Callable[..., Ended], 
     refuse(*train, "--objective", "clhaif", "--clhaif", "some", says="--clhaif 'some' is not known")
     refuse(*train, "--clhaif", "all", says="--clhaif all has no use with --objective multicsr")
     refuse(*train, "--rank", "listwise", says="--rank 'listwise' is not known")
-    refuse(*train, "--teacher", "minilm", says="--teacher minilm has no use without rank")
+    refuse(*train, "--teacher", "minilm", says="--teacher minilm has no use without --rank listnet")
     refuse(*train, "--rank", "listnet", "--teacher", "nosuch", says="nosuch")
     refuse(*train, "--objective", "claif", "--rank", "listnet", says="--rank listnet has no use")
     refuse(*train, "--objective", "infonce", says="--objective 'infonce' is not known")

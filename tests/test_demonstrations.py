@@ -210,8 +210,8 @@ def test_the_command_is_one_run_and_is_listed_as_it_was_typed(tmp_path: Path, as
         (("--demonstrations", "pairs.csv"), "holds no triplet"),
         (("--demonstrations", "hole.csv"), "line 2: a text holds {premise}"),
         (("--demonstrations", "nli.csv", "--mask-model", "no-such"), "no-such"),
-        (("--shots", 3), "--shots 3 goes with demonstrations"),
-        (("--mask-model", "minilm"), "--mask-model minilm goes with demonstrations"),
+        (("--shots", 3), "--shots 3 goes with --demonstrations FILE"),
+        (("--mask-model", "minilm"), "--mask-model minilm goes with --demonstrations FILE"),
     ],
 )
 def test_wrong_inputs_are_refused(

@@ -138,8 +138,8 @@ def test_texts_that_are_no_premises_are_refused(store: Store, premises: Any, col
         ({"method": "clafi"}, "method 'clafi' is not known"),
         ({"method": "claif", "omega": 0.3}, "omega 0.3 has no use with method=claif"),
         ({"method": "claif", "sample": False}, "sample False has no use with method=claif"),
-        ({"temperature": 0.5}, "temperature 0.5 has no use without sample"),
-        ({"shots": 2}, "shots 2 goes with demonstrations"),
+        ({"temperature": 0.5}, "temperature 0.5 has no use without sample=True"),
+        ({"shots": 2}, "shots 2 goes with demonstrations=FILE"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(store: Store, told: dict[str, Any], says: str) -> None:

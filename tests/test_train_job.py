@@ -157,7 +157,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     refused = [
         ({"objectiv": "simcse"}, "there is no setting 'objectiv'", None),
         ({"lr": 3}, "lr 3 is out of range", "lr"),
-        ({"teacher": "minilm"}, "teacher minilm has no use without rank", "teacher"),
+        ({"teacher": "minilm"}, "teacher minilm has no use without rank=listnet", "teacher"),
         ({"max_length": 512}, "max_length 512 is more than", "max_length"),
         ({"dev": "nosuch"}, "dev 'nosuch' is neither", "dev"),
         ({"with_runs": ["nosuch"]}, "with_runs nosuch is no file, and no run begins with", "with_runs"),

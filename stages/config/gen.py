@@ -130,7 +130,7 @@ class GenConfig(Settings):
             value = getattr(self, name)
             if value is not None and self.demonstrations is None:
                 raise Problem(
-                    f"{name} {value} goes with demonstrations", "leave it out, or give demonstrations=FILE", name
+                    f"{name} {value} goes with demonstrations=FILE", "leave it out, or give demonstrations=FILE", name
                 )
 
 

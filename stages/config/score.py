@@ -49,7 +49,9 @@ class ScoreConfig(Settings):
         refuse_reading(self.by, self.expected, self.directions, self.base_url)
         refuse_number_format(self.dtype, self.base_url)
         if self.scale == "0-1" and (self.by != "prompt" or self.expected):
-            raise Problem("scale 0-1 goes with by=prompt, without expected", "leave it out, or give by=prompt", "scale")
+            raise Problem(
+                "scale 0-1 goes with by=prompt, without expected=True", "leave it out, or give by=prompt", "scale"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,6 +53,6 @@ def refuse_reading(by: str, expected: bool, directions: str, base_url: str | Non
         if asked and base_url is not None:
             raise Problem(
                 f"{shown} needs next-token logits, which a hosted LLM does not give",
-                "give by=prompt without expected, or an LLM on this machine",
+                "give by=prompt without expected=True, or an LLM on this machine",
                 name,
             )

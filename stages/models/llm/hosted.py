@@ -149,7 +149,7 @@ class HostedModel:
         raise self._no_logits()
 
     def _no_logits(self) -> Problem:
-        return Problem(f"{self.hosted.name} gives no next-token logits", "ask it by=prompt, without expected")
+        return Problem(f"{self.hosted.name} gives no next-token logits", "ask it by=prompt, without expected=True")
 
     def _client(self, most: int) -> httpx.AsyncClient:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
