@@ -212,7 +212,7 @@ def test_an_encoder_that_records_no_pooling_asks_for_it(bert: Path) -> None:
     """A plain transformers folder is not guessed at."""
     with pytest.raises(Problem, match="how its tokens are pooled") as refused:
         loading.encoder(catalog.locate(str(bert), "encoder"), CPU)
-    assert "--pooler" in refused.value.remedy
+    assert "pooler=NAME" in refused.value.remedy
 
 
 @pytest.mark.parametrize("change", [{"pooling_mode_max_tokens": True}, {"pooling_mode_mean_tokens": False}])
