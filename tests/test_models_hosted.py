@@ -301,7 +301,8 @@ def test_a_server_has_one_name(typed: str, meant: str) -> None:
 def test_a_url_that_is_none_or_would_give_a_secret_away(url: str) -> None:
     with pytest.raises(Problem) as caught:
         catalog.hosted("openai:m", url)
-    assert caught.value.what.startswith("base_url ") and caught.value.setting == "base_url"
+    assert caught.value.what.startswith("base_url ")
+    assert caught.value.setting == "base_url"
     assert "secret" not in caught.value.what + caught.value.remedy
 
 

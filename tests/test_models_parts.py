@@ -125,6 +125,6 @@ def test_bfloat16_is_chunked_too(bert: Path) -> None:
 def test_an_encoder_whose_texts_are_padded_is_refused(bert: Path) -> None:
     encoder = base(bert, "mean")
     encoder.first_position = None
-    with pytest.raises(Problem, match="^chunk") as refused:
+    with pytest.raises(Problem, match=r"^chunk") as refused:
         training(bert, "simcse", encoder, chunk=2)
     assert "train without them" in refused.value.remedy
