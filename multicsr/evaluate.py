@@ -217,7 +217,7 @@ def _analysed(tasks: Sequence[Task]) -> list[Task]:
 
 def _sentences(whiten: str | Path | Source | None, column: str | None) -> Source | None:
     """The checked sentences that whitening is learned from. Raises Problem."""
-    from stages.files.sources import Asked, Source
+    from stages.files.sources import AskedBy, Source
 
     if isinstance(whiten, Source):
         return whiten
@@ -237,7 +237,7 @@ def _sentences(whiten: str | Path | Source | None, column: str | None) -> Source
         raise Problem(
             f"whiten_column {column} goes with a file, and whiten=bundled is none", "leave it out", "whiten_column"
         )
-    return read_source(str(whiten), column, Asked(file="whiten", column="whiten_column", called="file"))
+    return read_source(str(whiten), column, AskedBy(file="whiten", column="whiten_column", called="file"))
 
 
 def _notes_of(sentences: Source | None) -> Mapping[str, str]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SOURCES = ("curate", "gen")  # the stages whose triplets are trained on
 
 
-class Corpus(NamedTuple):
+class TrainingCorpus(NamedTuple):
     """Triplets that are trained on: a run, or what an import that is still to be made, `first`, will be."""
 
     run: Run
@@ -45,7 +45,7 @@ def job(store: Store, parent: Run, *, data: Path | None = None, means: Means = M
     whole = complete(TrainConfig, told)
     parent = _known(store, parent.id)
     joined = [_joined(store, one, whole["objective"]) for one in whole["with_runs"]]
-    return _training(store, [Corpus(parent), *joined], whole, data, means)
+    return _training(store, [TrainingCorpus(parent), *joined], whole, data, means)
 
 
 def _known(store: Store, name: str) -> Run:
@@ -57,13 +57,13 @@ def _known(store: Store, name: str) -> Run:
     return run
 
 
-def _joined(store: Store, named: str | Path | Run, objective: str) -> Corpus:
+def _joined(store: Store, named: str | Path | Run, objective: str) -> TrainingCorpus:
     """The triplets of a run, or of a file, which by its content is one run however often it is named."""
     if isinstance(named, Run):
-        return Corpus(_known(store, named.id))
+        return TrainingCorpus(_known(store, named.id))
     if not Path(named).exists():
         try:
-            return Corpus(_known(store, str(named)))
+            return TrainingCorpus(_known(store, str(named)))
         except Problem as problem:
             raise Problem(f"with_runs {named} is no file, and {problem.what}", problem.remedy, "with_runs") from None
     if objective in SCORED:
@@ -78,11 +78,15 @@ def _joined(store: Store, named: str | Path | Run, objective: str) -> Corpus:
     first = corpora.job(store, source)
     made = first.made()
     if made is not None:
-        return Corpus(made)
-    return Corpus(Run(first.id, "gen", first.version, None, first.config, None, {"premises": source.rows}), first)
+        return TrainingCorpus(made)
+    return TrainingCorpus(
+        Run(first.id, "gen", first.version, None, first.config, None, {"premises": source.rows}), first
+    )
 
 
-def _training(store: Store, read: Sequence[Corpus], whole: Mapping[str, Any], data: Path | None, means: Means) -> Job:
+def _training(
+    store: Store, read: Sequence[TrainingCorpus], whole: Mapping[str, Any], data: Path | None, means: Means
+) -> Job:
     """The job of a training on the corpora that are `read`, with what its settings leave open filled in."""
     from stages import train as stage
     from stages.course.examples import PAIRS, kept_by
@@ -122,7 +126,7 @@ def _config(store: Store, full: Mapping[str, Any], dev: StsTask, models: Encoder
 
 
 def _mask_training(
-    store: Store, read: Sequence[Corpus], whole: Mapping[str, Any], data: Path | None, means: Means
+    store: Store, read: Sequence[TrainingCorpus], whole: Mapping[str, Any], data: Path | None, means: Means
 ) -> Job:
     """The training whose model is the mask called self: the base, after unsupervised SimCSE on the same premises."""
     same = ("base", "max_length", "pooler", "seed", "dev", "dtype", "with_runs")

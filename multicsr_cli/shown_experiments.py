@@ -11,11 +11,11 @@ from multicsr_cli import screen
 if TYPE_CHECKING:
     from multicsr.paper.estimate import Estimate
     from multicsr.paper.node import Node
-    from multicsr.paper.outcome import Experiment, Outcome
+    from multicsr.paper.outcome import Experiment, ExperimentOutcome
     from store.records import Run
 
 
-def show(experiment: Experiment, outcome: Outcome) -> None:
+def show(experiment: Experiment, outcome: ExperimentOutcome) -> None:
     """Tables and sentences on stdout: tables of sentences are folded, tables of figures are continued below."""
     for table in outcome.tables:
         title = f"{experiment.name}: {table.title}"

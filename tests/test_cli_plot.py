@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multicsr.report import pairs as plot
-from multicsr.report.pairs import Pairs
+from multicsr.report.pairs import DrawnPairs
 from multicsr_cli import shown_pairs
 from store.problem import Problem
 
 
-def drawn(n: int = 60, seed: int = 0, low: float = -0.4, high: float = 1.0) -> Pairs:
+def drawn(n: int = 60, seed: int = 0, low: float = -0.4, high: float = 1.0) -> DrawnPairs:
     generator = np.random.default_rng(seed)
     gold = generator.integers(0, 26, n) / 5
     cosines = low + (high - low) * (gold / 5 + generator.random(n)) / 2
-    return Pairs("stsb", cosines, gold, 76.5432, 1.2345)
+    return DrawnPairs("stsb", cosines, gold, 76.5432, 1.2345)
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=30), st.sampled_from([plot.TEXT_BINS, plot.PICTURE_BINS]))
@@ -89,14 +89,14 @@ def test_a_picture_tells_model_task_figure_and_number(tmp_path: Path, count: int
     """Text stays text in an SVG file; the same pairs draw the same file; two tasks are two rows."""
     path = tmp_path / "p.svg"
     model = "$x_1$ & <model>"
-    plot.draw(path, model, [drawn(count), Pairs("my $pairs$.tsv", *drawn_arrays(), 12.0, 3.0)])
+    plot.draw(path, model, [drawn(count), DrawnPairs("my $pairs$.tsv", *drawn_arrays(), 12.0, 3.0)])
     written = path.read_text()
     assert "$x_1$ &amp; &lt;model&gt;" in written
     assert f"stsb: Spearman 76.54 ± 1.23, n = {count:,}" in written
     assert "my $pairs$.tsv: Spearman 12.00 ± 3.00, n = 9" in written
     assert written.count(">gold score</text>") == 2
     assert ("<image" in written) == (count > plot.MANY)
-    plot.draw(path, model, [drawn(count), Pairs("my $pairs$.tsv", *drawn_arrays(), 12.0, 3.0)])
+    plot.draw(path, model, [drawn(count), DrawnPairs("my $pairs$.tsv", *drawn_arrays(), 12.0, 3.0)])
     assert path.read_text() == written
     assert list(tmp_path.iterdir()) == [path]
 

@@ -292,8 +292,12 @@ LONGEST_MODULE, LONGEST_FUNCTION, FULLEST_FOLDER = 250, 45, 12
 # Each with its reason; the lists may only shrink.
 LARGE_MODULES = {
     "store.database": "one class, the open store, whose methods are short",
+    "benchmarks.gpu": "one script for a machine that is lent for minutes",
+    "benchmarks.harness": "how everything is timed: rounds, processes, records",
+    "benchmarks.million": "a store of a million premises and what is asked of it",
+    "benchmarks.training": "our step and its references side by side",
 }
-LARGE_FUNCTIONS: dict[str, str] = {}
+LARGE_FUNCTIONS = {"benchmarks.__main__.main": "its options, and what follows from each"}
 # Lists: a file for each command, task and experiment.
 LISTS = {"multicsr_cli.commands", "stages.tasks", "multicsr.paper.experiments"}
 
@@ -312,7 +316,7 @@ def test_functions_are_measured() -> None:
 
 
 def test_no_module_is_longer_than_a_reader_holds() -> None:
-    large = {name for name, source in modules() if len(source.splitlines()) > LONGEST_MODULE}
+    large = {name for name, source in modules((*ROOMS, "benchmarks")) if len(source.splitlines()) > LONGEST_MODULE}
     assert large == LARGE_MODULES.keys()
 
 

@@ -22,7 +22,7 @@ from multicsr.paper.lab.lab import Lab
 from multicsr.paper.lab.material import BUNDLED_RETRIEVAL
 from multicsr.paper.node import in_order, node
 from multicsr.paper.scales import SCALES, Backbone, Scale
-from multicsr.paper.trained.rows import Result, Row
+from multicsr.paper.trained.rows import Row, RowFigures
 from stages.models import catalog, checkpoint, loading
 from stages.tasks import beir, sts
 from store.database import Store
@@ -254,11 +254,11 @@ def test_a_dry_run_writes_nothing(scale: Scale, shared_store: Path, data: Path) 
     assert (dump(shared_store), there()) == (rows, files)
 
 
-def measured(varied: dict[str, Any], figures: list[float], name: str = "") -> Result:
-    return Result(Row(name, (), varied), 9, None, {"mini": figures}, [str(varied)], {})
+def measured(varied: dict[str, Any], figures: list[float], name: str = "") -> RowFigures:
+    return RowFigures(Row(name, (), varied), 9, None, {"mini": figures}, [str(varied)], {})
 
 
-def grid(figures: Callable[[float, bool, bool], list[float]]) -> list[Result]:
+def grid(figures: Callable[[float, bool, bool], list[float]]) -> list[RowFigures]:
     return [
         measured({"omega": omega, "curated": curated, "mask": mask}, figures(omega, curated, mask))
         for omega in (0.0, 0.3)
@@ -374,7 +374,7 @@ def test_nodes_are_values_and_come_with_what_they_are_made_from() -> None:
 
 
 def test_latex_keeps_every_character() -> None:
-    table = outcome.Table("t", ("a & b", "σ"), [["50 %", "1.00 ± 0.10"], ["x_1 {y}", "-"]])
+    table = outcome.ResultTable("t", ("a & b", "σ"), [["50 %", "1.00 ± 0.10"], ["x_1 {y}", "-"]])
     text = outcome.latex(table)
     assert r"\begin{tabular}{lr}" in text
     assert r"a \& b & $\sigma$ \\" in text
@@ -384,7 +384,9 @@ def test_latex_keeps_every_character() -> None:
 
 def test_latex_sets_sentences_in_paragraphs_that_share_the_line() -> None:
     sentence = "A sentence that is far too long to stand in one line of a column."
-    text = outcome.latex(outcome.Table("t", ("label", "one", "other", "score"), [["x", sentence, sentence, "3.0"]]))
+    text = outcome.latex(
+        outcome.ResultTable("t", ("label", "one", "other", "score"), [["x", sentence, sentence, "3.0"]])
+    )
     assert r"\begin{tabular}{lp{0.30\linewidth}p{0.30\linewidth}r}" in text
 
 

@@ -14,7 +14,7 @@ from multicsr.means.server import Reached, Server
 from store.problem import Problem
 
 if TYPE_CHECKING:
-    from stages.files.sources import Asked, Source
+    from stages.files.sources import AskedBy, Source
     from stages.models.catalog import Located
     from store.database import Store
 
@@ -35,7 +35,7 @@ def premises_of(store: Store, premises: str | Path | Iterable[Any] | Source, col
     return stored or read_source(str(premises), column)
 
 
-def read_source(premises: str, column: str | None = None, asked: Asked | None = None) -> Source:
+def read_source(premises: str, column: str | None = None, asked: AskedBy | None = None) -> Source:
     """Check a file of sentences, what comes on standard input, or the bundled premises; `asked` says by which settings it
     was given, where it is not the premises."""
     from stages.files import sources

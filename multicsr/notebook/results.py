@@ -142,7 +142,7 @@ class Evaluated(Result):
         return (row._asdict() for row in training.metrics(self.store, self.run))
 
 
-class Comparison:
+class ModelComparison:
     """Two models on the same items: a row a task."""
 
     def __init__(self, rows: list[Compared]) -> None:

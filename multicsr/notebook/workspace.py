@@ -15,7 +15,17 @@ from multicsr.means.told import taken_apart
 from multicsr.means.workplace import Workplace
 from multicsr.notebook.keywords import takes
 from multicsr.notebook.progress import drive
-from multicsr.notebook.results import KINDS, Comparison, Curated, Evaluated, Result, Scored, Trained, Written, result
+from multicsr.notebook.results import (
+    KINDS,
+    Curated,
+    Evaluated,
+    ModelComparison,
+    Result,
+    Scored,
+    Trained,
+    Written,
+    result,
+)
 from stages.config import CurateConfig, EvalConfig, GenConfig, JudgeConfig, PairConfig, ScoreConfig, TrainConfig
 from store.database import Store
 from store.problem import Problem
@@ -139,13 +149,13 @@ class Workspace:
         tasks: str | Sequence[str] | None = None,
         data: str | Path | None = None,
         progress: Shown = None,
-    ) -> Comparison:
+    ) -> ModelComparison:
         """Two models on the same items, by a paired bootstrap: is their difference more than chance?"""
         chosen = _tasks(tasks, data, "test")
         sides = [evaluate.evaluation(self.store, _model(one), chosen) for one in (first, second)]
         for side in sides:
             self._made(side.job, progress)
-        return Comparison(differences(*sides))
+        return ModelComparison(differences(*sides))
 
     def export(
         self,

@@ -11,7 +11,7 @@ import numpy as np
 from stages.tasks.metrics import paired
 
 if TYPE_CHECKING:
-    from multicsr.paper.trained.rows import Result
+    from multicsr.paper.trained.rows import RowFigures
 
 # Below this a difference is called one; the customary level.
 SIGNIFICANT = 0.05
@@ -39,13 +39,13 @@ class Claim:
     among: Callable[[Mapping[str, Any]], bool] = lambda varied: True
 
 
-def sentence(claim: Claim, results: Sequence[Result], tasks: Sequence[str]) -> str:
+def sentence(claim: Claim, results: Sequence[RowFigures], tasks: Sequence[str]) -> str:
     """Whether a claim holds on each task: matched trainings differ in its field alone, and share a seed."""
     arms = {task: _matched(claim, results, task) for task in tasks}
     return verdict(claim.what, arms, TRAININGS, claim.claimed)
 
 
-def _matched(claim: Claim, results: Sequence[Result], task: str) -> tuple[list[float], list[float]]:
+def _matched(claim: Claim, results: Sequence[RowFigures], task: str) -> tuple[list[float], list[float]]:
     """The figures of both arms, seed by seed. Rows that differ in nothing a claim knows are one arm: their mean.
 
     A pair of the same trainings counts once: a mask that removes nothing trains twice alike, and counting both would make

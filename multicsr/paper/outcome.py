@@ -51,7 +51,7 @@ _LATEX = str.maketrans(
 
 
 @dataclass(frozen=True)
-class Table:
+class ResultTable:
     """Rows of text under columns, in the paper's order."""
 
     title: str
@@ -61,10 +61,10 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ExperimentOutcome:
     """`tables`, the main one first. `exports` are further files, by name. `document` is what --json adds."""
 
-    tables: Sequence[Table]
+    tables: Sequence[ResultTable]
     sentences: Sequence[str]
     document: Mapping[str, Any]
     draw: Callable[[], Any] | None = None
@@ -92,7 +92,7 @@ class Experiment(Protocol):
         """The runs it reads, in the order in which they are made."""
         ...
 
-    def outcome(self, lab: Lab) -> Outcome:
+    def outcome(self, lab: Lab) -> ExperimentOutcome:
         """Make what is missing, then read the table from the store."""
         ...
 
@@ -115,7 +115,7 @@ def machine() -> str:
     return f"{named or platform.processor() or platform.machine()}, {cores} cores"
 
 
-def write(experiment: Experiment, outcome: Outcome, lab: Lab, runs: Sequence[Run]) -> Path:
+def write(experiment: Experiment, outcome: ExperimentOutcome, lab: Lab, runs: Sequence[Run]) -> Path:
     """NAME.md with its plot, NAME.tex and NAME.csv, and what else it exports; returns the Markdown page."""
     folder = lab.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -139,7 +139,7 @@ def write(experiment: Experiment, outcome: Outcome, lab: Lab, runs: Sequence[Run
     return pages.write(page, folder / f"{experiment.name}.md")[-1]
 
 
-def blocks(experiment: Experiment, outcome: Outcome) -> list[Block]:
+def blocks(experiment: Experiment, outcome: ExperimentOutcome) -> list[Block]:
     """The outcome as parts of a page."""
     parts: list[Block] = []
     for table in outcome.tables:
@@ -150,7 +150,7 @@ def blocks(experiment: Experiment, outcome: Outcome) -> list[Block]:
     return parts
 
 
-def latex(table: Table) -> str:
+def latex(table: ResultTable) -> str:
     """A booktabs table: figures to the right, sentences in paragraphs."""
     right = numeric(PageTable(table.columns, table.rows))
     long = [any(len(row[place]) > SENTENCE for row in table.rows) for place in range(len(table.columns))]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from multicsr.paper.node import Node, in_order
-from multicsr.paper.outcome import UNKNOWN, Outcome
+from multicsr.paper.outcome import UNKNOWN, ExperimentOutcome
 from store.read import runs, triplets
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Read:
     name: str
     title: str
     plan: Callable[[Lab], Sequence[Node]]
-    read: Callable[[Lab], Outcome]
+    read: Callable[[Lab], ExperimentOutcome]
     makes: bool = False
 
     def missing(self, lab: Lab) -> str | None:
@@ -31,7 +31,7 @@ class Read:
     def nodes(self, lab: Lab) -> list[Node]:
         return in_order(self.plan(lab))
 
-    def outcome(self, lab: Lab) -> Outcome:
+    def outcome(self, lab: Lab) -> ExperimentOutcome:
         for wanted in () if self.makes else self.nodes(lab):
             lab.make(wanted)
         return self.read(lab)

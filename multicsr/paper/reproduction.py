@@ -34,7 +34,7 @@ from store.problem import Problem
 
 if TYPE_CHECKING:
     from multicsr.paper.lab.lab import Lab
-    from multicsr.paper.outcome import Experiment, Outcome
+    from multicsr.paper.outcome import Experiment, ExperimentOutcome
     from multicsr.paper.scales import Scale
 
 # In the paper's order, and then what the paper has not.
@@ -48,7 +48,7 @@ EXPERIMENTS = {experiment.name: experiment for experiment in LISTED}
 # Not among all: no table of the paper, and longer than any of them.
 BESIDE = ("methods",)
 
-Heard = Callable[["Experiment", "Outcome", Path], None]
+Heard = Callable[["Experiment", "ExperimentOutcome", Path], None]
 
 
 def named(listed: str) -> list[Experiment]:

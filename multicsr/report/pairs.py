@@ -38,7 +38,7 @@ EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 @dataclass(frozen=True)
-class Pairs:
+class DrawnPairs:
     """The pairs of a measured task: cosines and gold scores (n,), and their Spearman x 100 with its standard error."""
 
     task: str
@@ -48,7 +48,7 @@ class Pairs:
     error: float
 
 
-def pairs_of(evaluated: Evaluation) -> list[Pairs]:
+def pairs_of(evaluated: Evaluation) -> list[DrawnPairs]:
     """The scored pairs of a complete evaluation, from its kept vectors: no model is loaded."""
     from stages.tasks import sts
     from stages.tasks.analysis import Analysed
@@ -57,7 +57,7 @@ def pairs_of(evaluated: Evaluation) -> list[Pairs]:
     tasks = [task for task in evaluated.tasks if isinstance(task, (sts.StsTask, Analysed))]
     measured = evaluated.measured()
     return [
-        Pairs(head.task, outcome.predicted, outcome.gold, head.value, head.error)
+        DrawnPairs(head.task, outcome.predicted, outcome.gold, head.value, head.error)
         for head, outcome in zip(
             [measured.headline(task.name) for task in tasks], evaluated.outcomes(tasks), strict=True
         )
@@ -65,7 +65,7 @@ def pairs_of(evaluated: Evaluation) -> list[Pairs]:
     ]
 
 
-def draw(path: Path, model: str, measured: Sequence[Pairs]) -> None:
+def draw(path: Path, model: str, measured: Sequence[DrawnPairs]) -> None:
     """Draw a row of two panels a task: gold against cosine, and how the cosines of each band of gold are spread."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -91,7 +91,7 @@ def draw(path: Path, model: str, measured: Sequence[Pairs]) -> None:
             raise Problem(f"plot {path} cannot be written: {error.strerror}", "give another file", "plot") from None
 
 
-def _points(axes: Any, pairs: Pairs) -> None:
+def _points(axes: Any, pairs: DrawnPairs) -> None:
     """Every pair, and the median and the quartiles of each bin of gold scores."""
     many = len(pairs.gold) > MANY
     axes.plot(pairs.gold, pairs.cosines, "o", color="0.35", markersize=2.2, alpha=0.35, mew=0, rasterized=many)
@@ -109,7 +109,7 @@ def _points(axes: Any, pairs: Pairs) -> None:
     axes.legend(framealpha=0.8, edgecolor="none", fontsize="small", loc="lower right")
 
 
-def _spread(axes: Any, pairs: Pairs) -> None:
+def _spread(axes: Any, pairs: DrawnPairs) -> None:
     """Histograms of the cosines: of all pairs (gray), and of each band of gold scores."""
     edges = bin_edges(pairs.cosines, PICTURE_BINS)
     axes.stairs(counted(pairs.cosines, edges), edges, fill=True, color="0.85", label=f"all ({len(pairs.gold):,})")
@@ -148,7 +148,7 @@ def counted(cosines: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.bincount(np.digitize(cosines, edges[1:-1]), minlength=len(edges) - 1)
 
 
-def bars(pairs: Pairs) -> list[str]:
+def bars(pairs: DrawnPairs) -> list[str]:
     """Lines of text, none wider than a terminal: the cosines in equal bins with their number and their median gold."""
     edges = bin_edges(pairs.cosines, TEXT_BINS)
     bins = np.digitize(pairs.cosines, edges[1:-1])

@@ -28,7 +28,7 @@ PROBLEMS = {
 
 
 @dataclass(frozen=True)
-class Triplet:
+class FullTriplet:
     """All that is known of one triplet. `code` and `rule` are names of reasons, '' for kept; a and b as the rule reads
     them."""
 
@@ -60,7 +60,7 @@ def number(value: float | None) -> str:
     return "-" if value is None or value != value else f"{value:.3f}".rstrip("0").rstrip(".")
 
 
-def because(one: Triplet, reason: str) -> str:
+def because(one: FullTriplet, reason: str) -> str:
     """Why the rule decides as it does, in words."""
     at = one.thresholds
     if reason in ("waiting", "undecided") or at is None:
@@ -87,7 +87,7 @@ def _held(level: Level, a: float, b: float, at: Thresholds, verbs: tuple[str, st
     return f"{level.compared} = {quantity} {verbs[0] if level.at_least else verbs[1]} {bound}"
 
 
-def decision(one: Triplet) -> Text:
+def decision(one: FullTriplet) -> Text:
     """The verdict with its reason; a person's word before the rule's."""
     said = verdict(one.code)
     shown = Text(
@@ -100,7 +100,7 @@ def decision(one: Triplet) -> Text:
     return shown + Text(f": {because(one, one.rule)}")
 
 
-def full(one: Triplet, width: int) -> RenderableType:
+def full(one: FullTriplet, width: int) -> RenderableType:
     """The whole page on one triplet."""
     place = Text(f"{one.texts.source} {one.texts.position}  ", "dim") + decision(one)
     parts: list[RenderableType] = [place]
@@ -125,7 +125,7 @@ def full(one: Triplet, width: int) -> RenderableType:
     return Group(*parts)
 
 
-def _sentences(one: Triplet) -> Table:
+def _sentences(one: FullTriplet) -> Table:
     """The premise and both hypotheses with their scores, one below the other."""
     texts = [one.texts.entailment, one.texts.contradiction]
     if one.swapped:
@@ -153,7 +153,7 @@ def omega(gen: Run) -> str:
     return (f"ω {number(both[0])}" if both[0] == both[1] else f"ω {number(both[0])} / {number(both[1])}") + nu
 
 
-def _beside(one: Triplet, width: int) -> Table:
+def _beside(one: FullTriplet, width: int) -> Table:
     """The same premise as this and other gen runs wrote it, side by side, as many as fit."""
     others = list(one.elsewhere)[: max(width // COLUMN - 1, 1)]
     here = Elsewhere(one.gen, one.texts.entailment, one.texts.contradiction, *_unswapped(one))
@@ -178,5 +178,5 @@ def _beside(one: Triplet, width: int) -> Table:
     return grid
 
 
-def _unswapped(one: Triplet) -> tuple[float | None, float | None]:
+def _unswapped(one: FullTriplet) -> tuple[float | None, float | None]:
     return (one.b, one.a) if one.swapped else (one.a, one.b)

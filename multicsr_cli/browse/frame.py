@@ -186,7 +186,7 @@ class Frame(App[None]):
         one = self.triplet()
         self.put("full", detail.full(one, self.size.width - 4) if one else "")
 
-    def triplet(self) -> detail.Triplet | None:
+    def triplet(self) -> detail.FullTriplet | None:
         """All that is known of the chosen triplet."""
         place = self.rows.chosen
         try:

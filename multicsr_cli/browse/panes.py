@@ -144,7 +144,7 @@ def status(state: State, cursor: int, rows: int, width: int) -> Text:
     return Text(cut(" " + " · ".join(parts), width))
 
 
-def triplet(state: State, store: Store, place: int) -> detail.Triplet | None:
+def triplet(state: State, store: Store, place: int) -> detail.FullTriplet | None:
     """All that is known of the triplet at a place. Raises Problem where the store cannot be read."""
     if state.numbers is None or state.judged is None or state.view is None:
         return None
@@ -154,7 +154,7 @@ def triplet(state: State, store: Store, place: int) -> detail.Triplet | None:
     if texts is None:
         return None
     a, b = (float(column[place]) for column in numbers.read(state.swap))
-    return detail.Triplet(
+    return detail.FullTriplet(
         gen,
         texts,
         shown.sides(store, state.view, premise),

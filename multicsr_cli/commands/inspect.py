@@ -24,7 +24,7 @@ STAGES = ("curate", "score", "gen")
 ROWS = 2**31 - 1  # more than any store holds
 
 
-class Page(NamedTuple):
+class Listing(NamedTuple):
     """Rows as a table and as JSON objects, and how many reached each level."""
 
     columns: Sequence[str]
@@ -95,11 +95,11 @@ def _refuse(store: Store, shown: View, rejected: bool, reason: str | None) -> No
         )
 
 
-def _triplets(store: Store, shown: View, **asked: Any) -> Page:
+def _triplets(store: Store, shown: View, **asked: Any) -> Listing:
     from store.read import funnel, triplets
 
     rows = triplets.listed(store, shown, **asked)
-    return Page(
+    return Listing(
         ("premise", "entailment", "a", "contradiction", "b", "verdict"),
         [(row.premise, row.entailment, row.a, row.contradiction, row.b, row.reason or row.verdict) for row in rows],
         [{name: value for name, value in row._asdict().items() if name != "premise_id"} for row in rows],
@@ -107,11 +107,11 @@ def _triplets(store: Store, shown: View, **asked: Any) -> Page:
     )
 
 
-def _pairs(store: Store, shown: View, **asked: Any) -> Page:
+def _pairs(store: Store, shown: View, **asked: Any) -> Listing:
     from store.read import pairs
 
     rows = pairs.listed(store, shown, **asked)
-    return Page(
+    return Listing(
         ("premise", "partner", "role", "rate", "score", "label", "verdict"),
         [(*row[:6], row.reason or row.verdict) for row in rows],
         [row._asdict() for row in rows],

@@ -21,7 +21,7 @@ from multicsr_cli.options import Batch, Data, Db, Device, Dtype, Json
 
 if TYPE_CHECKING:
     from multicsr.paper.lab.lab import Lab
-    from multicsr.paper.outcome import Experiment, Outcome
+    from multicsr.paper.outcome import Experiment, ExperimentOutcome
 
 
 Name = Annotated[
@@ -131,7 +131,7 @@ def _looked_at(db: Path, lab_of: Callable[..., Lab]) -> Iterator[Lab]:
         store.close()
 
 
-def _heard(experiment: Experiment, outcome: Outcome, report: Path, show: bool) -> None:
+def _heard(experiment: Experiment, outcome: ExperimentOutcome, report: Path, show: bool) -> None:
     from multicsr_cli import shown_experiments
 
     if show:

@@ -38,11 +38,11 @@ def command(
         raise Problem("the text to look for is empty", "give a sentence or a few words")
     size = options.batch_size(batch)
     from multicsr.report import nearest
-    from stages.files.sources import Asked
+    from stages.files.sources import AskedBy
     from stages.pace.lookup import Search
     from store.database import Store
 
-    source = read_source(file, column, Asked(file="file", called="file"))
+    source = read_source(file, column, AskedBy(file="file", called="file"))
     # Looking for something makes no store; where there is none, no vector is kept.
     store = Store.open(db, create=False) if db.exists() else Store.memory()
     search = Search(text.strip(), limit)

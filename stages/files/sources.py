@@ -31,7 +31,7 @@ COLUMNS = ("premise", "text", "sentence", "sentence1", "sent0")  # tried in this
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedBy:
     """By which settings a file of sentences was given and its column, and what it is called: so a refusal speaks of what
     its reader typed."""
 
@@ -40,7 +40,7 @@ class Asked:
     called: str = "premises file"
 
 
-PREMISES = Asked()
+PREMISES = AskedBy()
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def bundled() -> Source:
         return replace(source(path, "text", name="bundled"), shown="bundled", column_given=False)
 
 
-def standard_input(column: str | None = None, asked: Asked = PREMISES) -> Source:
+def standard_input(column: str | None = None, asked: AskedBy = PREMISES) -> Source:
     """Check what comes on standard input. It is kept in a temporary file until the process ends: it is read twice.
 
     Raises Problem as `source` does, and for a `column`.
@@ -89,7 +89,7 @@ def standard_input(column: str | None = None, asked: Asked = PREMISES) -> Source
 
 
 def source(
-    path: Path, column: str | None = None, name: str | None = None, asked: Asked = PREMISES, shown: str | None = None
+    path: Path, column: str | None = None, name: str | None = None, asked: AskedBy = PREMISES, shown: str | None = None
 ) -> Source:
     """Check a file from end to end; a refusal calls it `shown`, or else by its path.
 
@@ -124,7 +124,7 @@ def records(path: Path, choose: Choose, numbers: Sequence[str] = ()) -> Iterator
         yield line, stripped
 
 
-def _rows(path: Path, column: str | None, asked: Asked, shown: str) -> Iterator[tuple[int, str]]:
+def _rows(path: Path, column: str | None, asked: AskedBy, shown: str) -> Iterator[tuple[int, str]]:
     """(line or row number, stripped and checked text) of every row, blank ones as ''."""
     if path.suffix.lower() in tables.SUFFIXES:
         for line, (text,) in records(path, lambda there, where: [_column(f"{path}{where}", column, there, asked)]):
@@ -142,7 +142,7 @@ def _rows(path: Path, column: str | None, asked: Asked, shown: str) -> Iterator[
         yield line, text
 
 
-def _column(where: str, column: str | None, there: list[str], asked: Asked) -> str:
+def _column(where: str, column: str | None, there: list[str], asked: AskedBy) -> str:
     """The column of sentences: the one that is asked for, or one of COLUMNS. Raises Problem where there is none."""
     if column is not None:
         if tables.column(column, there) is not None:

@@ -17,7 +17,7 @@ NAME = "texts"  # as a file would be called: one of this name with these lines i
 
 
 @dataclass(frozen=True)
-class Texts(Source):
+class HeldTexts(Source):
     """Premises held in memory. The same texts have the same name in every process, so that the same call goes on."""
 
     held: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class Texts(Source):
         return ((place, text) for place, text in enumerate(self.held, start=1) if text)
 
 
-def source(rows: Iterable[Any], column: str | None = None) -> Texts:
+def source(rows: Iterable[Any], column: str | None = None) -> HeldTexts:
     """Check texts as lines of a file are checked; with a `column`, that of each of the `rows`.
 
     Raises Problem, naming the place from 1, for what is no sentence.
@@ -46,13 +46,13 @@ def source(rows: Iterable[Any], column: str | None = None) -> Texts:
         raise Problem("premises hold no sentence", "give one text or more", "premises")
     digest = hashlib.blake2b("".join(f"{text}\n" for text in sentences).encode(), digest_size=6).hexdigest()
     name = f"{NAME}@{digest}"
-    return Texts(name, Path(NAME), None, digest, len(sentences), len(held) - len(sentences), name, held=tuple(held))
+    return HeldTexts(name, Path(NAME), None, digest, len(sentences), len(held) - len(sentences), name, held=tuple(held))
 
 
-def stored(store: Store, name: str) -> Texts | None:
+def stored(store: Store, name: str) -> HeldTexts | None:
     """The source called `name` (its content is in it) where the store holds the whole of it: no file is needed again."""
     known = premises.source(store, name)
-    return known and Texts(name, Path(known[0]), None, known[1], known[2], 0, name)
+    return known and HeldTexts(name, Path(known[0]), None, known[1], known[2], 0, name)
 
 
 def _cell(row: Any, column: str, place: int) -> Any:

@@ -12,7 +12,7 @@ from store.markdown import Marked, code, table
 from store.read.described.queries import QUERIES
 from store.read.described.tables import TABLES
 from store.read.described.views import VIEWS
-from store.read.described.words import Described
+from store.read.described.words import DescribedObject
 
 
 class Object(NamedTuple):
@@ -21,7 +21,7 @@ class Object(NamedTuple):
     name: str
     kind: str
     rows: int
-    described: Described
+    described: DescribedObject
 
 
 def objects(store: Store) -> list[Object]:

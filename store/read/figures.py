@@ -33,7 +33,7 @@ class Averages(NamedTuple):
     ordered: float
 
 
-class Written(NamedTuple):
+class WrittenShares(NamedTuple):
     """What a gen run wrote, against its premises: shares of all premises."""
 
     premises: int
@@ -90,7 +90,7 @@ def averages(store: Store, score: Run) -> Averages | None:
     return Averages(*row) if row[0] else None
 
 
-def written(store: Store, gen: Run) -> Written:
+def written(store: Store, gen: Run) -> WrittenShares:
     """How often hypotheses copy their premise (case, punctuation and spacing aside), and how varied contradictions are."""
     store.connection.create_function("plain", 1, plain, deterministic=True)
     count, *numbers = store.one(
@@ -100,7 +100,7 @@ def written(store: Store, gen: Run) -> Written:
         " JOIN premises ON premises.id = e.premise WHERE e.run = ? AND e.role = 'entailment'",
         [gen.id],
     )
-    return Written(count, *(number / max(count, 1) for number in numbers))
+    return WrittenShares(count, *(number / max(count, 1) for number in numbers))
 
 
 def curve(store: Store, train: Run, points: int) -> list[Point]:

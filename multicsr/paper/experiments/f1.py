@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from multicsr.paper.claims import PREMISES, verdict
-from multicsr.paper.outcome import Outcome, Table
+from multicsr.paper.outcome import ExperimentOutcome, ResultTable
 from multicsr.paper.read import Read, copies, rows_of, shown_score
 
 if TYPE_CHECKING:
     from multicsr.paper.lab.lab import Lab
 
 
-def _read(lab: Lab) -> Outcome:
+def _read(lab: Lab) -> ExperimentOutcome:
     rows = rows_of(lab, lab.scale.score(lab.scale.gen(0.0)))
     scored = [row for row in rows if row.a is not None and row.b is not None]
     copied = [row for row in rows if any(copies(row))]
@@ -36,7 +36,7 @@ def _read(lab: Lab) -> Outcome:
         f" figure {'occur' if wrong or copied else 'do not occur'} with {lab.scale.llm}.",
         above,
     ]
-    table = Table(
+    table = ResultTable(
         f"Two premises with what {lab.scale.llm} wrote under plain instructions (ω 0)",
         ("premise", "asked for", "written", "score"),
         cells,
@@ -49,7 +49,7 @@ def _read(lab: Lab) -> Outcome:
         "reversed": len(wrong),
         "sentences": said,
     }
-    return Outcome([table], said, document)
+    return ExperimentOutcome([table], said, document)
 
 
 F1 = Read(

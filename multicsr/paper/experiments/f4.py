@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from multicsr.paper.claims import Claim
 from multicsr.paper.node import node
 from multicsr.paper.scales import OMEGA
-from multicsr.paper.trained.experiment import Trained, always
+from multicsr.paper.trained.experiment import TrainedExperiment, always
 from multicsr.paper.trained.plots import Curve
 from multicsr.paper.trained.rows import Row
 
@@ -27,7 +27,7 @@ def _copies(lab: Lab) -> list[Row]:
     return rows
 
 
-F4 = Trained(
+F4 = TrainedExperiment(
     "f4",
     "One triplet duplicated, with and without the mask",
     _copies,

@@ -12,7 +12,7 @@ import numpy as np
 from multicsr.paper.claims import PREMISES, verdict
 from multicsr.paper.lab.material import comma_separated
 from multicsr.paper.node import Node
-from multicsr.paper.outcome import UNKNOWN, Outcome, Table
+from multicsr.paper.outcome import UNKNOWN, ExperimentOutcome, ResultTable
 from multicsr.paper.read import Read, copies, rows_of
 from multicsr.paper.scales import OMEGA
 from multicsr.report.blocks import COLOURS
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedOmega:
     """What was written under an ω: of each premise whether the judge accepts it, 0 or 100, (n,), and whether each
     hypothesis copies it, (n, 2); and the share of distinct contradictions, %."""
 
@@ -47,7 +47,7 @@ def _gen(lab: Lab, omega: float) -> Node:
     return scale.gen(omega, limit=min(scale.judged, scale.limit or scale.judged))
 
 
-def _read(lab: Lab) -> Outcome:
+def _read(lab: Lab) -> ExperimentOutcome:
     scale, judge = lab.scale, lab.scale.backbone.mask_model
     written = {omega: rows_of(lab, _gen(lab, omega), scale.judged) for omega in scale.omegas}
     n = min(map(len, written.values()))
@@ -60,7 +60,7 @@ def _read(lab: Lab) -> Outcome:
         )
         for better, worse in ((OMEGA, 0.0), (0.0, min(scale.omegas)), (OMEGA, max(scale.omegas)))
     ]
-    table = Table(
+    table = ResultTable(
         f"Generation by ω, judged by the similarity model {judge} instead of people",
         ("ω", "accepted, %", "against ω 0", "copies x+", "copies x-", "distinct x-", "n", "paper"),
         [_cells(row, judged[0.0]) for row in judged.values()],
@@ -73,10 +73,10 @@ def _read(lab: Lab) -> Outcome:
         for row in judged.values()
     ]
     document = {"experiment": "f5", "judge": judge, "rows": rows, "sentences": said}
-    return Outcome([table], said, document, lambda: _plot(list(judged.values())), _for_people(written, n))
+    return ExperimentOutcome([table], said, document, lambda: _plot(list(judged.values())), _for_people(written, n))
 
 
-def _judged(lab: Lab, omega: float, rows: Sequence[ListedTriplet], n: int) -> Judged:
+def _judged(lab: Lab, omega: float, rows: Sequence[ListedTriplet], n: int) -> JudgedOmega:
     """The first `n` rows as the judge sees them: no copy, and cos(x, x+) above cos(x, x-), is accepted."""
     from store.rows.decisions import plain
 
@@ -85,10 +85,10 @@ def _judged(lab: Lab, omega: float, rows: Sequence[ListedTriplet], n: int) -> Ju
     nearer = np.einsum("nd,nd->n", vectors[:, 0], vectors[:, 1]) > np.einsum("nd,nd->n", vectors[:, 0], vectors[:, 2])
     copied = np.array([copies(row) for row in rows[:n]])
     distinct = 100 * len({plain(row.contradiction) for row in rows[:n]}) / n
-    return Judged(omega, 100.0 * (nearer & ~copied.any(axis=1)), copied, distinct)
+    return JudgedOmega(omega, 100.0 * (nearer & ~copied.any(axis=1)), copied, distinct)
 
 
-def _cells(row: Judged, base: Judged) -> list[str]:
+def _cells(row: JudgedOmega, base: JudgedOmega) -> list[str]:
     error = row.accepted.std(ddof=1) / np.sqrt(row.n) if row.n > 1 else 0.0
     return [
         f"{row.omega:g}",
@@ -122,7 +122,7 @@ def _blind(omega: float, row: ListedTriplet, role: str) -> str:
     return hashlib.blake2b(f"{omega}/{row.premise_id}/{role}".encode(), digest_size=6).hexdigest()
 
 
-def _plot(judged: Sequence[Judged]) -> Figure:
+def _plot(judged: Sequence[JudgedOmega]) -> Figure:
     """What the judge accepts, and what it cannot see: contradictions that are the same for many premises."""
     from matplotlib.figure import Figure
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from multicsr.paper.claims import Claim
 from multicsr.paper.experiments.baselines import multicsr
-from multicsr.paper.trained.experiment import Trained, always
+from multicsr.paper.trained.experiment import TrainedExperiment, always
 from multicsr.paper.trained.plots import Curve
 from multicsr.paper.trained.rows import Row
 
@@ -26,7 +26,7 @@ def _sigmas(lab: Lab) -> list[Row]:
     return rows
 
 
-F6 = Trained(
+F6 = TrainedExperiment(
     "f6",
     "Thresholds of the mask",
     _sigmas,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from multicsr.paper.claims import SIGNIFICANT, chance
-from multicsr.paper.outcome import UNKNOWN, Outcome, Table
+from multicsr.paper.outcome import UNKNOWN, ExperimentOutcome, ResultTable
 from multicsr.paper.read import Read, rows_of
 from multicsr.paper.scales import OMEGA
 from multicsr.report.blocks import COLOURS
@@ -22,7 +22,7 @@ IN_BATCH, THRESHOLD, PUBLISHED_SHARE = 256, 0.7, 18.6
 BINS = 20
 
 
-def _read(lab: Lab) -> Outcome:
+def _read(lab: Lab) -> ExperimentOutcome:
     model = lab.scale.backbone.mask_model
     cosines = _cosines(lab, model)
     batch = cosines.shape[1]
@@ -38,14 +38,14 @@ def _read(lab: Lab) -> Outcome:
         f" {model}, which {place} the paper's {PUBLISHED_SHARE} % (paired t test over"
         f" premises, {chance(p)}): its claim {holds}."
     ]
-    table = Table(
+    table = ResultTable(
         f"Cosines by {model} between premises and the hypotheses of others in a batch of {batch}",
         ("cosine", "ours", "paper"),
         _cells(cross, share),
         "The paper's batch joins generated and labelled NLI triplets, so that premises occur twice; ours is generated alone.",
     )
     document = {"experiment": "f7", "share_above": share, "pairs": int(cross.size), "sentences": said}
-    return Outcome([table], said, document, lambda: _plot(cross))
+    return ExperimentOutcome([table], said, document, lambda: _plot(cross))
 
 
 def _cosines(lab: Lab, model: str) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from multicsr.paper.claims import Claim
 from multicsr.paper.node import node
 from multicsr.paper.scales import OMEGA
-from multicsr.paper.trained.experiment import Trained, always
+from multicsr.paper.trained.experiment import TrainedExperiment, always
 from multicsr.paper.trained.rows import Row
 from store.records import REWRITES, ROLES
 
@@ -49,7 +49,7 @@ def _methods(lab: Lab) -> list[Row]:
     return [*rows, Row("CLAIF, its own pairs", models, {"method": "CLAIF"})]
 
 
-METHODS = Trained(
+METHODS = TrainedExperiment(
     "methods",
     "Every method on the same premises",
     _methods,

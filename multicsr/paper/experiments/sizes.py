@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from multicsr.paper.claims import Claim
 from multicsr.paper.scales import OMEGA
-from multicsr.paper.trained.experiment import Trained
+from multicsr.paper.trained.experiment import TrainedExperiment
 from multicsr.paper.trained.plots import Curve
 from multicsr.paper.trained.rows import Row
 
@@ -31,7 +31,7 @@ def _sizes(lab: Lab) -> list[Row]:
     return [Row(f"{scale.backbone.base}, as it is", (scale.backbone.base,)), *rows]
 
 
-SIZES = Trained(
+SIZES = TrainedExperiment(
     "sizes",
     "How few triplets are enough",
     _sizes,

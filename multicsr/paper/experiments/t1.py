@@ -9,7 +9,7 @@ import numpy as np
 
 from multicsr.means.training_encoders import model_folder
 from multicsr.paper.node import Node, node
-from multicsr.paper.outcome import UNKNOWN, Outcome, Table
+from multicsr.paper.outcome import UNKNOWN, ExperimentOutcome, ResultTable
 from multicsr.paper.read import Read
 from multicsr.paper.scales import OMEGA
 
@@ -54,7 +54,7 @@ def _nodes(lab: Lab) -> list[Node]:
     return [*_readings(lab).values(), *evals]
 
 
-def _read(lab: Lab) -> Outcome:
+def _read(lab: Lab) -> ExperimentOutcome:
     figures: dict[str, dict[str, float]] = {}
     for name, model in _encoders(lab).items():
         figures[name] = _figures(lab, lab.make(lab.evals(model, lab.tasks.usual)[0]))
@@ -64,7 +64,7 @@ def _read(lab: Lab) -> Outcome:
         run = lab.make(wanted)
         figures[name] = _figures(lab, run)
         said += [_compared(lab, trained, model, name, run, task) for task in _shown(lab)]
-    table = Table(
+    table = ResultTable(
         "The LLM itself as scorer of sentence pairs",
         ("", *_shown(lab), "paper"),
         [
@@ -74,7 +74,7 @@ def _read(lab: Lab) -> Outcome:
         "Spearman x 100 over the pairs whose reply could be read; + ICL: with the in-context examples of the"
         " prompt set, where it has some.",
     )
-    return Outcome([table], said, {"experiment": "t1", "rows": figures, "sentences": said})
+    return ExperimentOutcome([table], said, {"experiment": "t1", "rows": figures, "sentences": said})
 
 
 def _figures(lab: Lab, run: Run) -> dict[str, float]:

@@ -9,7 +9,7 @@ from multicsr.paper.experiments.baselines import needs_labelled
 from multicsr.paper.node import Node
 from multicsr.paper.read import changed, rows_of
 from multicsr.paper.scales import OMEGA
-from multicsr.paper.trained.experiment import Trained
+from multicsr.paper.trained.experiment import TrainedExperiment
 from multicsr.paper.trained.rows import Row
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _demonstrated(lab: Lab) -> list[str]:
     return said
 
 
-T10 = Trained(
+T10 = TrainedExperiment(
     "t10",
     "Demonstrations",
     _demonstrations,

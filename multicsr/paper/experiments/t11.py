@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from multicsr.paper.claims import Claim
 from multicsr.paper.experiments.baselines import all_sts, known, needs_labelled
 from multicsr.paper.scales import OMEGA
-from multicsr.paper.trained.experiment import Trained, always
+from multicsr.paper.trained.experiment import TrainedExperiment, always
 from multicsr.paper.trained.rows import Row
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _supervised(lab: Lab) -> list[Row]:
     return rows
 
 
-T11 = Trained(
+T11 = TrainedExperiment(
     "t11",
     "Supervised: the generated corpus joined with a labelled one",
     _supervised,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from multicsr.paper.claims import PREMISES, verdict
-from multicsr.paper.outcome import UNKNOWN, Outcome, Table
+from multicsr.paper.outcome import UNKNOWN, ExperimentOutcome, ResultTable
 from multicsr.paper.read import Read, changed, rows_of, shown_score
 from multicsr.paper.scales import OMEGA
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Pair = tuple[ListedTriplet, ListedTriplet]
 
 
-def _read(lab: Lab) -> Outcome:
+def _read(lab: Lab) -> ExperimentOutcome:
     scale = lab.scale
     rows, others = (rows_of(lab, scale.curate(scale.gen(omega))) for omega in (OMEGA, 0.0))
     with_contrast, without = ({row.premise_id: row for row in some} for some in (rows, others))
@@ -33,7 +33,7 @@ def _read(lab: Lab) -> Outcome:
         f"ω {OMEGA:g} changed a hypothesis of {anew:,} of {len(both):,} premises.",
     ]
     alpha, beta, gamma = scale.thresholds
-    table = Table(
+    table = ResultTable(
         "Case studies",
         ("label", "original and generated sentences", "similarity", "curation"),
         _cells(_cases(scale, both)),
@@ -41,7 +41,7 @@ def _read(lab: Lab) -> Outcome:
         f" kept where a ≥ {alpha:g}, b ≤ {beta:g}, a ≥ b + {gamma:g}.",
     )
     document = {"experiment": "t12", "premises": len(both), "changed": anew, "sentences": said}
-    return Outcome([table], said, document)
+    return ExperimentOutcome([table], said, document)
 
 
 def _cases(scale: Scale, both: Sequence[Pair]) -> list[Pair]:

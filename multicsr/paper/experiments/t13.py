@@ -20,7 +20,7 @@ import numpy as np
 
 from multicsr.paper.claims import SIGNIFICANT, chance
 from multicsr.paper.node import Node, node
-from multicsr.paper.outcome import UNKNOWN, Outcome, Table, machine
+from multicsr.paper.outcome import UNKNOWN, ExperimentOutcome, ResultTable, machine
 from multicsr.paper.read import Read
 from multicsr.paper.scales import OMEGA
 from stages.stage import Tick, Ticks
@@ -53,11 +53,11 @@ def _nodes(lab: Lab) -> list[Node]:
     ]
 
 
-def _read(lab: Lab) -> Outcome:
+def _read(lab: Lab) -> ExperimentOutcome:
     costs = [_cost(lab, wanted) for wanted in _nodes(lab)]
     rows = list(zip(lab.scale.batches, costs[::2], costs[1::2], strict=True))
     said = [_sentence(costs[::2], costs[1::2])]
-    table = Table(
+    table = ResultTable(
         f"Time and memory of {lab.scale.costed:,} copies of one triplet, one epoch",
         ("batch", "SimCSE, s", "SimCSE, MB", "with stage 3, s", "with stage 3, MB", "paper"),
         [
@@ -68,7 +68,9 @@ def _read(lab: Lab) -> Outcome:
         " unsupervised SimCSE on 1M sentences, and stage 3 on 0.19M triplets, on one V100.",
     )
     told = {str(batch): {"plain": plain._asdict(), "masked": masked._asdict()} for batch, plain, masked in rows}
-    return Outcome([table], said, {"experiment": "t13", "machine": machine(), "rows": told, "sentences": said})
+    return ExperimentOutcome(
+        [table], said, {"experiment": "t13", "machine": machine(), "rows": told, "sentences": said}
+    )
 
 
 def _sentence(plain: list[Cost], masked: list[Cost]) -> str:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from multicsr.paper.experiments.baselines import FIELD_CLAIMS, all_sts, field
-from multicsr.paper.trained.experiment import Trained
+from multicsr.paper.trained.experiment import TrainedExperiment
 
-T2 = Trained("t2", "STS tasks", lambda lab: field(lab, "sts"), all_sts, FIELD_CLAIMS)
+T2 = TrainedExperiment("t2", "STS tasks", lambda lab: field(lab, "sts"), all_sts, FIELD_CLAIMS)

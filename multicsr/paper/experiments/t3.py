@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from multicsr.paper.claims import Claim
 from multicsr.paper.scales import OMEGA
-from multicsr.paper.trained.experiment import Trained, always
+from multicsr.paper.trained.experiment import TrainedExperiment, always
 from multicsr.paper.trained.rows import Row
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _references(lab: Lab) -> Sequence[str]:
     return tuple(dict.fromkeys((lab.scale.backbone.base, lab.scale.backbone.reference)))
 
 
-T3 = Trained(
+T3 = TrainedExperiment(
     "t3",
     "Ablation of the three refinements",
     _ablation,

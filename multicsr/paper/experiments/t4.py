@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from multicsr.paper.claims import Claim
 from multicsr.paper.experiments.baselines import simcse
 from multicsr.paper.scales import OMEGA
-from multicsr.paper.trained.experiment import Trained, always
+from multicsr.paper.trained.experiment import TrainedExperiment, always
 from multicsr.paper.trained.rows import Row
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def _resources(lab: Lab) -> list[Row]:
     return rows
 
 
-T4 = Trained(
+T4 = TrainedExperiment(
     "t4",
     "Data resources",
     _resources,

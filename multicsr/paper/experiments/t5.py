@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from multicsr.paper.claims import Claim
 from multicsr.paper.experiments.baselines import simcse
-from multicsr.paper.trained.experiment import Trained, always
+from multicsr.paper.trained.experiment import TrainedExperiment, always
 from multicsr.paper.trained.rows import Row
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _needs_translations(lab: Lab) -> str | None:
     return lab.material.lacks("tatoeba", "two aligned files of translations")
 
 
-T5 = Trained(
+T5 = TrainedExperiment(
     "t5",
     "A language with little data: nearest neighbours among translations",
     _languages,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from multicsr.paper.claims import Claim
 from multicsr.paper.experiments.baselines import all_sts, known, multicsr
-from multicsr.paper.trained.experiment import Trained, always
+from multicsr.paper.trained.experiment import TrainedExperiment, always
 from multicsr.paper.trained.rows import Row
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _learners(lab: Lab) -> list[Row]:
     return rows
 
 
-T6 = Trained(
+T6 = TrainedExperiment(
     "t6",
     "Other base learners with and without MultiCSR",
     _learners,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from multicsr.paper.claims import Claim
 from multicsr.paper.scales import OMEGA
-from multicsr.paper.trained.experiment import Trained, always
+from multicsr.paper.trained.experiment import TrainedExperiment, always
 from multicsr.paper.trained.rows import Row
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def _is_extreme(alpha: float, beta: float) -> bool:
     return alpha == 5 or beta == 0
 
 
-T7 = Trained(
+T7 = TrainedExperiment(
     "t7",
     "Self-curation strategies",
     _thresholds,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from multicsr.paper.claims import Claim
 from multicsr.paper.experiments.baselines import multicsr, simcse
 from multicsr.paper.lab.material import BUNDLED_RETRIEVAL
-from multicsr.paper.trained.experiment import Trained, always
+from multicsr.paper.trained.experiment import TrainedExperiment, always
 from multicsr.paper.trained.rows import Row
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def _retrieval(lab: Lab) -> list[Row]:
     ]
 
 
-T8 = Trained(
+T8 = TrainedExperiment(
     "t8",
     "Zero-shot retrieval (BEIR), nDCG@10",
     _retrieval,

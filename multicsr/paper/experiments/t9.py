@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from multicsr.paper.experiments.baselines import FIELD_CLAIMS, TRANSFER, field
-from multicsr.paper.trained.experiment import Trained
+from multicsr.paper.trained.experiment import TrainedExperiment
 
 if TYPE_CHECKING:
     from multicsr.paper.lab.lab import Lab
@@ -17,7 +17,7 @@ def _needs_transfer(lab: Lab) -> str | None:
     return "no transfer task is at hand; data=DIR with TREC of SentEval would do"
 
 
-T9 = Trained(
+T9 = TrainedExperiment(
     "t9",
     "Transfer tasks",
     lambda lab: field(lab, "transfer"),

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from multicsr.paper.claims import Claim, sentence
 from multicsr.paper.node import Node, in_order
-from multicsr.paper.outcome import Outcome
+from multicsr.paper.outcome import ExperimentOutcome
 from multicsr.paper.trained import corpora, plots
 from multicsr.paper.trained.plots import Curve
-from multicsr.paper.trained.rows import Result, Row, masks
+from multicsr.paper.trained.rows import Row, RowFigures, masks
 from multicsr.paper.trained.table import AVERAGE, Shape, table
 from multicsr.report.measured import is_headline
 
@@ -28,7 +28,7 @@ def always(*claims: Claim) -> Callable[[Lab], Sequence[Claim]]:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedExperiment:
     """An experiment of rows, each a model.
 
     The published figure called `headline` stands in a column beside ours (None: there is no such table). `also` are further
@@ -59,7 +59,7 @@ class Trained:
                 wanted += lab.evals(model, tasks, **row.evaluated)
         return in_order(wanted)
 
-    def outcome(self, lab: Lab) -> Outcome:
+    def outcome(self, lab: Lab) -> ExperimentOutcome:
         rows, tasks = self.rows(lab), lab.tasks.among(self.tasks(lab))
         # Those with a mask first: where it masked nothing, the one without is the same training.
         for model in (model for row in rows for model in row.models if masks(model)):
@@ -69,9 +69,9 @@ class Trained:
         shape = Shape(self.title, self.tasks(lab), self.headline, self.timed, self.remark)
         tables = [table(results, shape, len(lab.seeds)), *corpora.tables(lab, results)]
         said = [*(sentence(claim, results, tasks) for claim in self.claims(lab)), *self.also(lab)]
-        return Outcome(tables, said, self._document(lab, results, said), lambda: self._draw(results, tasks))
+        return ExperimentOutcome(tables, said, self._document(lab, results, said), lambda: self._draw(results, tasks))
 
-    def _document(self, lab: Lab, results: Sequence[Result], said: Sequence[str]) -> dict[str, Any]:
+    def _document(self, lab: Lab, results: Sequence[RowFigures], said: Sequence[str]) -> dict[str, Any]:
         """The JSON document."""
         return {
             "experiment": self.name,
@@ -93,16 +93,16 @@ class Trained:
             "sentences": list(said),
         }
 
-    def _draw(self, results: Sequence[Result], tasks: Sequence[str]) -> Figure:
+    def _draw(self, results: Sequence[RowFigures], tasks: Sequence[str]) -> Figure:
         """The figures by task, as dots or as curves."""
         return plots.dots(results, tasks) if self.curve is None else plots.curves(results, tasks, self.curve)
 
 
-def _result(lab: Lab, row: Row, tasks: Sequence[str]) -> Result:
+def _result(lab: Lab, row: Row, tasks: Sequence[str]) -> RowFigures:
     """Make what is missing of a row. Where curation left nothing to train on, that is the result: no figures."""
     from store.read.runs import seconds
 
-    result = Result(row, None, None, {task: [] for task in tasks}, [], {})
+    result = RowFigures(row, None, None, {task: [] for task in tasks}, [], {})
     trained: list[Run] = []
     for model in row.models:
         if isinstance(model, Node):
@@ -123,7 +123,7 @@ def _result(lab: Lab, row: Row, tasks: Sequence[str]) -> Result:
     return result
 
 
-def _add_figures(result: Result, lab: Lab, run: Run, tasks: Sequence[str]) -> None:
+def _add_figures(result: RowFigures, lab: Lab, run: Run, tasks: Sequence[str]) -> None:
     from store.rows import training
 
     names = {name.partition(" ")[0]: name for name in tasks}

@@ -13,7 +13,7 @@ from multicsr.report.blocks import COLOURS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from multicsr.paper.trained.rows import Result
+    from multicsr.paper.trained.rows import RowFigures
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Curve:
     doubling: bool = False  # an axis on which each doubling is as wide
 
 
-def curves(results: Sequence[Result], tasks: Sequence[str], curve: Curve) -> Figure:
+def curves(results: Sequence[RowFigures], tasks: Sequence[str], curve: Curve) -> Figure:
     """A panel a task, one legend below all."""
     from matplotlib.figure import Figure
 
@@ -38,7 +38,7 @@ def curves(results: Sequence[Result], tasks: Sequence[str], curve: Curve) -> Fig
     return figure
 
 
-def dots(results: Sequence[Result], tasks: Sequence[str]) -> Figure:
+def dots(results: Sequence[RowFigures], tasks: Sequence[str]) -> Figure:
     """A panel a task, a line a row; rows without figures are left out."""
     from matplotlib.figure import Figure
 
@@ -63,9 +63,9 @@ def _middle(values: Sequence[float]) -> tuple[float, float]:
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
-def _curves(axes: Any, curve: Curve, results: Sequence[Result], task: str) -> None:
+def _curves(axes: Any, curve: Curve, results: Sequence[RowFigures], task: str) -> None:
     """A line for each series; a row whose field is no number is a level across."""
-    series: dict[tuple[tuple[str, Any], ...], list[Result]] = {}
+    series: dict[tuple[tuple[str, Any], ...], list[RowFigures]] = {}
     for result in results:
         others = {name: value for name, value in result.row.varied.items() if name != curve.field}
         if result.figures[task]:
@@ -107,5 +107,5 @@ def _curves(axes: Any, curve: Curve, results: Sequence[Result], task: str) -> No
         axes.xaxis.set_major_formatter("{x:g}")
 
 
-def _placed(result: Result, curve: Curve) -> bool:
+def _placed(result: RowFigures, curve: Curve) -> bool:
     return isinstance(result.row.varied.get(curve.field), int | float)

@@ -25,7 +25,7 @@ class Row:
 
 
 @dataclass
-class Result:
+class RowFigures:
     """A row with its figures by task, one a seed, and of its trainings the `triplets`, the share that was `masked` and the
     `seconds` that each took. `counts` are the items behind each task's figures."""
 

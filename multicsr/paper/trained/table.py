@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multicsr.paper.outcome import UNKNOWN, Table, mean
-from multicsr.paper.trained.rows import Result
+from multicsr.paper.outcome import UNKNOWN, ResultTable, mean
+from multicsr.paper.trained.rows import RowFigures
 
 AVERAGE = "average"
 
@@ -32,7 +32,7 @@ class Shape:
         return next((names for names in registry.GROUPS.values() if set(names) <= set(self.tasks)), ())
 
 
-def table(results: Sequence[Result], shape: Shape, seeds: int) -> Table:
+def table(results: Sequence[RowFigures], shape: Shape, seeds: int) -> ResultTable:
     """Ours, and beside it what is published; a row with more published figures than one has a line of them."""
     has_trained = any(result.triplets is not None for result in results)
     about = ["triplets", "masked", *(["seconds"] if shape.timed else [])] if has_trained else []
@@ -43,10 +43,10 @@ def table(results: Sequence[Result], shape: Shape, seeds: int) -> Table:
         f"x 100, mean ± standard deviation over n = {seeds} seeds;"
         f" masked: share of negatives that the mask removed. {_odd_sizes(results)}{shape.remark}"
     )
-    return Table(shape.title, ["", *about, *figures, *published], rows, caption.strip())
+    return ResultTable(shape.title, ["", *about, *figures, *published], rows, caption.strip())
 
 
-def _lines(result: Result, shape: Shape, about: int, figures: Sequence[str]) -> list[list[str]]:
+def _lines(result: RowFigures, shape: Shape, about: int, figures: Sequence[str]) -> list[list[str]]:
     """The line of a row, and the one of what is published beside it."""
     training = [_count(result.triplets), _share(result.masked), mean(result.seconds)][:about]
     cells = [mean(result.figures.get(task, [])) for task in shape.tasks]
@@ -62,7 +62,7 @@ def _lines(result: Result, shape: Shape, about: int, figures: Sequence[str]) -> 
     return [[*ours, UNKNOWN], [*theirs, *(_figure(known, name) for name in figures), headline]]
 
 
-def _averages(result: Result, names: Sequence[str]) -> list[float]:
+def _averages(result: RowFigures, names: Sequence[str]) -> list[float]:
     """The mean over a whole group, one a seed; of fewer tasks it would be another number."""
     columns = [result.figures.get(name, []) for name in names]
     if not columns or not all(columns):
@@ -70,7 +70,7 @@ def _averages(result: Result, names: Sequence[str]) -> list[float]:
     return [float(np.mean(values)) for values in zip(*columns, strict=True)]
 
 
-def _odd_sizes(results: Sequence[Result]) -> str:
+def _odd_sizes(results: Sequence[RowFigures]) -> str:
     from stages.public.published import PAIRS
 
     counts = {task: count for result in results for task, count in result.counts.items()}

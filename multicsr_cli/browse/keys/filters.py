@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 from textual.binding import Binding, BindingType
 
 from multicsr_cli.browse import funnel
-from multicsr_cli.browse.keys.reader import Reader
+from multicsr_cli.browse.keys.reader import RunReader
 from multicsr_cli.browse.numbers import SORTS, VERDICTS
 from store.rule import LEVELS
 
 
-class FilterKeys(Reader):
+class FilterKeys(RunReader):
     """Answered from the numbers in memory."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

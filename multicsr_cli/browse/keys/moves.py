@@ -11,13 +11,13 @@ from textual.widgets import ContentSwitcher, DataTable
 from multicsr_cli.browse import lists
 from multicsr_cli.browse.frame import TABS
 from multicsr_cli.browse.keys.help import Help
-from multicsr_cli.browse.keys.reader import Reader
+from multicsr_cli.browse.keys.reader import RunReader
 from multicsr_cli.browse.numbers import dropped
 from store.read import numbers as shown
 from store.read import runs, texts
 
 
-class MoveKeys(Reader):
+class MoveKeys(RunReader):
     """Moves the cursor and the focus; nothing is left out or decided here."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

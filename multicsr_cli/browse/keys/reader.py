@@ -26,7 +26,7 @@ from store.rows import reviews
 REST = 5.0
 
 
-class Reader(Frame):
+class RunReader(Frame):
     """Fills the state from the store, and goes on filling it while somebody writes."""
 
     def __init__(self, db: Path, chosen: Chosen, skip: int = 0) -> None:

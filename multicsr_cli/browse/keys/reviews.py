@@ -14,7 +14,7 @@ from textual import work
 from textual.binding import Binding, BindingType
 
 from multicsr import curate
-from multicsr_cli.browse.keys.reader import Reader
+from multicsr_cli.browse.keys.reader import RunReader
 from multicsr_cli.browse.numbers import Chosen
 from store.database import Store
 from store.problem import Problem
@@ -28,7 +28,7 @@ from store.rule import Thresholds
 VERDICT: dict[str, Verdict] = {"keep": "keep", "drop": "drop"}
 
 
-class ReviewKeys(Reader):
+class ReviewKeys(RunReader):
     """Writes, and shows what that changes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

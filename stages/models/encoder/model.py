@@ -27,7 +27,7 @@ from torch.nn import functional
 from stages.models import memory
 from stages.models.encoder import dropout
 from stages.models.encoder.packed import Draws, Packed, PartDraws, first_position
-from stages.models.encoder.template import Template
+from stages.models.encoder.template import ClozeTemplate
 
 
 class Encoder(nn.Module):
@@ -46,7 +46,7 @@ class Encoder(nn.Module):
         pooler: str,
         max_length: int,
         mlp: nn.Linear | None = None,
-        template: Template | None = None,
+        template: ClozeTemplate | None = None,
         whitening: nn.Linear | None = None,
     ) -> None:
         super().__init__()

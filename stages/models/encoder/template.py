@@ -24,7 +24,7 @@ BEFORE, SECOND_BEFORE = 'This sentence : "', 'This sentence of "'
 AFTER, END = '" means', " ."
 
 
-class Template(NamedTuple):
+class ClozeTemplate(NamedTuple):
     """Token ids before a sentence, in the first template and in the second, and after it; `mask` counts from the end."""
 
     before: list[int]
@@ -37,7 +37,7 @@ class Template(NamedTuple):
         return self.second_before + row[len(self.before) :]
 
 
-def put_into(tokenizer: Any, name: str, longest: int) -> tuple[PreTrainedTokenizerFast, Template]:
+def put_into(tokenizer: Any, name: str, longest: int) -> tuple[PreTrainedTokenizerFast, ClozeTemplate]:
     """`tokenizer` with the template around each text, `longest` tokens in all; one that has it already stays the same.
 
     Raises Problem where the model `name` has no mask, or no token before and behind a text.
@@ -55,7 +55,7 @@ def put_into(tokenizer: Any, name: str, longest: int) -> tuple[PreTrainedTokeniz
         return tokens
 
     end = ids(END) + ends[1]
-    template = Template(ends[0] + ids(BEFORE), ends[0] + ids(SECOND_BEFORE), ids(AFTER) + gap + end, -1 - len(end))
+    template = ClozeTemplate(ends[0] + ids(BEFORE), ends[0] + ids(SECOND_BEFORE), ids(AFTER) + gap + end, -1 - len(end))
     inner = tokenizer.backend_tokenizer
     pieces = [
         {"id": piece, "ids": part, "tokens": tokenizer.convert_ids_to_tokens(part)}

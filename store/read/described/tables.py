@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from store.read.described.words import LABEL, PARTNER_ROLE, PREMISE, ROLE, Described
+from store.read.described.words import LABEL, PARTNER_ROLE, PREMISE, ROLE, DescribedObject
 from store.rule import LEVELS
 
 TABLES = {
-    "runs": Described(
+    "runs": DescribedObject(
         "A stage with one config over one parent; the id is a hash of these",
         {
             "id": "twelve hex digits",
@@ -20,7 +20,7 @@ TABLES = {
             "finished": "UTC; null while work is left",
         },
     ),
-    "sources": Described(
+    "sources": DescribedObject(
         "Where premises came from",
         {
             "name": "file name and digest of its content",
@@ -31,17 +31,17 @@ TABLES = {
             "imported": "UTC; null while it is being read",
         },
     ),
-    "premises": Described(
+    "premises": DescribedObject(
         "Unlabeled sentences; each is stored once a source",
         {"id": PREMISE, "source": "where it came from", "position": "its line or row there", "text": "the sentence"},
     ),
-    "prompt_sets": Described(
+    "prompt_sets": DescribedObject(
         "Prompt sets as they were used", {"digest": "of its content", "name": "as it was called", "toml": "its text"}
     ),
-    "prompts": Described(
+    "prompts": DescribedObject(
         "Prompts with {premise} in the premise's place; each is stored once", {"id": "its id", "text": "the prompt"}
     ),
-    "drafts": Described(
+    "drafts": DescribedObject(
         "Hypotheses as they were written; the view `hypotheses` shows them with their prompts",
         {
             "id": "its id",
@@ -56,7 +56,7 @@ TABLES = {
             "tokens": "how many tokens were written",
         },
     ),
-    "scores": Described(
+    "scores": DescribedObject(
         "How similar the LLM finds a hypothesis to its premise",
         {
             "run": "the score run",
@@ -66,7 +66,7 @@ TABLES = {
             "reply": "what the LLM said, or what the score was made from: log-probabilities, a cosine, probabilities",
         },
     ),
-    "pairs": Described(
+    "pairs": DescribedObject(
         "Both scores of a premise side by side, for `decisions`",
         {
             "run": "the score run",
@@ -76,7 +76,7 @@ TABLES = {
             "problem": "the first problem of its hypotheses",
         },
     ),
-    "rules": Described(
+    "rules": DescribedObject(
         "The thresholds of each curate run, for `decisions`",
         {
             "run": "the curate run",
@@ -85,11 +85,11 @@ TABLES = {
             "swap": "1 where reversed scores change roles",
         },
     ),
-    "repeats": Described(
+    "repeats": DescribedObject(
         "Premises that a comparison of texts drops, for `decisions`",
         {"run": "the curate run", "premise": PREMISE, "reason": "copy or duplicate"},
     ),
-    "partners": Described(
+    "partners": DescribedObject(
         "What became of each pair in each curation of pairs (CLAIF)",
         {
             "run": "the curate run",
@@ -101,7 +101,7 @@ TABLES = {
             "reason": "the first reason for which it was dropped; null if kept",
         },
     ),
-    "reviews": Described(
+    "reviews": DescribedObject(
         "Every word of a person over a triplet, oldest first; `reviewed` has those in force",
         {
             "id": "counts upwards: of two words over a triplet the later one counts",
@@ -112,7 +112,7 @@ TABLES = {
             "written": "UTC",
         },
     ),
-    "steps": Described(
+    "steps": DescribedObject(
         "The training curve",
         {
             "run": "the train run",
@@ -123,7 +123,7 @@ TABLES = {
             "lr": "learning rate",
         },
     ),
-    "checkpoints": Described(
+    "checkpoints": DescribedObject(
         "Folders beside the store",
         {
             "run": "the train run",
@@ -133,7 +133,7 @@ TABLES = {
             "written": "UTC",
         },
     ),
-    "metrics": Described(
+    "metrics": DescribedObject(
         "Figures of evaluations, and of trainings on their dev task",
         {
             "run": "an eval or train run",
@@ -146,7 +146,7 @@ TABLES = {
             "error": "its standard error, times 100",
         },
     ),
-    "judgements": Described(
+    "judgements": DescribedObject(
         "What an LLM that is evaluated itself answered to each pair of a task",
         {
             "run": "an eval run",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from store.read.described.words import LABEL, PARTNER_ROLE, PREMISE, ROLE, RUN, Described
+from store.read.described.words import LABEL, PARTNER_ROLE, PREMISE, ROLE, RUN, DescribedObject
 
 VIEWS = {
-    "triplets": Described(
+    "triplets": DescribedObject(
         "What `train` reads: the kept triplets of each curate run, and every usable triplet of each gen run",
         {
             "run": "a curate or gen run",
@@ -18,7 +18,7 @@ VIEWS = {
             "b": "sim(x, x-), 0 to 5; null for a gen run",
         },
     ),
-    "sentence_pairs": Described(
+    "sentence_pairs": DescribedObject(
         "What `train --objective claif` reads of a curation of pairs: the kept ones",
         {
             "run": "the curate run",
@@ -30,7 +30,7 @@ VIEWS = {
             "role": PARTNER_ROLE,
         },
     ),
-    "hypotheses": Described(
+    "hypotheses": DescribedObject(
         "Every hypothesis with the prompt that it answers, in full",
         {
             "run": "the gen run",
@@ -43,7 +43,7 @@ VIEWS = {
             "raw": "what the LLM wrote, where cleaning changed it",
         },
     ),
-    "decisions": Described(
+    "decisions": DescribedObject(
         "What became of each premise in each curate run (MultiCSR, eq. 4)",
         {
             "run": "the curate run",
@@ -56,7 +56,7 @@ VIEWS = {
             "review": "keep or drop, where a person said so; it counts more than the rule",
         },
     ),
-    "ruled": Described(
+    "ruled": DescribedObject(
         "What the rule alone says of each premise in each curate run, whatever persons said",
         {
             "run": "the curate run",
@@ -69,7 +69,7 @@ VIEWS = {
             "b": "sim(x, x-), 0 to 5, after any swap",
         },
     ),
-    "reviewed": Described(
+    "reviewed": DescribedObject(
         "The words of persons that are in force: the last one over each triplet, unless it was taken back",
         {
             "run": "the gen run",
@@ -79,7 +79,7 @@ VIEWS = {
             "written": "UTC",
         },
     ),
-    "overruled": Described(
+    "overruled": DescribedObject(
         "Decisions of curate runs that a person turned",
         {
             "run": "the curate run",
@@ -89,7 +89,7 @@ VIEWS = {
             "note": "why, in the person's words; may be empty",
         },
     ),
-    "funnel": Described(
+    "funnel": DescribedObject(
         "How many premises of a curate run reached each level, and for which reasons the others did not",
         {
             "run": "the curate run",
@@ -98,7 +98,7 @@ VIEWS = {
             "premises": "how many",
         },
     ),
-    "lineage": Described(
+    "lineage": DescribedObject(
         "Each run with everything it was made from",
         {
             "run": RUN,
@@ -108,7 +108,7 @@ VIEWS = {
             "config": "the ancestor's settings, JSON",
         },
     ),
-    "leaderboard": Described(
+    "leaderboard": DescribedObject(
         "Figures of finished evaluations, the best first within a metric",
         {
             "task": "the task",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Described(NamedTuple):
+class DescribedObject(NamedTuple):
     """A table or view: what a row of it is, and what its columns hold."""
 
     about: str
