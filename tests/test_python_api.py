@@ -316,3 +316,14 @@ def test_what_is_no_name_and_what_is_auto_are_told_apart(tmp_path: Path) -> None
         ):
             with pytest.raises(multicsr.Problem, match=says):
                 call()
+
+
+def test_the_package_run_as_a_program_is_the_shells_command() -> None:
+    shown = [
+        subprocess.run(
+            [sys.executable, "-m", module, "runs", "--help"], capture_output=True, text=True, check=True
+        ).stdout
+        for module in ("multicsr", "multicsr_cli")
+    ]
+    assert shown[0] == shown[1]
+    assert "Usage: multicsr runs" in shown[0]
