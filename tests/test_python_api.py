@@ -327,3 +327,13 @@ def test_the_package_run_as_a_program_is_the_shells_command() -> None:
     ]
     assert shown[0] == shown[1]
     assert "Usage: multicsr runs" in shown[0]
+
+
+def test_pairs_of_ones_own_are_measured_and_a_mixture_is_refused(tmp_path: Path, tiny_encoder: Path) -> None:
+    rows = [f"A dog runs {place}.\tAn animal runs {place}.\t{place % 6}" for place in range(12)]
+    (tmp_path / "mine.tsv").write_text("\n".join(rows) + "\n")
+    with multicsr.open(tmp_path / "s.db") as store:
+        figures = store.eval(tiny_encoder, task=tmp_path / "mine.tsv", pooler="mean").to_pandas()
+        assert list(figures["task"].unique()) == ["mine.tsv"]
+        with pytest.raises(multicsr.Problem, match="does not go with scorer=smollm2"):
+            store.eval(tiny_encoder, scorer="smollm2")

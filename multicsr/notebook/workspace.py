@@ -104,18 +104,28 @@ class Workspace:
 
     @takes(TrainConfig)
     def train(
-        self, kept: Named = "latest", *, data: str | Path | None = None, progress: Shown = None, **told: Any
+        self,
+        kept: Named = "latest",
+        *,
+        data: str | Path | None = None,
+        out: str | Path | None = None,
+        progress: Shown = None,
+        **told: Any,
     ) -> Trained:
         """Train an encoder on the triplets of a curate run, or of a gen run as they are (MultiCSR, eq. 5-7).
 
-        `data` is the folder of evaluation data in the SentEval layout, for `dev`.
+        `data` is the folder of evaluation data in the SentEval layout, for `dev`; the model is put into the new folder `out`
+        too, where one is given.
         """
         where, _, told = _apart(told)
+        train.refuse_taken(_path(out))
         if "with_runs" in told:
             told["with_runs"] = tuple(one.id if isinstance(one, Result) else one for one in told["with_runs"])
         parent = self._run(kept, "curate", *(() if kept == "latest" else ("gen",)))
-        job = train.job(self.store, parent, data=_path(data), means=where, **told)
-        return Trained(self.store, self._made(job, progress))
+        run = self._made(train.job(self.store, parent, data=_path(data), means=where, **told), progress)
+        if out is not None:
+            train.copy_model(self.store, run, Path(out))
+        return Trained(self.store, run)
 
     @takes(EvalConfig, JudgeConfig, Server)
     def eval(
@@ -124,19 +134,26 @@ class Workspace:
         *,
         scorer: str | None = None,
         tasks: str | Sequence[str] | None = None,
+        task: str | Path | None = None,
+        bitext: tuple[str | Path, str | Path] | None = None,
         data: str | Path | None = None,
+        probe: str = "adam",
         progress: Shown = None,
         **told: Any,
     ) -> Evaluated:
         """Measure an encoder, or an LLM as `scorer` of sentence pairs, on tasks.
 
         `model` is what train gave, an alias, a hub id or a folder; None the latest training. `tasks` are names or groups
-        (mini, sts, transfer, retrieval); None for mini, or for all that `data` holds.
+        (mini, sts, transfer, retrieval); None for mini, or for all that `data` holds. `task` is a file of your own pairs,
+        `bitext` two files of your own translations; `probe` is what transfer tasks train, adam or convex.
         """
+        judge.refuse_mixture(scorer, {"model": model, **{name: told[name] for name in told if name not in MEANS}})
         where, server, told = _apart(told)
-        chosen = _tasks(tasks, data, told.get("split", "test"))
+        split = told.get("split", "test")
+        chosen = evaluate.tasks(tasks, data=data, split=split, probe=probe, file=task, translations=bitext)
         if scorer is not None:
-            job = judge.job(self.store, scorer, chosen, means=where, server=server, **told)
+            pairs, _ = judge.tasks_of_pairs(chosen, named=tasks is not None)
+            job = judge.job(self.store, scorer, pairs, means=where, server=server, **told)
         else:
             job = evaluate.job(self.store, _model(model or "latest"), chosen, means=where, **told)
         return Evaluated(self.store, self._made(job, progress))
@@ -147,11 +164,12 @@ class Workspace:
         second: Named,
         *,
         tasks: str | Sequence[str] | None = None,
+        task: str | Path | None = None,
         data: str | Path | None = None,
         progress: Shown = None,
     ) -> ModelComparison:
         """Two models on the same items, by a paired bootstrap: is their difference more than chance?"""
-        chosen = _tasks(tasks, data, "test")
+        chosen = evaluate.tasks(tasks, data=data, file=task)
         sides = [evaluate.evaluation(self.store, _model(one), chosen) for one in (first, second)]
         for side in sides:
             self._made(side.job, progress)
@@ -217,11 +235,6 @@ def _column(table: Any, column: str | None) -> Any:
         known = ", ".join(map(str, table.columns))
         raise Problem(f"column {column!r} is not in the table", f"give one of {known}", "column")
     return table[column]
-
-
-def _tasks(tasks: str | Sequence[str] | None, data: str | Path | None, split: str) -> Any:
-    listed = tasks if tasks is None or isinstance(tasks, str) else ",".join(tasks)
-    return evaluate.tasks(listed, data=_path(data), split=split)
 
 
 def _path(path: str | Path | None) -> Path | None:
