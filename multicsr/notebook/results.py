@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from store.database import Store
 
 
-class Result:
+class Result(ABC):
     """A run of a store. Equal runs are equal, whoever made them."""
 
     def __init__(self, store: Store, run: Run) -> None:
@@ -71,8 +72,9 @@ class Result:
 
         return pandas.DataFrame(list(self._rows()))
 
+    @abstractmethod
     def _rows(self) -> Iterator[Mapping[str, Any]]:
-        raise NotImplementedError
+        """What becomes a table: a mapping a row."""
 
 
 class Triplets(Result):
