@@ -49,6 +49,9 @@ SCHEDULES = {
 }
 PAIRS_AT_ONCE = 32  # CLAIF's pairs as they are
 
+# Tokens that a sentence is cut to in SimCSE's training and all that followed it; CLAIF's cuts at the encoder's own limit.
+MAX_LENGTH = 32
+
 # Dev measurements in a short training; a long one is measured every 125 steps, as the paper's baselines are.
 MEASUREMENTS, LONGEST_INTERVAL = 4, 125
 
@@ -56,8 +59,8 @@ MEASUREMENTS, LONGEST_INTERVAL = 4, 125
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Settings):
     """`sigma` is None where no mask model is used, `tau` where the loss has no softmax, `reviews_digest` where no person's
-    word changes a triplet. `with_runs` are further runs whose triplets join those of the parent (MultiCSR, appendix G), in
-    this order; each id names their content."""
+    word changes a triplet, `max_length` where nothing but the encoder's own limit cuts. `with_runs` are further runs whose
+    triplets join those of the parent (MultiCSR, appendix G), in this order; each id names their content."""
 
     base: str = setting("the encoder G that is trained", "minilm-l4")
     objective: str = setting(
@@ -120,10 +123,14 @@ class TrainConfig(Settings):
         "times each triplet is seen", usual="3; 1 for simcse-unsup where the base is not embedded", low=1
     )
     lr: float = setting("learning rate", usual="1e-4 for an embedded base, else the paper's", low=0, high=1, above=True)
-    max_length: int = setting("tokens a sentence is cut to while training", 32, low=4)
+    max_length: int | None = setting(
+        "tokens a sentence is cut to while training",
+        usual=f"{MAX_LENGTH}; with claif the base's own limit",
+        low=4,
+    )
     pooler: str = setting(
         "how the vectors of tokens become one: mean, cls, cls_before_pooler, first_last_mean or prompt",
-        usual="the base's own",
+        usual="the base's own; cls_before_pooler instead of cls with simcse-unsup and claif",
         choices=POOLERS,
     )
     seed: int = seeded("of everything drawn: order, dropout, first weights")
@@ -165,6 +172,7 @@ def usual(told: Mapping[str, Any], examples: int, pairs: bool = False) -> dict[s
     often, under which temperature and mask. `pairs`: the examples are CLAIF's pairs."""
     schedule = EMBEDDED_SCHEDULE if told["base"] in EMBEDDED_BASES else SCHEDULES[told["objective"]]
     found = {**schedule._asdict(), **({"train_batch": PAIRS_AT_ONCE} if pairs else {}), "mask_model": NO_MASK}
+    found["max_length"] = None if told["objective"] == "claif" else MAX_LENGTH
     if told["objective"] in MASKED:
         found |= {"mask_model": MASK_MODEL, "sigma": SIGMA}
     if told["objective"] in CONTRASTIVE:

@@ -14,7 +14,8 @@ from store.records import REWRITES
 # and is searched like it.
 PAIRS = """
     SELECT premises.id AS premise_id, drafts.id AS draft, drafts.id AS searched, premises.text AS premise,
-           drafts.text AS partner, drafts.role AS role, scores.value AS score, label, verdict, coalesce(reason, problem) AS reason
+           drafts.text AS partner, drafts.role AS role, scores.value AS score, label, verdict,
+           coalesce(reason, problem) AS reason
     FROM drafts JOIN premises ON premises.id = drafts.premise
     LEFT JOIN scores ON scores.run = :score AND scores.premise = drafts.premise AND scores.role = drafts.role
     LEFT JOIN partners ON partners.run = :curate AND partners.premise = drafts.premise AND partners.role = drafts.role
