@@ -221,6 +221,7 @@ def _usual_mask(told: Mapping[str, Any]) -> dict[str, Any]:
         what = f"{second} {told[second]:g} and {first}={told[first]:g} are two thresholds of one mask"
         raise Problem(what, "give one of them", second)
     if told["objective"] == "multicsr-released" and "sigma_margin" in thresholds:
-        what = f"sigma_margin {told['sigma_margin']:g} has no use with objective=multicsr-released, whose code has a sigma alone"
+        margin = told["sigma_margin"]
+        what = f"sigma_margin {margin:g} has no use with objective=multicsr-released, whose code has a sigma alone"
         raise Problem(what, "leave it out, or train by objective=multicsr", "sigma_margin")
     return {"mask_model": model, "own": OWN[0], **({} if thresholds else {"sigma": SIGMA})}
