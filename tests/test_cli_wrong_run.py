@@ -31,7 +31,18 @@ COMMANDS = ("gen", "score", "curate", "train", "eval", "inspect", "runs")
         (TOML.replace('stop = ["e", "o"]', "stop = 3"), "stop"),
         (TOML.replace('stop = ["e", "o"]', 'stop = "eo"'), "stop"),
     ],
-    ids=["broken", "empty", "unknown table", "no table", "no hole", "two holes", "no instruction", "kind", "stop number", "stop text"],
+    ids=[
+        "broken",
+        "empty",
+        "unknown table",
+        "no table",
+        "no hole",
+        "two holes",
+        "no instruction",
+        "kind",
+        "stop number",
+        "stop text",
+    ],
 )
 def test_a_broken_prompt_set(
     wrong: Callable[..., Ended], tmp_path: Path, tiny_llm: Path, premises_file: Path, content: str, says: str
