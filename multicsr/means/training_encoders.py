@@ -48,7 +48,7 @@ class Encoders:
         if chosen is None:
             raise Problem(
                 f"{self.base.name} does not record how its tokens are pooled",
-                "say it with pooler=mean, cls, cls_before_pooler, first_last_mean or prompt",
+                "say it with pooler=mean, cls, cls_before_pooler, first_last_mean, embeddings_last_mean or prompt",
             )
         return chosen
 

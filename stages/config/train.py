@@ -127,7 +127,7 @@ class TrainConfig(Settings):
     lr: float = setting("learning rate", usual="1e-4 for an embedded base, else the paper's", low=0, high=1, above=True)
     max_length: int = setting("tokens a sentence is cut to while training", 32, low=4)
     pooler: str = setting(
-        "how the vectors of tokens become one: mean, cls, cls_before_pooler, first_last_mean or prompt",
+        "how the vectors of tokens become one: mean, cls, cls_before_pooler, first_last_mean, embeddings_last_mean or prompt",
         usual="the base's own",
         choices=POOLERS,
     )
