@@ -45,6 +45,9 @@ class Frame(App[None]):
     #detail { height: 5fr; border-top: solid ansi_bright_black; scrollbar-size-vertical: 1; padding: 0 1; }
     .zoomed #upper { display: none; }
     DataTable { height: 1fr; }
+    #mask { height: auto; }
+    #pairs { height: 6fr; scrollbar-size-vertical: 1; }
+    #pair { height: 5fr; border-top: solid ansi_bright_black; scrollbar-size-vertical: 1; padding: 0 1; }
     #ask { height: 1; display: none; }
     #ask Label { text-style: bold; }
     #ask Input { border: none; height: 1; padding: 0; background: transparent; }

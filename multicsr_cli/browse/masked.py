@@ -32,12 +32,6 @@ EVERY = 2**31 - 1
 class MaskedTab(Vertical):
     """Shows a training's masked pairs: those in which `words` occur, where there are any."""
 
-    DEFAULT_CSS = """
-    MaskedTab #mask { height: auto; }
-    MaskedTab #pairs { height: 6fr; scrollbar-size-vertical: 1; }
-    MaskedTab #pair { height: 5fr; border-top: solid ansi_bright_black; scrollbar-size-vertical: 1; padding: 0 1; }
-    """
-
     class Moved(Message):
         """Another pair is the chosen one."""
 
@@ -122,10 +116,7 @@ def _heading(mask: Mask, every: int) -> str:
     """The mask and what it did, in a line."""
     if not every:
         return shown_masked.nothing(mask)
-    return (
-        f"masked from {shown_masked.threshold(mask)} by {mask.model} on: {shown_masked.share(mask)}; {every:,} pairs,"
-        " the most often masked first"
-    )
+    return f"masked by {mask.model} from {shown_masked.threshold(mask)} on: {shown_masked.share(mask)}, {every:,} pairs"
 
 
 def full(row: ListedMasked, mask: Mask) -> RenderableType:

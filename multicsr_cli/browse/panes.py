@@ -33,7 +33,7 @@ FEET = (
 )
 
 
-MASKED_FOOT = " / search  Esc every pair  ← → other trainings  Enter into the pair  ? help  q leave"
+MASKED_FOOT = " / search  Esc every pair  ← → other trainings  Enter Tab the pair  ? help"
 
 
 def foot(tab: str, width: int) -> str:

@@ -50,12 +50,12 @@ def mask(run: Run) -> Mask:
     config, counts = run.config, run.counts
     if config["objective"] == "claif":
         raise Problem(
-            f"train run {run.id} has no mask: objective=claif learns from each pair alone",
+            f"train run {run.id} has no mask (objective=claif learns from each pair alone)",
             "give a training by an objective with in-batch negatives, such as multicsr",
         )
     if config["mask_model"] == "none":
         raise Problem(
-            f"train run {run.id} has no mask: mask_model=none", "train with a mask model, such as mask_model=minilm"
+            f"train run {run.id} has no mask (mask_model=none)", "train with a mask model, such as mask_model=minilm"
         )
     if not run.finished:
         raise Problem(f"train run {run.id} is not finished", "run the same `multicsr train` again; it goes on")

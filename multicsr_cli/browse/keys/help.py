@@ -43,13 +43,9 @@ KEYS = {
         ("K  D", "the same with a note"),
         ("u", "take your word back"),
     ),
-    "Training and masked pairs": (
-        ("← →", "another training"),
-        ("/  Esc", "masked pairs with these words; every pair"),
-        ("Enter  Tab", "into the pair, to scroll it, and back"),
-    ),
     "Everywhere": (
-        ("1 2 3 4 5 6", "triplets, runs, lineage, leaderboard, training, masked pairs"),
+        ("1 2 3 4 5 6", "the tabs, from triplets to masked pairs"),
+        ("← →  /", "another training; masked pairs with words"),
         ("?  q", "this help; leave"),
     ),
 }

@@ -78,6 +78,7 @@ class MoveKeys(RunReader):
         if self.tab in ("training", "masked"):
             self.training -= by
             self.show_tab()
+            self.focus_tab()  # a list that was empty could not keep it
 
     def action_copy(self) -> None:
         one = self.triplet()

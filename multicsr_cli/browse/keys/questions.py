@@ -100,6 +100,7 @@ class QuestionKeys(FilterKeys, MoveKeys, ReviewKeys):
             self.answered()
         elif self.tab == "masked":
             self.search("")
+            self.focus_tab()
         elif self.query_one("#triplets").has_class("zoomed"):
             self.action_zoom()
         elif not self.state.chosen.everything:
