@@ -11,6 +11,9 @@ from store.records import Run
 # A hypothesis that says what the own positive says is no negative, however low P's cosine.
 REPEATS = "a cosine below σ: the negative repeats the premise's own positive, and is always masked"
 
+# By how much two cosines of the same float32 vectors differ at most where their products are summed in another order.
+ROUNDING = 1e-5
+
 
 def show(store: Store, run: Run, json: bool, *, search: str | None, limit: int, offset: int) -> None:
     """Print a page of the masked pairs of a train run. Raises Problem where it has no mask, or is not finished."""
@@ -26,8 +29,8 @@ def show(store: Store, run: Run, json: bool, *, search: str | None, limit: int, 
         }
         screen.document({**told, "rows": [row._asdict() for row in rows]})
         return
-    facts = [("mask model", mask.model), ("masked from", threshold(mask)), ("masked", share(mask)), ("pairs", number)]
-    screen.facts(f"train {run.id}", facts)
+    facts = {"mask model": mask.model, "masked from": threshold(mask), "masked": share(mask), "pairs stored": number}
+    screen.facts(f"train {run.id}", list(facts.items()))
     if not number:
         screen.say(nothing(mask))
         return
@@ -45,7 +48,7 @@ def threshold(mask: Mask) -> str:
     """From which cosine on the mask removes a negative."""
     if mask.margin is not None:
         return f"the own positive's cosine {mask.margin:+g}"
-    asked = "" if mask.quantile is None else f" (the share {mask.quantile:g} of cross pairs)"
+    asked = "" if mask.quantile is None else f" (the nearest {100 * mask.quantile:g} % of cross pairs)"
     return ("σ -" if mask.sigma is None else f"σ {mask.sigma:.4g}") + asked
 
 
@@ -56,7 +59,7 @@ def share(mask: Mask) -> str:
 
 def repeats(mask: Mask, row: ListedMasked) -> bool:
     """Whether a row was masked though its cosine is below σ."""
-    return mask.sigma is not None and row.cosine < mask.sigma
+    return mask.sigma is not None and row.cosine < mask.sigma - ROUNDING
 
 
 def nothing(mask: Mask) -> str:

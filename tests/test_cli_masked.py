@@ -17,7 +17,9 @@ from shell import BIN, multicsr, refused
 from test_train_stage import CONFIG, UNMASKED
 
 import multicsr as api
+from multicsr_cli import shown_masked
 from store.database import Store
+from store.read.masked import ListedMasked, Mask
 from store.records import Run
 from store.rows import masked
 from store.rows.masked import MaskedPair
@@ -121,6 +123,29 @@ def test_pairs_are_printed_for_a_person(db: Path, runs: dict[str, Run]) -> None:
     nothing = multicsr("inspect", runs["nothing"].id, "--masked", "--db", db)
     assert nothing.code == 0
     assert "nothing was masked: by bert no negative reaches σ 0.999" in nothing.err
+
+
+@pytest.mark.parametrize(
+    ("mask", "says"),
+    [
+        (Mask("minilm", 0.9, None, None, 0.0), "σ 0.9"),
+        (Mask("minilm", 0.712345, 0.025, None, 0.0), "σ 0.7123 (the nearest 2.5 % of cross pairs)"),
+        (Mask("minilm", None, None, 0.05, 0.0), "the own positive's cosine +0.05"),
+        (Mask("minilm", None, None, -0.1, 0.0), "the own positive's cosine -0.1"),
+    ],
+)
+def test_each_threshold_is_told_in_words(mask: Mask, says: str) -> None:
+    assert shown_masked.threshold(mask) == says
+
+
+def test_a_cosine_below_sigma_by_rounding_alone_is_no_repeated_positive() -> None:
+    """A quantile's σ is the cosine of one of the pairs, and comes out of other sums than theirs."""
+    mask, row = (
+        Mask("minilm", 0.7123456, 0.02, None, 0.1),
+        ListedMasked("x", "y", "z", "entailment", 0.7123455, 1, 1, 2),
+    )
+    assert not shown_masked.repeats(mask, row)
+    assert shown_masked.repeats(mask, row._replace(cosine=0.71))
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,8 @@ def _heading(mask: Mask, every: int) -> str:
     """The mask and what it did, in a line."""
     if not every:
         return shown_masked.nothing(mask)
-    return f"masked by {mask.model} from {shown_masked.threshold(mask)} on: {shown_masked.share(mask)}, {every:,} pairs"
+    removed = f"{shown_masked.share(mask)}, {every:,} pairs stored"
+    return f"masked by {mask.model} from {shown_masked.threshold(mask)} on: {removed}"
 
 
 def full(row: ListedMasked, mask: Mask) -> RenderableType:
