@@ -23,7 +23,13 @@ RANKED = ("multicsr", "simcse", "simcse-unsup")
 RANKS = ("listnet", "listmle")
 
 SIGMA, TAU = 0.9, 0.05  # the paper's
-MASK_MODEL = "minilm"
+# Of the released code's example, with the steps between two dev measurements.
+RELEASED_SIGMA, RELEASED_INTERVAL = 0.95, 25
+# Those whose vector of the first token goes through an MLP in training only (SimCSE's `mlp_only_train`).
+MLP_IN_TRAINING = ("simcse-unsup", "multicsr-released")
+# Whose vectors are the first token's as it is at test, also of a base that has an MLP over it; CLAIF trains without one too.
+FIRST_TOKEN = (*MLP_IN_TRAINING, "claif")
+MASK_MODEL, DEV = "minilm", "mini"  # where neither the base nor the data has its own
 OWN = ("place", "premise")
 # The threshold of a mask is one of these.
 THRESHOLDS = ("sigma", "sigma_quantile", "sigma_margin")
@@ -41,20 +47,17 @@ class Schedule(NamedTuple):
 # The embedded base learns from hundreds of triplets, the papers' bases from a hundred thousand and more.
 EMBEDDED_BASES = ("minilm", "minilm-l4")
 EMBEDDED_SCHEDULE = Schedule(32, 1e-4, 3)
-# The papers', for BERT-base. 16 triplets are CLAIF's 32 pairs; the released code's loss is to be compared with MultiCSR's,
-# so its schedule is the same.
+# The papers', for BERT-base; of `multicsr-released` the released code's example. 16 triplets are CLAIF's 32 pairs.
 SCHEDULES = {
     "multicsr": Schedule(256, 5e-5, 3),
-    "multicsr-released": Schedule(256, 5e-5, 3),
+    "multicsr-released": Schedule(128, 5e-5, 3),
     "simcse": Schedule(512, 5e-5, 3),
     "simcse-unsup": Schedule(64, 3e-5, 1),
     "clhaif": Schedule(512, 5e-5, 3),
     "claif": Schedule(16, 2e-5, 3),
 }
 PAIRS_AT_ONCE = 32  # CLAIF's pairs as they are
-
-# Tokens that a sentence is cut to in SimCSE's training and all that followed it; CLAIF's cuts at the encoder's own limit.
-MAX_LENGTH = 32
+MAX_LENGTH = 32  # tokens of a sentence, since SimCSE; CLAIF cuts at the encoder's own limit
 
 # Dev measurements in a short training; a long one is measured every 125 steps, as the paper's baselines are.
 MEASUREMENTS, LONGEST_INTERVAL = 4, 125
@@ -83,7 +86,8 @@ class TrainConfig(Settings):
     )
     mask_model: str = setting(
         "the frozen encoder P that finds false negatives; self: the base, after simcse-unsup on the premises",
-        usual=f"{MASK_MODEL} for multicsr and multicsr-released, and where a threshold is given; else none",
+        usual=f"{MASK_MODEL}, or the SimCSE that goes with bert-base or roberta-base, for multicsr and multicsr-released and"
+        " where a threshold is given; else none",
         readers=("objective", CONTRASTIVE),
         off=NO_MASK,
         metavar="NAME|none",
@@ -91,7 +95,7 @@ class TrainConfig(Settings):
     sigma: float | None = setting(
         "σ: a negative at least this similar to the premise, by P, is masked (eq. 6)",
         None,
-        usual=f"{SIGMA:g}",
+        usual=f"{SIGMA:g}; {RELEASED_SIGMA:g} for multicsr-released",
         low=-1,
         high=1,
         readers=("objective", CONTRASTIVE),
@@ -151,24 +155,24 @@ class TrainConfig(Settings):
     )
     lr: float = setting("learning rate", usual="1e-4 for an embedded base, else the paper's", low=0, high=1, above=True)
     max_length: int | None = setting(
-        "tokens a sentence is cut to while training",
-        usual=f"{MAX_LENGTH}; with claif the base's own limit",
-        low=4,
+        "tokens a sentence is cut to while training", usual=f"{MAX_LENGTH}; with claif the base's own limit", low=4
     )
     pooler: str = setting(
-        "how the vectors of tokens become one: mean, cls, cls_before_pooler, first_last_mean or prompt",
-        usual="the base's own; cls_before_pooler instead of cls with simcse-unsup and claif",
+        "how the vectors of tokens become one: mean, cls, cls_before_pooler, first_last_mean, embeddings_last_mean or prompt",
+        usual=f"the base's own; cls_before_pooler instead of cls with {', '.join(FIRST_TOKEN)}",
         choices=POOLERS,
     )
     seed: int = seeded("of everything drawn: order, dropout, first weights")
     dev: str = setting(
         "the task that chooses the step: mini, stsb, sickr, or a CSV, TSV or JSONL of your own pairs",
-        "mini",
+        usual=f"{DEV}; stsb where the data holds it and the base is not embedded",
         noted=True,
         metavar="NAME|FILE",
     )
     eval_every: int = setting(
-        "steps between two measurements on it", usual="a quarter of the steps, at most 125", low=1
+        "steps between two measurements on it",
+        usual=f"a quarter of the steps, at most {LONGEST_INTERVAL}; {RELEASED_INTERVAL} for multicsr-released",
+        low=1,
     )
     with_runs: tuple[str, ...] = setting(
         "train on a labelled corpus too, as `import` reads it, or on another run (appendix G); may be repeated",
@@ -196,18 +200,23 @@ class TrainConfig(Settings):
         assert (self.clhaif is None) == (self.objective != "clhaif")
 
 
-def usual(told: Mapping[str, Any], examples: int, pairs: bool = False) -> dict[str, Any]:
+def usual(
+    told: Mapping[str, Any], examples: int, pairs: bool = False, guide: str = MASK_MODEL, dev: str = DEV
+) -> dict[str, Any]:
     """The settings of a training on so many `examples` that follow from those that are told: how much at once, how fast, how
-    often, under which temperature and mask. `pairs`: the examples are CLAIF's pairs."""
+    often, under which temperature and mask. `pairs`: the examples are CLAIF's pairs. `guide` is the frozen encoder that goes
+    with the base, and `dev` the task."""
     schedule = EMBEDDED_SCHEDULE if told["base"] in EMBEDDED_BASES else SCHEDULES[told["objective"]]
-    found = {**schedule._asdict(), **({"train_batch": PAIRS_AT_ONCE} if pairs else {}), **_usual_mask(told)}
-    found["max_length"] = None if told["objective"] == "claif" else MAX_LENGTH
+    found = {**schedule._asdict(), **({"train_batch": PAIRS_AT_ONCE} if pairs else {}), **_usual_mask(told, guide)}
+    found |= {"dev": dev, "max_length": None if told["objective"] == "claif" else MAX_LENGTH}
+    if told["objective"] == "multicsr-released":
+        found["eval_every"] = RELEASED_INTERVAL
     if told["objective"] in CONTRASTIVE:
         found["tau"] = TAU
     if told["objective"] == "clhaif":
         found["clhaif"] = CLHAIF[0]
     found |= {name: value for name, value in told.items() if value is not None}
-    found.setdefault("teacher", MASK_MODEL if found["mask_model"] == NO_MASK else found["mask_model"])
+    found.setdefault("teacher", guide if found["mask_model"] == NO_MASK else found["mask_model"])
     if told["rank"] is None:
         del found["teacher"]
     steps = math.ceil(examples / found["train_batch"]) * found["epochs"]
@@ -215,11 +224,14 @@ def usual(told: Mapping[str, Any], examples: int, pairs: bool = False) -> dict[s
     return found
 
 
-def _usual_mask(told: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of the mask that follow from those that are told. Raises Problem for what goes ill together."""
+def _usual_mask(told: Mapping[str, Any], guide: str) -> dict[str, Any]:
+    """The settings of a mask, by `guide` if by no other, that follow from those that are told.
+
+    Raises Problem for settings that go ill together.
+    """
     thresholds = [name for name in THRESHOLDS if told.get(name) is not None]
     given = [*thresholds, *(["own"] if told.get("own") is not None else [])]
-    model = told.get("mask_model") or (MASK_MODEL if told["objective"] in MASKED or given else NO_MASK)
+    model = told.get("mask_model") or (guide if told["objective"] in MASKED or given else NO_MASK)
     if model == NO_MASK:
         if given:
             what = f"{given[0]} {told[given[0]]} has no use with mask_model={NO_MASK}, which masks nothing"
@@ -233,4 +245,5 @@ def _usual_mask(told: Mapping[str, Any]) -> dict[str, Any]:
         margin = told["sigma_margin"]
         what = f"sigma_margin {margin:g} has no use with objective=multicsr-released, whose code has a sigma alone"
         raise Problem(what, "leave it out, or train by objective=multicsr", "sigma_margin")
-    return {"mask_model": model, "own": OWN[0], **({} if thresholds else {"sigma": SIGMA})}
+    sigma = RELEASED_SIGMA if told["objective"] == "multicsr-released" else SIGMA
+    return {"mask_model": model, "own": OWN[0], **({} if thresholds else {"sigma": sigma})}
