@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -55,8 +56,30 @@ class Material:
         return f"needs {what}, and {where}; data=DIR with {file} would do"
 
     def nli_premises(self) -> str | None:
-        """Premises of an NLI corpus: the scale's own where it names others, else SNLI's."""
-        return self.scale.premises if self.scale.other_premises else self._in_data("snli/s1.dev")
+        """Premises of an NLI corpus, each of which has a labelled triplet: a column of the scale's, else SNLI's."""
+        if self.scale.labelled is not None:
+            return f"{self.scale.labelled}#sent0"
+        return str(self._labelled_premises) if self.labelled else None
+
+    @cached_property
+    def _labelled_premises(self) -> Path:
+        from stages.files.corpora import corpus
+
+        rows = corpus(self.labelled_file).triplets()
+        return self.write("snli-premises.txt", _lines(dict.fromkeys(row.triplet.premise for row in rows)))
+
+    def sentences(self) -> Iterator[str]:
+        """Sentences that occur once each: the scale's premises, and then those of the bundled pairs."""
+        from stages.tasks import sts
+
+        pairs = [part for split in ("dev", "test") for part in sts.load("mini", None, split).subsets]
+        bundled = (text for part in pairs for texts in (part.first, part.second) for text in texts)
+        premises = (text for _, text in self.source(self.scale.premises).texts())
+        seen = set[str]()
+        for text in chain(premises, bundled):
+            if text not in seen:
+                seen.add(text)
+                yield text
 
     def other_premises(self) -> str:
         """Sentences of elsewhere."""
@@ -135,7 +158,7 @@ class Material:
     def _place(self, path: str) -> str:
         return _fetched(path, only_here=True) if path.startswith(HUB) else path
 
-    def copies(self, name: str, triplets: Sequence[Sequence[str]]) -> Path:
+    def triplets(self, name: str, triplets: Sequence[Sequence[str]]) -> Path:
         """A file of triplets, those that occur several times too."""
         return self.write(name, comma_separated(("premise", "entailment", "contradiction"), triplets))
 
