@@ -54,7 +54,7 @@ class Scale:
     costed: int  # distinct triplets in t13
     copied: int  # labelled triplets of f4, of which one is duplicated
     copies: tuple[int, ...]  # so many times more
-    sizes: tuple[int | None, ...]  # premises, the fewest first; None: all
+    sizes: tuple[int, ...]  # triplets, the fewest first
     demonstrations: tuple[tuple[int, float], ...]  # (L, λ) of t10
     other_premises: str | None  # of t4; None: SNLI's, from the data folder
     labelled: str | None  # of t10 and t11; None: SNLI's
@@ -85,12 +85,13 @@ class Scale:
 
     def curate(self, gen: Node, thresholds: Thresholds | None = None) -> Node:
         """The triplets of a corpus that its own LLM's scores let pass."""
-        alpha, beta, gamma = thresholds or self.thresholds
+        alpha, beta, gamma = map(float, thresholds or self.thresholds)
         return node("curate", self.score(gen), alpha=alpha, beta=beta, gamma=gamma)
 
-    def drawn(self, corpus: Node, like: Node, seed: int) -> Node:
-        """As many triplets of a corpus as another has, drawn at random: what curation has to be better than."""
-        return node("drawn", corpus, like=like, seed=seed)
+    def drawn(self, corpus: Node, seed: int, like: Node | None = None, triplets: int | None = None) -> Node:
+        """So many `triplets` of a corpus, or as many as the corpus `like` it has, drawn at random by the seed of a training:
+        what a choice of as many has to be better than."""
+        return node("drawn", corpus, like=like, triplets=triplets, seed=seed)
 
     def train(
         self,
@@ -147,7 +148,7 @@ SCALES = {
         costed=960,  # of three sentences each, as many as are bundled
         copied=128,
         copies=(0, 64, 256),
-        sizes=(24, 48, 96, 192, 384),
+        sizes=(64, 128, 256),
         demonstrations=((3, 0.6), (5, 0.8)),
         other_premises=None,
         labelled=None,
@@ -184,7 +185,7 @@ SCALES = {
         costed=10_000,
         copied=10_000,
         copies=(0, 1000, 5000, 10_000),
-        sizes=(1_000, 10_000, 50_000, None),
+        sizes=(1_000, 10_000, 50_000),
         demonstrations=((3, 0.6), (5, 0.8)),
         other_premises="hub:princeton-nlp/datasets-for-simcse/wiki1m_for_simcse.txt",
         labelled="hub:princeton-nlp/datasets-for-simcse/nli_for_simcse.csv",

@@ -62,13 +62,14 @@ class Jobs:
         return self._import(name, [*triplets, *triplets[:1] * told["copies"]])
 
     def _drawn(self, parent: Run, told: dict[str, Any], made: Mapping[Node, Run]) -> Job:
-        """As many triplets of `parent` as the corpus `like` has, drawn by the seed, in the order of `parent`."""
+        """So many triplets of `parent` (all, where it has no more), or as many as the corpus `like` it has, drawn by the
+        seed, in the order of `parent`."""
         from store.rows import training
 
-        triplets, like = list(training.triplets(self.store, parent)), made[told["like"]]
-        draw = np.random.default_rng(told["seed"])
-        places = draw.choice(len(triplets), training.count_triplets(self.store, like), replace=False)
-        name = f"{parent.id}-like-{like.id}-{told['seed']}.csv"
+        triplets = list(training.triplets(self.store, parent))
+        size = told["triplets"] if "triplets" in told else training.count_triplets(self.store, made[told["like"]])
+        places = np.random.default_rng(told["seed"]).choice(len(triplets), min(size, len(triplets)), replace=False)
+        name = f"{parent.id}-{size}-by-{told['seed']}.csv"
         return self._import(name, [triplets[place] for place in sorted(places)])
 
     def _distinct(self, told: dict[str, Any]) -> Job:

@@ -127,7 +127,7 @@ class Lab:
 
     def is_impossible(self, wanted: Node) -> bool:
         """Whether curation left nothing to train on, or to draw as much as, so that what is wanted cannot be made."""
-        corpora = [each if each.stage == "drawn" else each.parent for each in wanted.line() if each.stage in LEARNING]
+        corpora = [each["like"] or each.parent for each in wanted.line() if each.stage in LEARNING]
         found = [self.find(_sized_by(corpus)) for corpus in corpora if corpus is not None]
         return any(run is not None and triplets(run) < LEAST_TRIPLETS for run in found)
 
@@ -157,7 +157,7 @@ def triplets(corpus: Run) -> int:
 
 def _sized_by(corpus: Node) -> Node:
     """The corpus that has as many triplets: of one that is drawn at random, the one that it is drawn like."""
-    return corpus["like"] if corpus.stage == "drawn" else corpus
+    return corpus["like"] or corpus
 
 
 def _is_labelled(wanted: Node) -> bool:
