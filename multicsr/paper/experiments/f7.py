@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from multicsr.paper.claims import SIGNIFICANT, chance
+from multicsr.paper.claims import over_items
 from multicsr.paper.outcome import UNKNOWN, ExperimentOutcome, ResultTable
 from multicsr.paper.read import Read, rows_of
 from multicsr.paper.scales import OMEGA
 from multicsr.report.blocks import COLOURS
-from stages.tasks.metrics import paired
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,13 +29,15 @@ def _read(lab: Lab) -> ExperimentOutcome:
     cross = cosines[:, others]
     above = 100 * np.array([(cosines[:, place, others[place]] > THRESHOLD).mean() for place in range(batch)])
     share = 100 * float((cross > THRESHOLD).mean())
-    _, _, p = paired(above, np.full(len(above), PUBLISHED_SHARE))
-    place = "cannot be told from" if p >= SIGNIFICANT else "is more than" if share > PUBLISHED_SHARE else "is less than"
-    holds = "holds here" if place == "is more than" else "does not hold here"
     said = [
-        f"{share:.2f} % of {cross.size:,} cross pairs in a batch of {batch} have a cosine above {THRESHOLD:g} by"
-        f" {model}, which {place} the paper's {PUBLISHED_SHARE} % (paired t test over"
-        f" premises, {chance(p)}): its claim {holds}."
+        f"{share:.2f} % of {cross.size:,} cross pairs in a batch of {batch} have a cosine above {THRESHOLD:g} by {model}.",
+        over_items(
+            f"This share, less the paper's {PUBLISHED_SHARE} %",
+            above,
+            np.full(len(above), PUBLISHED_SHARE),
+            "premises",
+            says=("more", "less"),
+        ),
     ]
     table = ResultTable(
         f"Cosines by {model} between premises and the hypotheses of others in a batch of {batch}",
@@ -44,7 +45,7 @@ def _read(lab: Lab) -> ExperimentOutcome:
         _cells(cross, share),
         "The paper's batch joins generated and labelled NLI triplets, so that premises occur twice; ours is generated alone.",
     )
-    document = {"experiment": "f7", "share_above": share, "pairs": int(cross.size), "sentences": said}
+    document = {"experiment": "f7", "share_above": share, "pairs": int(cross.size)}
     return ExperimentOutcome([table], said, document, lambda: _plot(cross))
 
 
