@@ -117,6 +117,7 @@ def test_pairs_are_printed_for_a_person(db: Path, runs: dict[str, Run]) -> None:
     assert places == sorted(places)
     for text in ("3.12 % of negatives", "σ 0.97", "bert", "always masked"):
         assert text in told.out
+    assert told.out.count("entailment *") == 1
     assert "more: --offset 4" in told.err
     above = multicsr("inspect", runs["masked"].id, "--masked", "--db", db, "--limit", 3)
     assert "always masked" not in above.out
@@ -132,6 +133,7 @@ def test_pairs_are_printed_for_a_person(db: Path, runs: dict[str, Run]) -> None:
         (Mask("minilm", 0.712345, 0.025, None, 0.0), "σ 0.7123 (the nearest 2.5 % of cross pairs)"),
         (Mask("minilm", None, None, 0.05, 0.0), "the own positive's cosine +0.05"),
         (Mask("minilm", None, None, -0.1, 0.0), "the own positive's cosine -0.1"),
+        (Mask("minilm", None, None, 0.0, 0.0), "the own positive's cosine"),
     ],
 )
 def test_each_threshold_is_told_in_words(mask: Mask, says: str) -> None:
