@@ -295,9 +295,10 @@ def test_the_screen_is_as_it_was(db: Path, runs: dict[str, Run], size: tuple[int
 
     async def steps(on: Walk) -> None:
         await on.press("6", "right", "down")
+        screen = on.screen.replace(runs["masked"].id, "0" * 12)  # a hash of every setting of a training
         if os.environ.get("MULTICSR_UPDATE_GOLDEN"):
-            golden.write_text(on.screen, encoding="utf-8")
-        assert on.screen == golden.read_text(encoding="utf-8")
+            golden.write_text(screen, encoding="utf-8")
+        assert screen == golden.read_text(encoding="utf-8")
 
     walk(db, steps, size=size)
 
