@@ -1,4 +1,4 @@
-"""The hierarchical bootstrap: against a slow loop, against scipy and Student where one level varies, and over many samples."""
+"""The hierarchical bootstrap: against a slow loop, against scipy where one level varies, and over many samples."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def test_where_seeds_alone_vary_it_is_nearly_students_t(n: int) -> None:
 
 
 @pytest.mark.parametrize(("by_seed", "by_item"), [(1.0, 0.0), (1.0, 0.2), (1.0, 0.45), (0.2, 1.0), (0.0, 1.0)])
-def test_of_many_samples_the_interval_covers_the_truth_about_as_often_as_it_says(by_seed: float, by_item: float) -> None:
+def test_of_many_samples_the_interval_covers_the_truth_about_as_often_as_it_says(
+    by_seed: float, by_item: float
+) -> None:
     """Five seeds, whether their chance is the larger one, or that of the items, or neither."""
     covered, trials, m = 0, 400, 60
     for trial in range(trials):
