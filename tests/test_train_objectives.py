@@ -19,7 +19,7 @@ from test_train_stage import CONFIG, CPU, DEV, UNMASKED, never, result
 
 from stages import curate, train
 from stages.config import CurateConfig, TrainConfig
-from stages.config.train import CONTRASTIVE, OBJECTIVES, SCORED
+from stages.config.train import CONTRASTIVE, MLP_IN_TRAINING, OBJECTIVES, SCORED
 from stages.models import catalog, loading
 from stages.models.encoder.model import Encoder
 from stages.settings import complete
@@ -29,7 +29,7 @@ from store.problem import Problem
 from store.records import Run, as_config, run_id
 from store.rows import reviews, training
 
-RELEASED = replace(CONFIG, objective="multicsr-released", sigma=0.95)
+RELEASED = replace(CONFIG, objective="multicsr-released", sigma=0.95, pooler="cls_before_pooler")
 CONFIGS = {
     "multicsr-released": RELEASED,
     "simcse": replace(UNMASKED, objective="simcse"),
@@ -41,6 +41,10 @@ CONFIGS = {
     "multicsr whitened": replace(CONFIG, whiten=True, whiten_dim=6),
     "simcse-unsup prompt": replace(UNMASKED, objective="simcse-unsup", pooler="prompt"),
     "multicsr listnet": replace(CONFIG, rank="listnet", teacher="bert", teacher_fingerprint="m" * 12),
+    "multicsr quantile": replace(CONFIG, sigma=None, sigma_quantile=0.1),
+    "multicsr margin": replace(CONFIG, sigma=None, sigma_margin=-0.02, own="premise"),
+    "clhaif all masked": replace(CONFIG, objective="clhaif", clhaif="all"),
+    "simcse-unsup masked": replace(CONFIG, objective="simcse-unsup", pooler="cls_before_pooler", sigma=0.9),
     "simcse-unsup listmle": replace(
         UNMASKED, objective="simcse-unsup", rank="listmle", teacher="bert", teacher_fingerprint="t" * 12
     ),
@@ -65,7 +69,7 @@ def loaders(tiny_encoder: Path) -> Loaded:
             return loading.encoder(found, CPU, "mean")
 
         mask = None if config.mask_model == "none" else frozen
-        head = config.objective == "simcse-unsup"
+        head = config.objective in MLP_IN_TRAINING
         base = partial(loading.trainable, found, CPU, config.pooler, config.seed, head)
         return train.Loaders(base, mask, frozen if config.teacher else None)
 
@@ -96,7 +100,7 @@ def test_it_trains_and_lowers_the_loss(file_store: Store, loaders: Loaded, name:
     assert len(steps) == run.counts["steps"] == 20
     assert run.counts["triplets"] == 10
     assert np.mean([step.loss for step in steps[-3:]]) < np.mean([step.loss for step in steps[:3]])
-    assert (run.counts["masked_share"] > 0) == name.startswith("multicsr")
+    assert (run.counts["masked_share"] > 0) == (config.mask_model != "none")
     found = training.checkpoint(file_store, run, "model")
     assert found is not None
     encoder = loading.encoder(catalog.locate(str(found[1]), "encoder"), CPU)
@@ -115,7 +119,7 @@ def test_killed_and_run_again_equals_a_training_without_a_break(
     whole = result(opened, trained(opened, config, loaders(config)))
     assert len(whole[0]) == STEPS
     resumed = 0
-    for count in (8, 4):
+    for count in (9, 4):
         going = ticks(file_store, config, loaders(config), resume_seconds=0.0)
         list(itertools.islice(going, count))
         going.close()
@@ -190,10 +194,15 @@ def test_scores_are_needed_where_they_are_learned_from(file_store: Store, loader
 @pytest.mark.parametrize(
     ("objective", "given", "says"),
     [
-        ("simcse", {"sigma": 0.9}, "sigma 0.9"),
-        ("simcse", {"sigma": 0.0}, "sigma 0.0"),
-        ("simcse-unsup", {"mask_model": "minilm"}, "mask_model minilm"),
-        ("clhaif", {"mask_model": "self"}, "mask_model self"),
+        ("claif", {"sigma": 0.9}, "sigma 0.9"),
+        ("claif", {"sigma": 0.0}, "sigma 0.0"),
+        ("claif", {"mask_model": "minilm"}, "mask_model minilm"),
+        ("claif", {"mask_model": "self"}, "mask_model self"),
+        ("claif", {"sigma_quantile": 0.01}, "sigma_quantile 0.01"),
+        ("claif", {"sigma_margin": 0.0}, "sigma_margin 0.0"),
+        ("claif", {"own": "premise"}, "own premise"),
+        ("multicsr", {"own": "text"}, "own 'text'"),
+        ("multicsr", {"sigma_quantile": 0.0}, "sigma_quantile 0"),
         ("claif", {"tau": 0.05}, "tau 0.05"),
         ("multicsr", {"clhaif": "all"}, "clhaif all"),
         ("claif", {"rank": "listnet", "teacher": "bert"}, "rank listnet"),
