@@ -1,32 +1,43 @@
-"""The paired test that decides whether a claim holds."""
+"""The p values of a family of tests, against a slow loop over the family."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from scipy import stats
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stages.tasks.metrics import paired
+from stages.tasks.metrics import holm
 
-
-def test_it_is_a_t_test_of_the_differences() -> None:
-    draw = np.random.default_rng(0)
-    better, worse = draw.normal(1.0, 1.0, 9), draw.normal(0.0, 1.0, 9)
-    differences = better - worse
-    t = differences.mean() / (differences.std(ddof=1) / 3)
-    mean, spread, p = paired(better, worse)
-    assert (mean, spread) == pytest.approx((differences.mean(), differences.std(ddof=1)))
-    assert p == pytest.approx(2 * stats.t.sf(abs(t), 8))
+families = st.lists(st.floats(0, 1) | st.sampled_from([0.01, 0.02, 0.5]), max_size=12)
 
 
-@pytest.mark.parametrize(("n", "p"), [(2, 0.5), (5, 0.0625), (11, 0.0009765625)])
-def test_equal_differences_are_judged_by_their_signs(n: int, p: float) -> None:
-    """Two accuracies of few items may well differ alike twice; eleven times they hardly do by chance."""
-    worse = np.arange(n, dtype=float)
-    assert paired(worse + 1, worse) == (1.0, 0.0, p)
-    assert paired(worse, worse) == (0.0, 0.0, 1.0)
+def rejected(chances: list[float], level: float) -> set[int]:
+    """Holm's own words: from the smallest p on, as long as it is at most the level over the number of tests left."""
+    left, found = list(range(len(chances))), set[int]()
+    while left:
+        smallest = min(left, key=lambda place: chances[place])
+        if chances[smallest] * len(left) > level:
+            break
+        left.remove(smallest)
+        found.add(smallest)
+    return found
 
 
-def test_one_pair_is_no_test() -> None:
-    with pytest.raises(ValueError, match="two pairs"):
-        paired(np.ones(1), np.zeros(1))
+@given(families, st.floats(0, 0.999))
+def test_what_is_at_most_a_level_is_what_holm_rejects_there(chances: list[float], level: float) -> None:
+    adjusted = holm(chances)
+    assert {place for place, p in enumerate(adjusted) if p <= level} == rejected(chances, level)
+
+
+@given(families)
+def test_it_depends_on_no_order_and_makes_nothing_surer(chances: list[float]) -> None:
+    adjusted = holm(chances)
+    order = np.random.default_rng(len(chances)).permutation(len(chances))
+    assert holm([chances[place] for place in order]) == [adjusted[place] for place in order]
+    assert all(before <= after <= 1 for before, after in zip(chances, adjusted, strict=True))
+
+
+def test_one_test_is_left_as_it_is() -> None:
+    assert holm([0.04]) == [0.04]
+    assert holm([]) == []
+    assert holm([0.01, 0.04, 0.03]) == [0.03, 0.06, 0.06]

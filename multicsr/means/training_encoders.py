@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multicsr.job import Job
-from stages.config.train import FIRST_TOKEN, MLP_IN_TRAINING, NO_MASK
+from stages.config.train import MLP_IN_TRAINING, NO_MASK
 from store.problem import Problem
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ class Encoders:
         from stages.models.encoder import pooling
 
         chosen = told or pooling.pooling_of(self.base)
-        if objective in FIRST_TOKEN and told is None and chosen == "cls":
+        if objective in (*MLP_IN_TRAINING, "claif") and told is None and chosen == "cls":
+            # The MLP is trained and dropped at test; CLAIF has none.
             return "cls_before_pooler"
         if chosen is None:
             raise Problem(

@@ -33,7 +33,9 @@ Name = Annotated[
     ),
 ]
 ScaleName = Annotated[str, typer.Option(metavar="mini|paper", help="Embedded models, or the paper's on a GPU.")]
-Seeds = Annotated[int, typer.Option(metavar="N", min=1, help="Trainings of each setting.")]
+Seeds = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Trainings of each setting; fewer than 5 give no verdict.")
+]
 Limit = Annotated[
     int | None, typer.Option(metavar="N", min=8, help="Premises.", show_default="384 in mini, all in paper")
 ]
@@ -55,7 +57,7 @@ Into = Annotated[
 def command(
     experiment: Name = "t3",
     scale: ScaleName = "mini",
-    seeds: Seeds = 2,
+    seeds: Seeds = 5,  # as many as a verdict takes (stages/tasks/hierarchy.py)
     limit: Limit = None,
     dry_run: DryRun = False,
     page: PageFile = None,
@@ -67,7 +69,7 @@ def command(
     dtype: Dtype = "auto",
     json: Json = False,
 ) -> None:
-    """Run the paper's experiments; each ends with its table or plot, and a sentence that a paired test decided."""
+    """Run the paper's experiments; each ends with its table or plot, and all with a verdict on each claim."""
     from multicsr.paper import reproduction
     from multicsr.paper.lab.lab import Lab
     from store.database import Store
@@ -98,7 +100,7 @@ def _write(lab: Lab, page: Path | None, into: Path | None, chosen: Sequence[Expe
     if page is not None:
         screen.say(f"page: {results.write(lab, page, reproduction.LISTED)}")
     if into is not None:
-        screen.say(f"{into}: {', '.join(results.fill(lab, into, chosen))}")
+        screen.say(f"{into}: {', '.join(results.fill(lab, into, chosen, reproduction.LISTED))}")
 
 
 def _run(lab: Lab, chosen: Sequence[Experiment], json: bool) -> None:
@@ -113,6 +115,7 @@ def _run(lab: Lab, chosen: Sequence[Experiment], json: bool) -> None:
         several = {"experiments": documents, "skipped": shown_experiments.skipped(missing)}
         screen.document(documents[0] if len(chosen) == 1 and documents else several)
         return
+    shown_experiments.show_verdicts(documents)
     db = lab.store.path
     screen.say(f"next: multicsr inspect --rejected --db {db}   and   multicsr runs --db {db}")
     others = [name for name in reproduction.EXPERIMENTS if name not in {one.name for one in chosen}]
@@ -131,12 +134,11 @@ def _looked_at(db: Path, lab_of: Callable[..., Lab]) -> Iterator[Lab]:
         store.close()
 
 
-def _heard(experiment: Experiment, outcome: ExperimentOutcome, report: Path, show: bool) -> None:
+def _heard(experiment: Experiment, outcome: ExperimentOutcome, show: bool) -> None:
     from multicsr_cli import shown_experiments
 
     if show:
         shown_experiments.show(experiment, outcome)
-        screen.say(f"report: {report}")
 
 
 def _list(lab: Lab, chosen: Sequence[Experiment], json: bool) -> None:

@@ -27,8 +27,6 @@ SIGMA, TAU = 0.9, 0.05  # the paper's
 RELEASED_SIGMA, RELEASED_INTERVAL = 0.95, 25
 # Those whose vector of the first token goes through an MLP in training only (SimCSE's `mlp_only_train`).
 MLP_IN_TRAINING = ("simcse-unsup", "multicsr-released")
-# Whose vectors are the first token's as it is at test, also of a base that has an MLP over it; CLAIF trains without one too.
-FIRST_TOKEN = (*MLP_IN_TRAINING, "claif")
 MASK_MODEL, DEV = "minilm", "mini"  # where neither the base nor the data has its own
 OWN = ("place", "premise")
 # The threshold of a mask is one of these.
@@ -57,7 +55,9 @@ SCHEDULES = {
     "claif": Schedule(16, 2e-5, 3),
 }
 PAIRS_AT_ONCE = 32  # CLAIF's pairs as they are
-MAX_LENGTH = 32  # tokens of a sentence, since SimCSE; CLAIF cuts at the encoder's own limit
+
+# Tokens that a sentence is cut to in SimCSE's training and all that followed it; CLAIF's cuts at the encoder's own limit.
+MAX_LENGTH = 32
 
 # Dev measurements in a short training; a long one is measured every 125 steps, as the paper's baselines are.
 MEASUREMENTS, LONGEST_INTERVAL = 4, 125
@@ -150,16 +150,21 @@ class TrainConfig(Settings):
         usual="32 for an embedded base, else the paper's",
         low=2,
     )
-    epochs: int = setting(
+    epochs: int | None = setting(
         "times each triplet is seen", usual="3; 1 for simcse-unsup where the base is not embedded", low=1
+    )
+    steps: int | None = setting(
+        "optimiser steps in all, instead of whole epochs: corpora of different sizes then cost the same", None, low=1
     )
     lr: float = setting("learning rate", usual="1e-4 for an embedded base, else the paper's", low=0, high=1, above=True)
     max_length: int | None = setting(
-        "tokens a sentence is cut to while training", usual=f"{MAX_LENGTH}; with claif the base's own limit", low=4
+        "tokens a sentence is cut to while training",
+        usual=f"{MAX_LENGTH}; with claif the base's own limit",
+        low=4,
     )
     pooler: str = setting(
         "how the vectors of tokens become one: mean, cls, cls_before_pooler, first_last_mean, embeddings_last_mean or prompt",
-        usual=f"the base's own; cls_before_pooler instead of cls with {', '.join(FIRST_TOKEN)}",
+        usual="the base's own; cls_before_pooler instead of cls with simcse-unsup, multicsr-released and claif",
         choices=POOLERS,
     )
     seed: int = seeded("of everything drawn: order, dropout, first weights")
@@ -198,6 +203,7 @@ class TrainConfig(Settings):
         assert given == (self.mask_model != NO_MASK)
         assert (self.own is None) == (self.mask_model == NO_MASK)
         assert (self.clhaif is None) == (self.objective != "clhaif")
+        assert (self.epochs is None) == (self.steps is not None)
 
 
 def usual(
@@ -219,7 +225,12 @@ def usual(
     found.setdefault("teacher", guide if found["mask_model"] == NO_MASK else found["mask_model"])
     if told["rank"] is None:
         del found["teacher"]
-    steps = math.ceil(examples / found["train_batch"]) * found["epochs"]
+    if told["steps"] is not None:
+        if told.get("epochs") is not None:
+            what = f"steps {told['steps']} and epochs={told['epochs']} each say how long a training is"
+            raise Problem(what, "give one of them", "steps")
+        found["epochs"] = None
+    steps = told["steps"] or math.ceil(examples / found["train_batch"]) * found["epochs"]
     found.setdefault("eval_every", min(LONGEST_INTERVAL, max(1, math.ceil(steps / MEASUREMENTS))))
     return found
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from multicsr.paper.claims import PREMISES, verdict
+from multicsr.paper.claims import over_items
 from multicsr.paper.lab.material import comma_separated
 from multicsr.paper.node import Node
 from multicsr.paper.outcome import UNKNOWN, ExperimentOutcome, ResultTable
@@ -53,10 +53,11 @@ def _read(lab: Lab) -> ExperimentOutcome:
     n = min(map(len, written.values()))
     judged = {omega: _judged(lab, omega, rows, n) for omega, rows in written.items()}
     said = [
-        verdict(
-            f"ω {better:g} against {worse:g}",
-            {f"the share that {judge} accepts": (list(judged[better].accepted), list(judged[worse].accepted))},
-            PREMISES,
+        over_items(
+            f"ω {better:g} against {worse:g}, the share that {judge} accepts",
+            judged[better].accepted,
+            judged[worse].accepted,
+            "premises",
         )
         for better, worse in ((OMEGA, 0.0), (0.0, min(scale.omegas)), (OMEGA, max(scale.omegas)))
     ]
@@ -72,7 +73,7 @@ def _read(lab: Lab) -> ExperimentOutcome:
         {"omega": row.omega, "accepted": float(row.accepted.mean()), "distinct": row.distinct, "n": row.n}
         for row in judged.values()
     ]
-    document = {"experiment": "f5", "judge": judge, "rows": rows, "sentences": said}
+    document = {"experiment": "f5", "judge": judge, "rows": rows}
     return ExperimentOutcome([table], said, document, lambda: _plot(list(judged.values())), _for_people(written, n))
 
 

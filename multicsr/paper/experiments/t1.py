@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from multicsr.means.training_encoders import model_folder
+from multicsr.paper.claims import NoVerdict, Said, at_chance, over_outcomes
 from multicsr.paper.node import Node, node
 from multicsr.paper.outcome import UNKNOWN, ExperimentOutcome, ResultTable
 from multicsr.paper.read import Read
 from multicsr.paper.scales import OMEGA
+from stages.tasks.compare import Correlation, figure
+from stages.tasks.sts import FEWEST_PAIRS
 
 if TYPE_CHECKING:
     from multicsr.paper.lab.lab import Lab
@@ -59,7 +62,7 @@ def _read(lab: Lab) -> ExperimentOutcome:
     for name, model in _encoders(lab).items():
         figures[name] = _figures(lab, lab.make(lab.evals(model, lab.tasks.usual)[0]))
     trained, model = list(_encoders(lab).items())[-1]
-    said: list[str] = []
+    said: list[Said] = []
     for name, wanted in _readings(lab).items():
         run = lab.make(wanted)
         figures[name] = _figures(lab, run)
@@ -74,7 +77,7 @@ def _read(lab: Lab) -> ExperimentOutcome:
         "Spearman x 100 over the pairs whose reply could be read; + ICL: with the in-context examples of the"
         " prompt set, where it has some.",
     )
-    return ExperimentOutcome([table], said, {"experiment": "t1", "rows": figures, "sentences": said})
+    return ExperimentOutcome([table], said, {"experiment": "t1", "rows": figures})
 
 
 def _figures(lab: Lab, run: Run) -> dict[str, float]:
@@ -85,28 +88,20 @@ def _figures(lab: Lab, run: Run) -> dict[str, float]:
     return {row.task: row.value for row in rows if row.name == "spearman" and not row.subset}
 
 
-def _compared(lab: Lab, trained: str, model: Node | str, name: str, run: Run, task_name: str) -> str:
+def _compared(lab: Lab, trained: str, model: Node | str, name: str, run: Run, task_name: str) -> Said:
     """Whether a trained encoder is better than an LLM's own scores on the pairs that it gave one."""
-    from stages.tasks.compare import Correlation, bootstrap
-
     task = lab.tasks[task_name]
     gold, scores = np.concatenate([part.gold for part in task.subsets]), _scores(lab, run, task)
     given = ~np.isnan(scores)
-    if given.sum() < 4 or np.ptp(scores[given]) == 0:
-        return f"{name} gives no scores on {task_name} that could be correlated."
-    cosines = _cosines(lab, model, task)
-    test = bootstrap(Correlation(cosines[given], gold[given]), Correlation(scores[given], gold[given]))
-    if test.low > 0:
-        differs, holds = "is better than", "holds here"
-    elif test.high < 0:
-        differs, holds = "is worse than", "does not hold here"
-    else:
-        differs, holds = "cannot be told from", "is not shown here"
-    return (
-        f"{trained} {differs} {name} on {task_name}: {test.difference:+.2f} ({test.low:+.2f} to {test.high:+.2f},"
-        f" paired bootstrap over {test.n:,} pairs, p = {test.p:.4f}). The paper's claim that a trained base model beats the"
-        f" LLM's own scores {holds}."
-    )
+    what = f"{trained} against {name} on {task_name}"
+    if given.sum() < FEWEST_PAIRS or np.ptp(scores[given]) == 0:
+        return NoVerdict(what, "no verdict: the LLM gives no scores that could be correlated")
+    theirs = Correlation(scores[given], gold[given])
+    if at_chance(theirs):
+        return NoVerdict(
+            what, f"no verdict: the LLM is at chance (Spearman {figure(theirs):+.2f}, its interval holds 0)"
+        )
+    return over_outcomes(what, Correlation(_cosines(lab, model, task)[given], gold[given]), theirs, "pairs")
 
 
 def _scores(lab: Lab, run: Run, task: StsTask) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from multicsr.paper.claims import PREMISES, verdict
+from multicsr.paper.claims import Said, over_items
 from multicsr.paper.outcome import UNKNOWN, ExperimentOutcome, ResultTable
 from multicsr.paper.read import Read, changed, rows_of, shown_score
 from multicsr.paper.scales import OMEGA
@@ -26,9 +26,9 @@ def _read(lab: Lab) -> ExperimentOutcome:
     both = [(with_contrast[id], without[id]) for id in with_contrast if id in without]
     ours, theirs = ([100.0 * (pair[place].verdict == "keep") for pair in both] for place in (0, 1))
     anew, _ = changed(rows, others)
-    said = [
-        verdict(
-            f"Contrastive decoding (ω {OMEGA:g} against 0)", {"the share that curation keeps": (ours, theirs)}, PREMISES
+    said: list[Said] = [
+        over_items(
+            f"Contrastive decoding (ω {OMEGA:g} against 0), the share that curation keeps", ours, theirs, "premises"
         ),
         f"ω {OMEGA:g} changed a hypothesis of {anew:,} of {len(both):,} premises.",
     ]
@@ -40,7 +40,7 @@ def _read(lab: Lab) -> ExperimentOutcome:
         f"similarity to the premise by {scale.llm} itself, 0 to 5;"
         f" kept where a ≥ {alpha:g}, b ≤ {beta:g}, a ≥ b + {gamma:g}.",
     )
-    document = {"experiment": "t12", "premises": len(both), "changed": anew, "sentences": said}
+    document = {"experiment": "t12", "premises": len(both), "changed": anew}
     return ExperimentOutcome([table], said, document)
 
 

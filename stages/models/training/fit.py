@@ -26,7 +26,6 @@ from stages.models.training.parts import Parts, trained
 from stages.models.training.ranks import Ranks
 from stages.models.training.recipe import Recipe as Recipe
 from stages.models.training.recipe import Step, batches, lr_share, seed_for
-from stages.models.training.recipe import steps_in as steps_in
 from stages.models.training.token_rows import TokenRows
 
 # Gradients longer than this are scaled down; the value of the field's trainers.
@@ -67,7 +66,7 @@ class Training:
         texts = self._read(examples)
         self.count = len(texts)
         self.objective = Objective(recipe, texts, mask, labels, teacher)
-        self.total = steps_in(self.count, recipe.train_batch, recipe.epochs)
+        self.total = recipe.total(self.count)
         self.used = self._used_words()
         table = encoder.words.weight
         self.words = table if self.used is None else table.detach()[self.used].requires_grad_()

@@ -27,12 +27,13 @@ class Recipe:
     """What training needs to know. `dtype` bfloat16 computes the encoder's matrix products in it; weights and loss stay
     float32. None are `tau` for `claif`, `clhaif` (positive or all) for every other objective than that, `rank` (listnet or
     listmle) where RankCSE's terms are not added, and `max_length` where only the encoder's own limit cuts a text. `sigma`,
-    `sigma_margin` and `own` are the mask's (`mask.py`): without either of the first two there is none."""
+    `sigma_margin` and `own` are the mask's (`mask.py`): without either of the first two there is none. A training ends after
+    so many `steps`, or, where these are None, `epochs`."""
 
     tau: float | None
     sigma: float | None
     train_batch: int
-    epochs: int
+    epochs: int | None
     lr: float
     max_length: int | None
     seed: int
@@ -42,6 +43,14 @@ class Recipe:
     rank: str | None = None
     sigma_margin: float | None = None
     own: str | None = None
+    steps: int | None = None
+
+    def total(self, triplets: int) -> int:
+        """Optimiser steps of a whole training on so many triplets."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None
+        return steps_in(triplets, self.train_batch, self.epochs)
 
     @property
     def mask(self) -> MaskRule | None:
@@ -68,17 +77,18 @@ class Step:
 
 
 def steps_in(triplets: int, train_batch: int, epochs: int) -> int:
-    """Optimiser steps of a whole training; the last batch of an epoch may be smaller."""
+    """Optimiser steps of whole epochs; the last batch of an epoch may be smaller."""
     return math.ceil(triplets / train_batch) * epochs
 
 
 def batches(recipe: Recipe, count: int, step: int = 0) -> Iterator[tuple[int, Tensor]]:
     """The epoch and the examples (N,) of each step of a training on `count`, from `step` on."""
-    an_epoch = steps_in(count, recipe.train_batch, 1)
+    an_epoch, total = steps_in(count, recipe.train_batch, 1), recipe.total(count)
     first, place = divmod(step, an_epoch)
-    for epoch in range(first, recipe.epochs):
+    for epoch in range(first, math.ceil(total / an_epoch)):
+        left = total - epoch * an_epoch  # fewer than an epoch's, where steps end a training within one
         places = order(recipe.seed, epoch, count)
-        yield from ((epoch, chosen) for chosen in places.split(recipe.train_batch)[place:])
+        yield from ((epoch, chosen) for chosen in places.split(recipe.train_batch)[place:left])
         place = 0
 
 
