@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from multicsr.paper.languages import SWAHILI, TAGALOG, Multilingual
 from multicsr.paper.node import Node, node
+from stages.config.train import SCHEDULES, Schedule
 
 Thresholds = tuple[float, float, float]  # α, β, γ
 
 OMEGA = 0.3  # the paper's contrast
+
+WIKIPEDIA = "hub:princeton-nlp/datasets-for-simcse/wiki1m_for_simcse.txt"
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class Backbone:
     mask_model: str
     published: str
     reference: str  # a model measured as it is, for comparison
+    simcse: Schedule | None = None  # by which unsupervised SimCSE is published on this base; None: the scale's own
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,15 @@ class Scale:
     sizes: tuple[int | None, ...]  # premises, the fewest first; None: all
     demonstrations: tuple[tuple[int, float], ...]  # (L, λ) of t10
     other_premises: str | None  # of t4; None: SNLI's, from the data folder
+    multilingual: Multilingual  # of t5
     labelled: str | None  # of t10 and t11; None: SNLI's
     train_batch: int
     lr: float
     epochs: int
     eval_every: int | None
     prompts: str | None = None  # of generation; None: the set that suits the LLM
+    simcse_sentences: str | None = None  # that unsupervised SimCSE is published on; None: the premises
+    supervised: Schedule | None = None  # by which supervised SimCSE is published; None: the scale's own
     left_out: tuple[str, ...] = ()  # tasks that are not measured although they are at hand
 
     @property
@@ -121,6 +129,7 @@ SCALES = {
         sizes=(24, 48, 96, 192, 384),
         demonstrations=((3, 0.6), (5, 0.8)),
         other_premises=None,
+        multilingual=Multilingual((TAGALOG, SWAHILI), "smollm2", "minilm-l4", halves=True),
         labelled=None,
         train_batch=32,
         lr=1e-4,
@@ -138,8 +147,16 @@ SCALES = {
         thresholds=(3.0, 3.0, 1.0),
         grid=GRID,
         backbones=(
-            Backbone("bert-base", "simcse-unsup-bert", "BERT-base", "simcse-unsup-bert"),
-            Backbone("roberta-base", "simcse-unsup-roberta", "RoBERTa-base", "simcse-unsup-roberta"),
+            Backbone(
+                "bert-base", "simcse-unsup-bert", "BERT-base", "simcse-unsup-bert", simcse=SCHEDULES["simcse-unsup"]
+            ),
+            Backbone(
+                "roberta-base",
+                "simcse-unsup-roberta",
+                "RoBERTa-base",
+                "simcse-unsup-roberta",
+                simcse=Schedule(512, 1e-5, 1),
+            ),
         ),
         further=(),
         dev="stsb",
@@ -152,11 +169,16 @@ SCALES = {
         copies=(0, 1000, 5000, 10_000),
         sizes=(1_000, 10_000, 50_000, None),
         demonstrations=((3, 0.6), (5, 0.8)),
-        other_premises="hub:princeton-nlp/datasets-for-simcse/wiki1m_for_simcse.txt",
+        other_premises=WIKIPEDIA,
+        multilingual=Multilingual(
+            (TAGALOG,), "Qwen/Qwen3-4B-Instruct-2507", "mbert", halves=False, simcse=SCHEDULES["simcse-unsup"]
+        ),
         labelled="hub:princeton-nlp/datasets-for-simcse/nli_for_simcse.csv",
         train_batch=256,
         lr=5e-5,
         epochs=3,
         eval_every=125,
+        simcse_sentences=WIKIPEDIA,
+        supervised=SCHEDULES["simcse"],
     ),
 }

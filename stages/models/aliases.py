@@ -53,6 +53,13 @@ ALIASES: dict[str, Alias] = {
     "minilm-l4": _minilm("its first four layers, the embedded base to train", 4),
     "bert-base": Alias("encoder", "BERT-base uncased", hub="google-bert/bert-base-uncased", pooler="cls"),
     "roberta-base": Alias("encoder", "RoBERTa-base", hub="FacebookAI/roberta-base", pooler="cls"),
+    "mbert": Alias(
+        "encoder",
+        "BERT-base cased in 104 languages",
+        hub="google-bert/bert-base-multilingual-cased",
+        pooler="cls",
+    ),
+    "xlm-r": Alias("encoder", "XLM-RoBERTa-base, 100 languages", hub="FacebookAI/xlm-roberta-base", pooler="cls"),
     "simcse-unsup-bert": Alias(
         "encoder",
         "unsupervised SimCSE, BERT-base",

@@ -37,7 +37,8 @@ class Jobs:
                 return self._train(parent, told, made)
             behind = {"copies": self._copies, "score": self._score, "curate": self._curate, "eval": self._measured}
             return behind[wanted.stage](parent, told)
-        first = {"gen": self._gen, "labelled": self._labelled, "eval": self._as_it_is, "judge": self._judge}
+        first = {"gen": self._gen, "labelled": self._labelled, "sentences": self._sentences}
+        first |= {"eval": self._as_it_is, "judge": self._judge}
         return first[wanted.stage](told)
 
     def _gen(self, told: dict[str, Any]) -> Job:
@@ -49,6 +50,10 @@ class Jobs:
 
     def _labelled(self, told: dict[str, Any]) -> Job:
         return corpora.job(self.store, self.material.labelled_file)
+
+    def _sentences(self, told: dict[str, Any]) -> Job:
+        """Sentences as they are: what learns from them alone needs no LLM."""
+        return corpora.job(self.store, self.material.repeated(told["premises"]))
 
     def _copies(self, parent: Run, told: dict[str, Any]) -> Job:
         """The triplets of `parent` with the first one `copies` times more, or `alone` nothing but it."""

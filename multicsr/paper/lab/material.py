@@ -12,17 +12,20 @@ import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from multicsr.means.names import read_source
+from multicsr.paper.lab import languages
 from store import whole
 from store.problem import Problem
 
 if TYPE_CHECKING:
+    from multicsr.paper.lab.languages import Learned
     from multicsr.paper.scales import Scale
     from stages.files.sources import Source
 
 HUB = "hub:"  # before the name of a file of a data set there: OWNER/NAME/FILE
+TRIPLET = ("premise", "entailment", "contradiction")  # the columns of a file of triplets
 
 # A retrieval task from the bundled graded pairs, for want of a real one, and the gold score from which a sentence answers
 # another.
@@ -32,14 +35,6 @@ RELEVANT = 4.0
 # Of a premise in SNLI's dev set: an entailment, a contradiction, and one that is neither.
 LABELLED_PAIRS = 3
 SNLI, SNLI_PART = "snli-dev.csv", "snli.csv"
-
-
-class Language(NamedTuple):
-    """Translations in two halves: a file of sentences in the language with little data, to learn from, and the aligned
-    files of the others, to be tested on."""
-
-    sentences: Path
-    tested: tuple[Path, Path]
 
 
 class Material:
@@ -56,7 +51,7 @@ class Material:
 
     def nli_premises(self) -> str | None:
         """Premises of an NLI corpus: the scale's own where it names others, else SNLI's."""
-        return self.scale.premises if self.scale.other_premises else self._in_data("snli/s1.dev")
+        return self.scale.premises if self.scale.other_premises else self.in_data("snli/s1.dev")
 
     def other_premises(self) -> str:
         """Sentences of elsewhere."""
@@ -78,29 +73,10 @@ class Material:
             if isinstance(name, str) and name.startswith(HUB):
                 _fetched(name.partition("#")[0], only_here=False)
 
-    def translations(self) -> tuple[Path, Path] | None:
-        """The first pair of aligned files of translations, the language with little data first."""
-        from stages.tasks import bitext
-
-        name = next(iter(bitext.names_in(self.data)), None) if self.data else None
-        if name is None or self.data is None:
-            return None
-        sides = bitext.load(name, self.data).sides
-        folder = self.data if (self.data / f"{name}.{sides[0]}").exists() else self.data / "tatoeba"
-        return folder / f"{name}.{sides[0]}", folder / f"{name}.{sides[1]}"
-
     @cached_property
-    def language(self) -> Language:
-        """The translations in two halves."""
-        files = self.translations()
-        assert files is not None
-        sides = [file.read_text(encoding="utf-8").splitlines() for file in files]
-        half = len(sides[0]) // 2
-        sentences = self.write(f"t5-{files[0].name}.txt", _lines(sides[0][:half]))
-        first, second = (
-            self.write(f"t5-{file.name}", _lines(lines[half:])) for file, lines in zip(files, sides, strict=True)
-        )
-        return Language(sentences, (first, second))
+    def learned(self) -> Learned | None:
+        """The language with little data of t5, with what is learned from and tested; None where it lacks a file."""
+        return languages.learned(self, self.scale.multilingual)
 
     @property
     def labelled(self) -> str | None:
@@ -127,9 +103,10 @@ class Material:
         return self.write(name, comma_separated(("sentence1", "sentence2", "gold_label"), rows))
 
     def _snli(self) -> list[str | None]:
-        return [self._in_data(f"snli/{name}.dev") for name in ("s1", "s2", "labels")]
+        return [self.in_data(f"snli/{name}.dev") for name in ("s1", "s2", "labels")]
 
-    def _in_data(self, file: str) -> str | None:
+    def in_data(self, file: str) -> str | None:
+        """The path of a file of the data folder, if it is there."""
         return str(self.data / file) if self.data and (self.data / file).is_file() else None
 
     def _place(self, path: str) -> str:
@@ -137,7 +114,20 @@ class Material:
 
     def copies(self, name: str, triplets: Sequence[Sequence[str]]) -> Path:
         """A file of triplets, those that occur several times too."""
-        return self.write(name, comma_separated(("premise", "entailment", "contradiction"), triplets))
+        return self.write(name, comma_separated(TRIPLET, triplets))
+
+    def repeated(self, premises: str) -> Path:
+        """A file of triplets for what learns from sentences alone: each stands in the place of its hypotheses too, which are
+        not read. The sentences stream, since there may be millions."""
+        source = self.source(premises)
+        path = self.folder / f"sentences-{source.digest}.csv"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole.file(path) as part, part.open("w", encoding="utf-8", newline="") as opened:
+                rows = csv.writer(opened, lineterminator="\n")
+                rows.writerow(TRIPLET)
+                rows.writerows([text] * len(TRIPLET) for _, text in source.texts())
+        return path
 
     def retrieval(self) -> Path:
         """The folder of a retrieval task: first sentences of the bundled test pairs as queries, all second ones as
