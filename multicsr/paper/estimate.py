@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from multicsr.paper.node import Node
+from stages.config.words import READINGS
 
 # Premises of a scale that has no limit: nli_for_simcse.csv.
 PREMISES = 275_601
@@ -31,6 +32,7 @@ CHECKPOINT = 0.5e9  # bytes of a trained model
 LLM, ENCODERS = 11.4e9, 2.0e9  # bytes fetched from the hub
 
 EVALUATED_TEXTS = 40_000  # sentences of the seven STS tasks
+COMPARED_TEXTS = 4  # of a premise whose two hypotheses another model than the LLM scores
 JUDGED_PAIRS = 19_000
 
 
@@ -65,11 +67,11 @@ def _work(one: Node) -> float:
     """TFLOP of one node."""
     if one.stage == "gen":
         return _premises(one) * GEN
-    if one.stage == "score":
-        return _premises(one) * SCORE
     if one.stage == "judge":
         return JUDGED_PAIRS * ASKED
     forward = FORWARD * WEIGHTS * TOKENS / 1e12
+    if one.stage == "score":
+        return _premises(one) * (SCORE if one["by"] in READINGS else COMPARED_TEXTS * forward)
     if one.stage == "train" and one.parent is not None:
         texts = TRAINED_PREMISES if one["objective"] == "simcse-unsup" else TRAINED_TEXTS
         return _seen(one, one.parent) * texts * (PASSES + _is_masked(one)) * forward

@@ -46,6 +46,7 @@ class Scale:
     omegas: tuple[float, ...]
     sigmas: tuple[float, ...]
     judged: int  # premises of each ω in f5
+    judge: str  # judges there and in t12, in the place of people: encoder: or nli:, so never the LLM that wrote
     batches: tuple[int, ...]
     costed: int  # copies of one triplet in t13
     copies: tuple[int, ...]
@@ -60,7 +61,6 @@ class Scale:
     eval_every: int | None
     prompts: str | None = None  # of generation; None: the set that suits the LLM
     simcse_sentences: str | None = None  # that unsupervised SimCSE is published on; None: the premises
-    supervised: Schedule | None = None  # by which supervised SimCSE is published; None: the scale's own
     left_out: tuple[str, ...] = ()  # tasks that are not measured although they are at hand
 
     @property
@@ -80,6 +80,10 @@ class Scale:
     def score(self, gen: Node) -> Node:
         """The similarities of a corpus by the LLM that wrote it."""
         return node("score", gen, by=self.by)
+
+    def judgement(self, gen: Node) -> Node:
+        """The similarities of a corpus by a model that wrote none of it."""
+        return node("score", gen, by=self.judge)
 
     def curate(self, gen: Node, thresholds: Thresholds | None = None) -> Node:
         """The triplets of a corpus that its own LLM's scores let pass."""
@@ -123,6 +127,7 @@ SCALES = {
         # Below the paper's too: bundled premises hardly resemble others.
         sigmas=(0.2, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
         judged=96,
+        judge="encoder:minilm",
         batches=(16, 32, 64, 128),
         costed=1024,
         copies=(0, 64, 256),
@@ -164,6 +169,7 @@ SCALES = {
         omegas=(-0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
         sigmas=(0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95),
         judged=100,
+        judge="nli:FacebookAI/roberta-large-mnli",
         batches=(64, 128, 256, 512),
         costed=10_000,
         copies=(0, 1000, 5000, 10_000),
@@ -179,6 +185,5 @@ SCALES = {
         epochs=3,
         eval_every=125,
         simcse_sentences=WIKIPEDIA,
-        supervised=SCHEDULES["simcse"],
     ),
 }

@@ -40,22 +40,14 @@ def multicsr(lab: Lab, curated: bool = True, **settings: Any) -> tuple[Node, ...
     return tuple(scale.train(parent, seed, **settings) for seed in lab.seeds)
 
 
-def simcse(lab: Lab, backbone: Backbone | None = None, corpus: Node | None = None) -> tuple[Node, ...]:
-    """Unsupervised SimCSE by its published recipe, where the scale has one: on the sentences that its figures are published
-    for, or on the premises of a `corpus`."""
+def simcse(lab: Lab, backbone: Backbone | None = None, premises: str | None = None) -> tuple[Node, ...]:
+    """Unsupervised SimCSE on `premises` alone, or on the sentences that its figures are published for; by its published recipe
+    where the scale has one. No LLM is needed for that."""
     scale, chosen = lab.scale, backbone or lab.scale.backbone
-    parent = corpus
-    if parent is None:
-        sentences = scale.simcse_sentences
-        parent = scale.gen(0.0) if sentences is None else node("sentences", premises=sentences)
+    sentences = premises or scale.simcse_sentences or scale.premises
+    corpus = node("sentences", premises=sentences, limit=scale.limit)
     recipe = chosen.simcse._asdict() if chosen.simcse else {}
-    return tuple(scale.train(parent, seed, backbone=chosen, objective="simcse-unsup", **recipe) for seed in lab.seeds)
-
-
-def supervised_simcse(lab: Lab, labelled: Node, backbone: Backbone | None = None) -> tuple[Node, ...]:
-    """Supervised SimCSE on labelled triplets, by its published recipe where the scale has one."""
-    recipe = lab.scale.supervised._asdict() if lab.scale.supervised else {}
-    return tuple(lab.scale.train(labelled, seed, backbone=backbone, objective="simcse", **recipe) for seed in lab.seeds)
+    return tuple(scale.train(corpus, seed, backbone=chosen, objective="simcse-unsup", **recipe) for seed in lab.seeds)
 
 
 def syncse(lab: Lab, backbone: Backbone | None = None) -> tuple[Node, ...]:
@@ -69,8 +61,8 @@ def field(lab: Lab, group: str) -> list[Row]:
     for backbone in lab.scale.backbones:
         made = _methods(lab, group, backbone)
         rows += [_row(group, backbone, name, *method) for name, method in made.items()]
-        shown = {method for method, _, _ in made.values()} | ({*LABELLED} if group == "sts" else set())
-        rows += from_papers(group, backbone, shown)
+        others = {row.method for row in published.table(group)} - {method for method, _, _ in made.values()}
+        rows += from_papers(group, backbone, others - ({*LABELLED} if group == "sts" else set()))
     return rows
 
 
@@ -109,12 +101,12 @@ def _methods(lab: Lab, group: str, backbone: Backbone) -> dict[str, Method]:
     }
 
 
-def from_papers(group: str, backbone: Backbone, shown: Collection[str]) -> list[Row]:
-    """Rows of the published methods that are not `shown` already: their figures, and dashes for ours."""
+def from_papers(group: str, backbone: Backbone, methods: Collection[str]) -> list[Row]:
+    """Rows of published methods that are not made here: their figures, and dashes for ours."""
     return [
         Row(f"{backbone.base}, {row.method}", (), {}, row.figures, as_paper=f"{row.method} on {row.backbone}")
         for row in published.table(group)
-        if row.backbone == backbone.published and row.method not in shown
+        if row.backbone == backbone.published and row.method in methods
     ]
 
 

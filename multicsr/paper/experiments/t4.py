@@ -21,10 +21,10 @@ def _resources(lab: Lab) -> list[Row]:
     scale, rows = lab.scale, list[Row]()
     for source, is_nli in ((lab.material.nli_premises(), True), (lab.material.other_premises(), False)):
         assert source is not None
-        plain, contrast = (scale.gen(omega, premises=source) for omega in (0.0, OMEGA))
-        ours = tuple(scale.train(scale.curate(contrast), seed) for seed in lab.seeds)
+        corpus = scale.curate(scale.gen(OMEGA, premises=source))
+        ours = tuple(scale.train(corpus, seed) for seed in lab.seeds)
         name = source.rsplit("/", 1)[-1]
-        for method, models in (("SimCSE", simcse(lab, corpus=plain)), ("MultiCSR", ours)):
+        for method, models in (("SimCSE", simcse(lab, premises=source)), ("MultiCSR", ours)):
             rows.append(Row(f"{method}, {name}", models, {"method": method, "NLI": is_nli}))
     return rows
 

@@ -48,7 +48,7 @@ def _languages(lab: Lab) -> list[Row]:
         return tuple(scale.train(corpus, seed, mask=False, backbone=backbone, eval_every=None) for seed in lab.seeds)
 
     methods = {
-        "SimCSE": simcse(lab, backbone, written),
+        "SimCSE": simcse(lab, backbone, str(_learned(lab).sentences)),
         "LLM": trained(written),
         "MultiCSR": trained(curated),
     }

@@ -53,7 +53,7 @@ class Jobs:
 
     def _sentences(self, told: dict[str, Any]) -> Job:
         """Sentences as they are: what learns from them alone needs no LLM."""
-        return corpora.job(self.store, self.material.repeated(told["premises"]))
+        return corpora.job(self.store, self.material.repeated(**told))
 
     def _copies(self, parent: Run, told: dict[str, Any]) -> Job:
         """The triplets of `parent` with the first one `copies` times more, or `alone` nothing but it."""

@@ -11,6 +11,7 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,17 +117,17 @@ class Material:
         """A file of triplets, those that occur several times too."""
         return self.write(name, comma_separated(TRIPLET, triplets))
 
-    def repeated(self, premises: str) -> Path:
-        """A file of triplets for what learns from sentences alone: each stands in the place of its hypotheses too, which are
-        not read. The sentences stream, since there may be millions."""
+    def repeated(self, premises: str, limit: int | None = None) -> Path:
+        """A file of triplets, of all premises or the first `limit`, for what learns from sentences alone: each stands in the
+        place of its hypotheses too, which are not read. They stream, since there may be millions."""
         source = self.source(premises)
-        path = self.folder / f"sentences-{source.digest}.csv"
+        path = self.folder / f"sentences-{source.digest}{f'-{limit}' if limit else ''}.csv"
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole.file(path) as part, part.open("w", encoding="utf-8", newline="") as opened:
                 rows = csv.writer(opened, lineterminator="\n")
                 rows.writerow(TRIPLET)
-                rows.writerows([text] * len(TRIPLET) for _, text in source.texts())
+                rows.writerows([text] * len(TRIPLET) for _, text in islice(source.texts(), limit))
         return path
 
     def retrieval(self) -> Path:
