@@ -129,6 +129,15 @@ def behind(parts: Sequence[tuple[str, Job]], wanted: Job) -> Job:
     return replace(wanted, start=start) if parts else wanted
 
 
+def heard(news: str, start: Callable[[], Ticks]) -> Ticks:
+    """The ticks of `start`, the first of them with `news`, which must be heard unless nothing is left to do."""
+    ticks = start()
+    first = next(ticks)
+    both = "; ".join(one for one in (news, first.warning) if one)
+    yield first if first.note == COMPLETE else replace(first, warning=both)
+    return (yield from ticks)
+
+
 def _as_part(name: str, part: Job) -> Iterator[Tick]:
     for tick in part.start():
         if tick.note != COMPLETE:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from multicsr import corpora
-from multicsr.job import Job, Means, behind
-from multicsr.means import training_encoders
+from multicsr.job import Job, Means, behind, heard
+from multicsr.means import chosen, training_encoders
 from multicsr.means.names import notes_of, resolve
 from multicsr.means.training_encoders import model_folder
 from stages.config import TrainConfig
@@ -38,9 +38,9 @@ def job(store: Store, parent: Run, *, data: Path | None = None, means: Means = M
     """The training of an encoder on the triplets of the curate or gen run `parent`. `told` are settings of TrainConfig.
 
     `with_runs` in it may be files, names of runs or Runs; a file is imported first. What is not told follows from the
-    objective, the base and the number of triplets. With mask_model="self" the mask model is trained first, as a run of its
-    own. `data` holds the dev task in the SentEval layout, where it is not bundled or a file. Raises Problem for a setting
-    that is out of range or not read, and for what cannot be found.
+    objective, the base, the number of triplets and what `data` holds. With mask_model="self" the mask model is trained
+    first, as a run of its own. `data` holds the dev task in the SentEval layout, where it is not bundled or a file. Raises
+    Problem for a setting that is out of range or not read, and for what cannot be found.
     """
     whole = complete(TrainConfig, told)
     parent = _known(store, parent.id)
@@ -93,7 +93,8 @@ def _training(
 
     runs = [one.run for one in read]
     examples = sum(one.counts["kept" if one.stage == "curate" else "premises"] for one in runs)
-    full = usual(whole, examples, kept_by(runs[0]) is PAIRS)
+    fitting = chosen.choose(whole["base"], chosen.any_labelled(store, runs[1:]), data)
+    full = usual(whole, examples, kept_by(runs[0]) is PAIRS, fitting.guide, fitting.dev)
     dev = dev_pairs(full["dev"], data)
     guide = _mask_training(store, read, whole, data, means) if full["mask_model"] == SELF else None
     models = training_encoders.find(store, full, guide)
@@ -105,6 +106,7 @@ def _training(
     loaders = models.loaders(config, where, means.ranks)
     settled: dict[str, Any] = {"notes": notes, "chunk": means.chunk, "ranks": means.ranks}
     start = partial(stage.run, store, config, runs[0], dev, loaders, means.batch, where, **settled)
+    start = partial(heard, fitting.said(whole, full), start)
     wanted = Job(store, "train", stage.VERSION, config, runs[0].id, start, f"train seed {config.seed}", "steps")
     parts = [("import of a corpus", one.first) for one in read if one.first is not None]
     return behind([*parts, *([("its mask model", guide)] if guide else [])], wanted)

@@ -12,7 +12,7 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import load_file, save_file
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import SentenceTransformer, models
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertForSequenceClassification
 
 from stages.config.words import POOLERS
@@ -60,6 +60,47 @@ def test_sentence_transformers_gives_our_vectors(saved: tuple[Encoder, Path]) ->
     np.testing.assert_allclose(theirs, encoder.encode(tiny.premises()), atol=1e-5)
 
 
+@pytest.mark.parametrize("pooler", pooling.WITH_LAST)
+def test_two_layers_of_a_roberta_are_averaged_in_sentence_transformers_too(tmp_path: Path, pooler: str) -> None:
+    encoder = trained(tiny.save_tiny_roberta(tmp_path / "roberta"), pooler)
+    checkpoint.save(encoder, tmp_path / "model", "")
+    theirs = SentenceTransformer(str(tmp_path / "model"), device="cpu").encode(tiny.premises())
+    np.testing.assert_allclose(theirs, encoder.encode(tiny.premises()), atol=1e-5)
+    again = loading.encoder(catalog.locate(str(tmp_path / "model"), "encoder"), CPU)
+    assert again.pooler == pooler
+    assert np.array_equal(again.encode(tiny.premises()), encoder.encode(tiny.premises()))
+
+
+@pytest.mark.parametrize(
+    ("start", "weights", "pooler"),
+    [
+        (0, [0, 1, 0, 1], "first_last_mean"),
+        (0, [2, 0, 0, 2], "embeddings_last_mean"),
+        (1, [1, 0, 1], "first_last_mean"),
+        (0, [1, 1, 1, 1], None),
+        (0, [1, 0, 0, 3], None),
+        (0, [0, 0, 0, 1], None),
+        (2, [1, 1], None),
+    ],
+)
+def test_what_others_average_is_known_by_their_weights(
+    bert: Path, tmp_path: Path, start: int, weights: list[int], pooler: str | None
+) -> None:
+    """A folder as sentence-transformers writes it: read as one of ours where it gives the same vectors, else refused."""
+    layers = models.WeightedLayerPooling(tiny.WIDTH, 3, start, torch.nn.Parameter(torch.tensor(weights).float()))
+    words = models.Transformer(str(bert), config_args={"output_hidden_states": True})
+    theirs = SentenceTransformer(modules=[words, layers, models.Pooling(tiny.WIDTH, "mean")], device="cpu")
+    theirs.save(str(tmp_path / "model"))
+    found = catalog.locate(str(tmp_path / "model"), "encoder")
+    if pooler is None:
+        with pytest.raises(Problem, match="not supported"):
+            pooling.pooling_of(found)
+    else:
+        assert pooling.pooling_of(found) == pooler
+        ours = loading.encoder(found, CPU).encode(tiny.premises())
+        np.testing.assert_allclose(ours, theirs.encode(tiny.premises()), atol=1e-5)
+
+
 @torch.inference_mode()
 def test_transformers_gives_our_vectors(saved: tuple[Encoder, Path]) -> None:
     """AutoModel and the pooler's formula by hand, to 1e-5; for cls that is `pooler_output`."""
@@ -74,6 +115,7 @@ def test_transformers_gives_our_vectors(saved: tuple[Encoder, Path]) -> None:
             "cls_before_pooler": out.last_hidden_state[0, 0],
             "prompt": out.last_hidden_state[0, read.input_ids[0] == words.mask_token_id].sum(0),  # one, or none
             "first_last_mean": ((out.hidden_states[1] + out.hidden_states[-1]) / 2)[0].mean(0),
+            "embeddings_last_mean": ((out.hidden_states[0] + out.hidden_states[-1]) / 2)[0].mean(0),
         }
         np.testing.assert_allclose(by_hand[encoder.pooler].numpy(), expected, atol=1e-5)
 

@@ -11,6 +11,7 @@ import tiny
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import AutoModel, AutoTokenizer
 
 from stages.config.words import POOLERS
 from stages.models import catalog, loading
@@ -24,6 +25,11 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.save_tiny_bert(tmp_path_factory.mktemp("encoder") / "bert")
 
 
+@pytest.fixture(scope="module")
+def roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.save_tiny_roberta(tmp_path_factory.mktemp("encoder") / "roberta")
+
+
 @pytest.fixture(params=POOLERS)
 def encoder(request: pytest.FixtureRequest, bert: Path) -> Encoder:
     return loading.encoder(catalog.locate(str(bert), "encoder"), CPU, request.param)
@@ -35,13 +41,14 @@ def by_formula(encoder: Encoder, text: str) -> np.ndarray:
     encoder.eval()
     read = encoder.tokenizer(text, truncation=True, max_length=encoder.max_length, return_tensors="pt").input_ids
     out = encoder.backbone(input_ids=read, output_hidden_states=True)
-    _embeddings, first, *_middle, last = [layer[0].numpy() for layer in out.hidden_states]  # each (T, width)
+    embeddings, first, *_middle, last = [layer[0].numpy() for layer in out.hidden_states]  # each (T, width)
     dense = encoder.backbone.pooler.dense
     return {
         "mean": lambda: last.mean(0),
         "cls": lambda: np.tanh(dense.weight.numpy() @ last[0] + dense.bias.numpy()),
         "cls_before_pooler": lambda: last[0],
         "first_last_mean": lambda: ((first + last) / 2).mean(0),
+        "embeddings_last_mean": lambda: ((embeddings + last) / 2).mean(0),
         "prompt": lambda: last[int((read[0] == encoder.tokenizer.mask_token_id).nonzero())],
     }[encoder.pooler]()
 
@@ -54,14 +61,27 @@ def test_each_pooler_equals_its_formula(encoder: Encoder) -> None:
         np.testing.assert_allclose(vector, by_formula(encoder, text), atol=1e-5)
 
 
-def test_first_last_mean_starts_at_the_first_block_not_at_the_embeddings(bert: Path) -> None:
-    """In a model of three layers the two readings differ, and ours is the first block's output."""
-    encoder = loading.encoder(catalog.locate(str(bert), "encoder"), CPU, "first_last_mean")
-    read = encoder.tokenizer("Rain.", return_tensors="pt").input_ids
-    with torch.inference_mode():
-        states = encoder.backbone(input_ids=read, output_hidden_states=True).hidden_states
-    other = ((states[0] + states[-1]) / 2)[0].mean(0).numpy()
-    assert np.abs(encoder.encode(["Rain."])[0] - other).max() > 0.1
+@pytest.mark.parametrize(("pooler", "place"), [("first_last_mean", 1), ("embeddings_last_mean", 0)])
+@pytest.mark.parametrize("packs", [True, False])
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+@torch.inference_mode()
+def test_two_layers_are_averaged_as_transformers_counts_them(
+    request: pytest.FixtureRequest, family: str, packs: bool, pooler: str, place: int
+) -> None:
+    """Against hidden states of a model that transformers itself loaded, a text at a time. The two poolers differ clearly."""
+    folder: Path = request.getfixturevalue(family)
+    encoder = loading.encoder(catalog.locate(str(folder), "encoder"), CPU, pooler)
+    assert encoder.first_position is not None
+    if not packs:
+        encoder.first_position = None
+    model, words = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    for text, vector in zip(tiny.premises(), encoder.encode(tiny.premises()), strict=True):
+        states = model(
+            words(text, truncation=True, return_tensors="pt").input_ids, output_hidden_states=True
+        ).hidden_states
+        one, other = (((states[which] + states[-1]) / 2)[0].mean(0).numpy() for which in (place, 1 - place))
+        np.testing.assert_allclose(vector, one, atol=1e-5)
+        assert np.abs(vector - other).max() > 0.05
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 64])

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_models_objectives import OBJECTIVES, training
 
+from stages.config.train import MLP_IN_TRAINING
 from stages.models import catalog, loading
 from stages.models.encoder.model import Encoder
 from stages.models.training.fit import Training
@@ -63,7 +64,7 @@ def assert_same_road(going: Training, expected: Training) -> None:
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_chunked_training_walks_the_road_of_one_that_is_not(bert: Path, name: str) -> None:
     """Every objective, over two epochs with a smaller last batch, in chunks of five texts and a smaller last one."""
-    mlp = name == "simcse-unsup"
+    mlp = name in MLP_IN_TRAINING
     pooler = "cls_before_pooler" if mlp else "cls"
     assert_same_road(
         training(bert, name, base(bert, pooler, mlp), chunk=5), training(bert, name, base(bert, pooler, mlp))

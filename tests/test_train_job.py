@@ -15,7 +15,9 @@ from test_train_with import CORPUS, write
 
 from multicsr import train
 from multicsr.job import Job, Means
+from multicsr.means import training_encoders
 from stages.config import TrainConfig
+from stages.models import catalog, checkpoint, loading
 from store.database import Store
 from store.problem import Problem
 from store.records import Run, run_id
@@ -79,6 +81,30 @@ def test_what_is_left_open_follows_from_the_objective_and_the_number_of_triplets
     other = wanted(file_store, written, scored).settings
     assert isinstance(other, TrainConfig)
     assert (other.clhaif, other.mask_model, other.eval_every) == ("positive", "none", 63)  # a quarter of 250 steps
+
+
+def test_the_released_recipe(file_store: Store, written: Run, told: dict[str, Any], tmp_path: Path) -> None:
+    """σ 0.95, batches of 128, lr 5e-5, 3 epochs, length 32, measured every 25 steps, the MLP in training only; an embedded
+    base keeps its own batches and learning rate."""
+    folder, found = tmp_path / "cls", catalog.locate(told["base"], "encoder")
+    checkpoint.save(loading.trainable(found, "cpu", "cls", seed=0), folder, "")
+    left = {"objective": "multicsr-released", "dev": told["dev"], "mask_model": str(folder), "dtype": "float32"}
+    recipe = {"sigma": 0.95, "train_batch": 128, "lr": 5e-5, "epochs": 3, "max_length": 32, "eval_every": 25}
+    job = wanted(file_store, written, {**left, "base": str(folder)})
+    assert {name: job.config[name] for name in recipe} == recipe
+    assert job.config["pooler"] == "cls_before_pooler"
+    embedded = wanted(file_store, written, {**left, "base": "minilm-l4"}).config
+    assert {name: embedded[name] for name in recipe} == {**recipe, "train_batch": 32, "lr": 1e-4}
+    known = {name: value for name, value in job.config.items() if value is not None}
+    encoders = training_encoders.find(file_store, known, None)
+    assert isinstance(job.settings, TrainConfig)
+    base = encoders.loaders(job.settings, "cpu", None).base()
+    assert base.mlp is not None
+    assert base.kept_mlp is None
+    run = job.run().run
+    saved = training.checkpoint(file_store, run, "model")
+    assert saved is not None
+    assert loading.encoder(catalog.locate(str(saved[1]), "encoder"), "cpu").mlp is None
 
 
 def test_with_a_mask_model_of_its_own_two_runs_are_made_and_both_ids_are_known(

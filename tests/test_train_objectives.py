@@ -19,7 +19,7 @@ from test_train_stage import CONFIG, CPU, DEV, UNMASKED, never, result
 
 from stages import curate, train
 from stages.config import CurateConfig, TrainConfig
-from stages.config.train import CONTRASTIVE, OBJECTIVES, SCORED
+from stages.config.train import CONTRASTIVE, MLP_IN_TRAINING, OBJECTIVES, SCORED
 from stages.models import catalog, loading
 from stages.models.encoder.model import Encoder
 from stages.settings import complete
@@ -29,7 +29,7 @@ from store.problem import Problem
 from store.records import Run, as_config, run_id
 from store.rows import reviews, training
 
-RELEASED = replace(CONFIG, objective="multicsr-released", sigma=0.95)
+RELEASED = replace(CONFIG, objective="multicsr-released", sigma=0.95, pooler="cls_before_pooler")
 CONFIGS = {
     "multicsr-released": RELEASED,
     "simcse": replace(UNMASKED, objective="simcse"),
@@ -65,7 +65,7 @@ def loaders(tiny_encoder: Path) -> Loaded:
             return loading.encoder(found, CPU, "mean")
 
         mask = None if config.mask_model == "none" else frozen
-        head = config.objective == "simcse-unsup"
+        head = config.objective in MLP_IN_TRAINING
         base = partial(loading.trainable, found, CPU, config.pooler, config.seed, head)
         return train.Loaders(base, mask, frozen if config.teacher else None)
 

@@ -21,6 +21,8 @@ from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaModel,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -202,6 +204,21 @@ def save_tiny_bert(folder: Path) -> Path:
         pad_token_id=words.pad_token_id,
     )
     return _save(BertModel(config), words, folder, seed=4)
+
+
+def save_tiny_roberta(folder: Path) -> Path:
+    """The tiny BERT's sizes as a RoBERTa, whose positions start behind the padding id; a text stands as in the BERT."""
+    words = tokenizer(f"{CLS} $A {SEP}", cls_token=CLS, sep_token=SEP, mask_token=MASK, model_max_length=64)
+    config = RobertaConfig(
+        vocab_size=len(words),
+        hidden_size=WIDTH,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=66,
+        pad_token_id=words.pad_token_id,
+    )
+    return _save(RobertaModel(config), words, folder, seed=6)
 
 
 def save_tiny_nli(folder: Path, labels: tuple[str, ...] = ("CONTRADICTION", "neutral", "Entailment")) -> Path:

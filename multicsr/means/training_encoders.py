@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multicsr.job import Job
-from stages.config.train import NO_MASK
+from stages.config.train import MLP_IN_TRAINING, NO_MASK
 from store.problem import Problem
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ class Encoders:
         from stages.models.encoder import pooling
 
         chosen = told or pooling.pooling_of(self.base)
-        if objective == "simcse-unsup" and told is None and chosen == "cls":
+        if objective in MLP_IN_TRAINING and told is None and chosen == "cls":
             return "cls_before_pooler"  # the MLP is trained, and dropped at test
         if chosen is None:
             raise Problem(
                 f"{self.base.name} does not record how its tokens are pooled",
-                "say it with pooler=mean, cls, cls_before_pooler, first_last_mean or prompt",
+                "say it with pooler=mean, cls, cls_before_pooler, first_last_mean, embeddings_last_mean or prompt",
             )
         return chosen
 
@@ -56,7 +56,7 @@ class Encoders:
         """How each is loaded onto the device `where`; the `ranks` that share the training load the base too."""
         from stages.train import Loaders
 
-        with_mlp = config.objective == "simcse-unsup"
+        with_mlp = config.objective in MLP_IN_TRAINING
 
         def load_base() -> Any:
             from stages.models import loading
@@ -87,11 +87,11 @@ def find(store: Store, full: Mapping[str, Any], guide: Job | None) -> Encoders:
     from stages.models import catalog
 
     base = catalog.locate(full["base"], "encoder")
-    mask = guide or (None if full["mask_model"] == NO_MASK else _frozen(full["mask_model"]))
+    mask = guide or (None if full["mask_model"] == NO_MASK else _frozen(full["mask_model"], "mask_model"))
     teacher = None
     if "teacher" in full:
         is_mask = mask is not None and full["teacher"] == full["mask_model"]
-        teacher = mask if is_mask else _frozen(full["teacher"])
+        teacher = mask if is_mask else _frozen(full["teacher"], "teacher")
     longest = catalog.longest_input(base)
     if longest is not None and full["max_length"] > longest:
         what = f"max_length {full['max_length']} is more than {full['base']} reads"
@@ -99,14 +99,19 @@ def find(store: Store, full: Mapping[str, Any], guide: Job | None) -> Encoders:
     return Encoders(store, base, mask, teacher)
 
 
-def _frozen(name: str) -> Located:
-    """The encoder called `name`, which says by itself how its vectors are made."""
+def _frozen(name: str, setting: str) -> Located:
+    """The encoder called `name`, which says by itself how its vectors are made; `setting` names it, or its base did."""
     from stages.models import catalog
     from stages.models.encoder import pooling
 
-    found = catalog.locate(name, "encoder")
-    if pooling.pooling_of(found) is None:
-        raise Problem(f"{found.name} does not record how its tokens are pooled", "give an encoder that does")
+    try:
+        found = catalog.locate(name, "encoder")
+        pooled = pooling.pooling_of(found)
+    except Problem as problem:
+        raise Problem(f"{setting}={name}: {problem.what}", problem.remedy, setting) from None
+    if pooled is None:
+        what = f"{setting}={name} does not record how its tokens are pooled"
+        raise Problem(what, "give an encoder that does", setting)
     return found
 
 

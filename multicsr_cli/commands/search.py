@@ -24,7 +24,7 @@ def command(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="mean, cls, cls_before_pooler, first_last_mean or prompt.",
+            help="mean, cls, cls_before_pooler, first_last_mean, embeddings_last_mean or prompt.",
             show_default="the model's own",
         ),
     ] = None,

@@ -20,7 +20,7 @@ class EvalConfig(Settings):
     tasks: dict[str, str]
     split: str = setting("the part of the tasks' data: test or dev", "test", choices=SPLITS)
     pooler: str = setting(
-        "how the vectors of tokens become one: mean, cls, cls_before_pooler, first_last_mean or prompt",
+        "how the vectors of tokens become one: mean, cls, cls_before_pooler, first_last_mean, embeddings_last_mean or prompt",
         usual="the model's own",
         choices=POOLERS,
     )

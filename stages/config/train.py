@@ -22,7 +22,13 @@ RANKED = ("multicsr", "simcse", "simcse-unsup")
 RANKS = ("listnet", "listmle")
 
 SIGMA, TAU = 0.9, 0.05  # the paper's
-MASK_MODEL = "minilm"
+RELEASED_SIGMA, RELEASED_INTERVAL = (
+    0.95,
+    25,
+)  # of the released code's example, and its steps between two dev measurements
+# Those whose vector of the first token goes through an MLP in training only (SimCSE's `mlp_only_train`).
+MLP_IN_TRAINING = ("simcse-unsup", "multicsr-released")
+MASK_MODEL, DEV = "minilm", "mini"  # where neither the base nor the data has its own
 SELF, NO_MASK = "self", "none"  # mask models that are no name: the base, trained for it first, and no model at all
 
 
@@ -37,11 +43,10 @@ class Schedule(NamedTuple):
 # The embedded base learns from hundreds of triplets, the papers' bases from a hundred thousand and more.
 EMBEDDED_BASES = ("minilm", "minilm-l4")
 EMBEDDED_SCHEDULE = Schedule(32, 1e-4, 3)
-# The papers', for BERT-base. 16 triplets are CLAIF's 32 pairs; the released code's loss is to be compared with MultiCSR's,
-# so its schedule is the same.
+# The papers', for BERT-base; of `multicsr-released` the released code's example. 16 triplets are CLAIF's 32 pairs.
 SCHEDULES = {
     "multicsr": Schedule(256, 5e-5, 3),
-    "multicsr-released": Schedule(256, 5e-5, 3),
+    "multicsr-released": Schedule(128, 5e-5, 3),
     "simcse": Schedule(512, 5e-5, 3),
     "simcse-unsup": Schedule(64, 3e-5, 1),
     "clhaif": Schedule(512, 5e-5, 3),
@@ -75,7 +80,7 @@ class TrainConfig(Settings):
     )
     mask_model: str = setting(
         "the frozen encoder P that finds false negatives; self: the base, after simcse-unsup on the premises",
-        usual=MASK_MODEL,
+        usual=f"{MASK_MODEL}; for bert-base or roberta-base the SimCSE of its kind",
         readers=("objective", MASKED),
         off=NO_MASK,
         metavar="NAME|none",
@@ -83,7 +88,7 @@ class TrainConfig(Settings):
     sigma: float | None = setting(
         "σ: a negative at least this similar to the premise, by P, is masked (eq. 6)",
         None,
-        usual=f"{SIGMA:g}",
+        usual=f"{SIGMA:g}; {RELEASED_SIGMA:g} for multicsr-released",
         low=-1,
         high=1,
         readers=("objective", MASKED),
@@ -122,19 +127,21 @@ class TrainConfig(Settings):
     lr: float = setting("learning rate", usual="1e-4 for an embedded base, else the paper's", low=0, high=1, above=True)
     max_length: int = setting("tokens a sentence is cut to while training", 32, low=4)
     pooler: str = setting(
-        "how the vectors of tokens become one: mean, cls, cls_before_pooler, first_last_mean or prompt",
+        "how the vectors of tokens become one: mean, cls, cls_before_pooler, first_last_mean, embeddings_last_mean or prompt",
         usual="the base's own",
         choices=POOLERS,
     )
     seed: int = seeded("of everything drawn: order, dropout, first weights")
     dev: str = setting(
         "the task that chooses the step: mini, stsb, sickr, or a CSV, TSV or JSONL of your own pairs",
-        "mini",
+        usual=f"{DEV}; stsb where the data holds it and the base is not embedded",
         noted=True,
         metavar="NAME|FILE",
     )
     eval_every: int = setting(
-        "steps between two measurements on it", usual="a quarter of the steps, at most 125", low=1
+        "steps between two measurements on it",
+        usual=f"a quarter of the steps, at most {LONGEST_INTERVAL}; {RELEASED_INTERVAL} for multicsr-released",
+        low=1,
     )
     with_runs: tuple[str, ...] = setting(
         "train on a labelled corpus too, as `import` reads it, or on another run (appendix G); may be repeated",
@@ -160,13 +167,24 @@ class TrainConfig(Settings):
         assert (self.clhaif is None) == (self.objective != "clhaif")
 
 
-def usual(told: Mapping[str, Any], examples: int, pairs: bool = False) -> dict[str, Any]:
+def usual(
+    told: Mapping[str, Any], examples: int, pairs: bool = False, guide: str = MASK_MODEL, dev: str = DEV
+) -> dict[str, Any]:
     """The settings of a training on so many `examples` that follow from those that are told: how much at once, how fast, how
-    often, under which temperature and mask. `pairs`: the examples are CLAIF's pairs."""
+    often, under which temperature and mask. `pairs`: the examples are CLAIF's pairs. `guide` is the frozen encoder that goes
+    with the base, and `dev` the task."""
     schedule = EMBEDDED_SCHEDULE if told["base"] in EMBEDDED_BASES else SCHEDULES[told["objective"]]
-    found = {**schedule._asdict(), **({"train_batch": PAIRS_AT_ONCE} if pairs else {}), "mask_model": NO_MASK}
+    released = told["objective"] == "multicsr-released"
+    found = {
+        **schedule._asdict(),
+        **({"train_batch": PAIRS_AT_ONCE} if pairs else {}),
+        "mask_model": NO_MASK,
+        "dev": dev,
+    }
     if told["objective"] in MASKED:
-        found |= {"mask_model": MASK_MODEL, "sigma": SIGMA}
+        found |= {"mask_model": guide, "sigma": RELEASED_SIGMA if released else SIGMA}
+    if released:
+        found["eval_every"] = RELEASED_INTERVAL
     if told["objective"] in CONTRASTIVE:
         found["tau"] = TAU
     if told["objective"] == "clhaif":
@@ -174,7 +192,7 @@ def usual(told: Mapping[str, Any], examples: int, pairs: bool = False) -> dict[s
     found |= {name: value for name, value in told.items() if value is not None}
     if found["mask_model"] == NO_MASK:
         found["sigma"] = None
-        found.setdefault("teacher", MASK_MODEL)
+        found.setdefault("teacher", guide)
     found.setdefault("teacher", found["mask_model"])
     if told["rank"] is None:
         del found["teacher"]

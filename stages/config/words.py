@@ -5,7 +5,7 @@ from __future__ import annotations
 from stages.settings import setting
 from store.problem import Problem
 
-POOLERS = ("cls", "cls_before_pooler", "mean", "first_last_mean", "prompt")
+POOLERS = ("cls", "cls_before_pooler", "mean", "first_last_mean", "embeddings_last_mean", "prompt")
 SCALES = ("0-5", "0-1")  # that an LLM is asked on; a store has the first
 READINGS = ("prompt", "likelihood")  # of an LLM
 DIRECTIONS = ("one", "both")

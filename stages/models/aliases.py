@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["llm", "encoder", "classifier"]
+
+
+class Guides(NamedTuple):
+    """The SimCSE models of a base's own kind: what masks its training without and with labelled data (MultiCSR)."""
+
+    unsupervised: str
+    supervised: str
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,7 @@ class Alias:
     pooler: str | None = None
     prompts: str | None = None
     by: str = "prompt"
+    guides: Guides | None = None
 
 
 def _flan(size: str) -> Alias:
@@ -51,8 +59,20 @@ ALIASES: dict[str, Alias] = {
     **{f"flan-t5-{size}": _flan(size) for size in ("small", "base", "large", "xl", "xxl")},
     "minilm": _minilm("all-MiniLM-L6-v2, embedded", None),
     "minilm-l4": _minilm("its first four layers, the embedded base to train", 4),
-    "bert-base": Alias("encoder", "BERT-base uncased", hub="google-bert/bert-base-uncased", pooler="cls"),
-    "roberta-base": Alias("encoder", "RoBERTa-base", hub="FacebookAI/roberta-base", pooler="cls"),
+    "bert-base": Alias(
+        "encoder",
+        "BERT-base uncased",
+        hub="google-bert/bert-base-uncased",
+        pooler="cls",
+        guides=Guides("simcse-unsup-bert", "simcse-sup-bert"),
+    ),
+    "roberta-base": Alias(
+        "encoder",
+        "RoBERTa-base",
+        hub="FacebookAI/roberta-base",
+        pooler="cls",
+        guides=Guides("simcse-unsup-roberta", "simcse-sup-roberta"),
+    ),
     "mbert": Alias(
         "encoder",
         "BERT-base cased in 104 languages",
@@ -83,6 +103,12 @@ ALIASES: dict[str, Alias] = {
 EMBEDDED: dict[Kind, str] = {"llm": "smollm2", "encoder": "minilm"}
 
 KINDS: dict[Kind, str] = {"llm": "language model", "encoder": "sentence encoder", "classifier": "NLI classifier"}
+
+
+def guides_of(base: str) -> Guides | None:
+    """The SimCSE models of the kind of the base called `base`, by its alias or its hub id; None where none are known."""
+    named = (alias for name, alias in ALIASES.items() if base in (name, alias.hub))
+    return next((alias.guides for alias in named), None)
 
 
 def with_article(kind: Kind) -> str:

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from stages.models.encoder.model import Encoder
+from stages.models.encoder.pooling import LAYER_WEIGHTS, WITH_LAST
 from store.whole import folder as whole_folder
 
 MODULE = "sentence_transformers.models"
@@ -31,7 +32,7 @@ def save(encoder: Encoder, folder: Path, card: str) -> None:
     def fill(target: Path) -> None:
         if encoder.kept_mlp is not None:
             _into_pooler(encoder)
-        encoder.backbone.config.output_hidden_states = encoder.pooler == "first_last_mean"
+        encoder.backbone.config.output_hidden_states = encoder.pooler in WITH_LAST
         encoder.backbone.save_pretrained(target)
         encoder.tokenizer.save_pretrained(target)
         modules = [("", "Transformer"), *_pooling(encoder, target)]
@@ -54,17 +55,17 @@ def _pooling(encoder: Encoder, target: Path) -> list[tuple[str, str]]:
     width = encoder.backbone.config.hidden_size
     cls = encoder.pooler.startswith("cls")
     modules = []
-    if encoder.pooler == "first_last_mean":
+    if encoder.pooler in WITH_LAST:
         layers = encoder.backbone.config.num_hidden_layers
-        weights = torch.zeros(layers + 1)
-        weights[1] = weights[-1] = 1.0
+        weights = torch.zeros(layers + 1)  # of the static embeddings and of each layer
+        weights[WITH_LAST[encoder.pooler]] = weights[-1] = 1.0
         modules.append(("1_WeightedLayerPooling", "WeightedLayerPooling"))
         part = _part(target, modules[-1][0])
         _json(
             part / "config.json",
             {"word_embedding_dimension": width, "layer_start": 0, "num_hidden_layers": layers},
         )
-        save_file({"layer_weights": weights}, part / "model.safetensors")
+        save_file({LAYER_WEIGHTS: weights}, part / "model.safetensors")
     if encoder.template is not None:
         modules.append(("1_WordWeights", "WordWeights"))
         _only_the_mask(encoder, _part(target, modules[-1][0]))

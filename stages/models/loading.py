@@ -67,7 +67,7 @@ def encoder(located: Located, where: torch.device | str, pooler: str | None = No
     if chosen is None:
         raise Problem(
             f"{located.name} does not record how its tokens are pooled",
-            "say it with pooler=NAME: mean, cls, cls_before_pooler, first_last_mean or prompt",
+            "say it with pooler=NAME: mean, cls, cls_before_pooler, first_last_mean, embeddings_last_mean or prompt",
         )
     with _readable(located.name):
         backbone = AutoModel.from_pretrained(located.folder, dtype=torch.float32)

@@ -7,8 +7,8 @@ Poolers (h: hidden states of one text, T tokens):
     mean                 mean of h over the tokens of the last layer
     cls                  tanh(W h_[CLS] + b): the MLP is trained with the encoder and kept (SimCSE)
     cls_before_pooler    h_[CLS] of the last layer as it is
-    first_last_mean      mean over tokens of (first layer + last layer) / 2; the first layer is the first transformer
-                         block's output, not the embeddings (the reading that gives BERT-base its published 56.70)
+    first_last_mean      mean over tokens of (first block's output + last layer) / 2: `avg_first_last` of SimCSE's code today
+    embeddings_last_mean the same of (static embeddings + last layer) / 2, as when BERT-base's 56.70 was published
     prompt               h_[MASK] of the last layer, in a template around the text (`stages/models/encoder/template.py`)
 """
 
@@ -27,6 +27,7 @@ from torch.nn import functional
 from stages.models import memory
 from stages.models.encoder import dropout
 from stages.models.encoder.packed import Draws, Packed, PartDraws, first_position
+from stages.models.encoder.pooling import WITH_LAST
 from stages.models.encoder.template import ClozeTemplate
 
 
@@ -176,10 +177,10 @@ class Encoder(nn.Module):
 
     def _hidden(self, **batch: Any) -> Tensor:
         """The hidden states (B, T, width) that are pooled."""
-        two_layers = self.pooler == "first_last_mean"
-        out = self.backbone(**batch, output_hidden_states=two_layers)
+        other = WITH_LAST.get(self.pooler)
+        out = self.backbone(**batch, output_hidden_states=other is not None)
         last: Tensor = out.last_hidden_state
-        return (out.hidden_states[1] + last) / 2 if two_layers else last
+        return last if other is None else (out.hidden_states[other] + last) / 2
 
     def _pooled(self, hidden: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, T, width) -> (B, width); `mask` (B, T) is 0 at padding, None where there is none."""

@@ -1,4 +1,4 @@
-"""How a model folder says its tokens are pooled, read from its JSON files alone: nothing here loads torch."""
+"""How a model folder says its tokens are pooled, read from small files alone: nothing here loads torch."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
 from stages.models.catalog import Located
 from store.problem import Problem
+
+# The poolers that average the last hidden state with another: its place among the hidden states that transformers gives,
+# where 0 is the static embeddings (words, positions and types, normalised).
+WITH_LAST = {"first_last_mean": 1, "embeddings_last_mean": 0}
+LAYER_WEIGHTS = "layer_weights"  # what sentence-transformers calls them in the file of a WeightedLayerPooling
 
 
 class Recorded(NamedTuple):
@@ -32,14 +40,14 @@ def recorded(folder: Path) -> Recorded | None:
     listing = folder / "modules.json"
     if not listing.is_file():
         return None
-    pooler, mlp, whitening, layered, at_mask = None, None, None, False, False
+    pooler, mlp, whitening = None, None, None
+    mean: str | None = "mean"  # the name of a mean over what the tokens are by then
     for module in _json(listing):
         kind, part = module["type"].rsplit(".", 1)[-1], folder / module["path"]
         if kind == "WeightedLayerPooling":
-            layered = True
+            mean = _averaged(part) if mean == "mean" else None
         elif kind == "WordWeights":
-            at_mask = _is_mask(_json(part / "config.json"))
-            layered = not at_mask  # other weights are no pooling of ours
+            mean = "prompt" if mean == "mean" and _is_mask(_json(part / "config.json")) else None
         elif kind == "Pooling":
             pooler = _mode(_json(part / "config.json"))
         elif kind == "Dense" and pooler == "cls_before_pooler" and _activation(part) == "Tanh":
@@ -49,14 +57,13 @@ def recorded(folder: Path) -> Recorded | None:
         elif kind not in ("Transformer", "Normalize"):
             pooler = None
             break
-    if layered:
-        pooler = "first_last_mean" if pooler == "mean" else None
-    if at_mask:
-        pooler = "prompt" if pooler == "mean" else None
+    if mean != "mean":
+        pooler = mean if pooler == "mean" else None
     if pooler is None:
         raise Problem(
             f"{folder} pools its tokens in a way that is not supported",
-            "supported are mean, [CLS] with or without an MLP, the mean of first and last layer, and the mask of a prompt",
+            "supported are mean, [CLS] with or without an MLP, the mean of the last layer with the first or the"
+            " embeddings, and the mask of a prompt",
         )
     return Recorded(pooler, mlp, whitening)
 
@@ -70,6 +77,20 @@ def _mode(config: dict[str, Any]) -> str | None:
     known = {"pooling_mode_mean_tokens": "mean", "mean": "mean"}
     known |= {"pooling_mode_cls_token": "cls_before_pooler", "cls": "cls_before_pooler"}
     return known.get(modes[0]) if len(modes) == 1 else None
+
+
+def _averaged(part: Path) -> str | None:
+    """The pooler whose two hidden states a WeightedLayerPooling averages; None where it weighs others, or unevenly."""
+    config = _json(part / "config.json")
+    try:
+        start, last = config["layer_start"], config["num_hidden_layers"]
+        weights = load_file(part / "model.safetensors")[LAYER_WEIGHTS]
+    except (OSError, KeyError, SafetensorError) as error:
+        raise Problem(f"{part} has no layer weights that can be read: {error}", "restore the model folder") from None
+    counted = [start + place for place, weight in enumerate(weights) if weight]
+    if len(set(weights[weights != 0])) != 1:
+        return None
+    return next((name for name, other in WITH_LAST.items() if counted == sorted({other, last})), None)
 
 
 def _is_mask(config: dict[str, Any]) -> bool:
