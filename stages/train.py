@@ -101,7 +101,8 @@ def _prepared(
         assert config.teacher_fingerprint is not None
         guide = Frozen("teacher", config.teacher_fingerprint, loaders.teacher)
         teacher = yield from frozen.vectors(store, guide, examples, count, pace.batches)
-    yield Tick(0, fit.steps_in(count, config.train_batch, config.epochs), "loading the encoder")
+    recipe = fit.Recipe(**{field.name: getattr(config, field.name) for field in fields(fit.Recipe)})
+    yield Tick(0, recipe.total(count), "loading the encoder")
     encoder = loaders.base()
     if config.whiten_dim is not None and config.whiten_dim > encoder.width:
         raise Problem(
@@ -109,7 +110,6 @@ def _prepared(
             "give at most as many",
             "whiten_dim",
         )
-    recipe = fit.Recipe(**{field.name: getattr(config, field.name) for field in fields(fit.Recipe)})
     going = fit.Training(encoder, examples, mask, recipe, examples.labels(), teacher, pace.chunk, pace.ranks)
     return Course(store, run, config, dev, going, pace)
 

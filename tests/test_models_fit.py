@@ -129,6 +129,17 @@ def test_steps_in_counts_the_smaller_last_batch(triplets: int, train_batch: int,
     assert steps_in(triplets, train_batch, epochs) == len(range(0, triplets, train_batch)) * epochs
 
 
+def test_a_number_of_steps_ends_a_training_wherever_it_is_in_an_epoch(bert: Path) -> None:
+    """Eleven triplets in fours are three steps an epoch; the learning rate falls to its last share at the last step."""
+    recipe = changed(RECIPE, epochs=None, steps=7)
+    taken = list(Training(base(bert), TRIPLETS, None, recipe).steps())
+    assert [(step.step, step.epoch) for step in taken] == list(zip(range(1, 8), (0, 0, 0, 1, 1, 1, 2), strict=True))
+    assert [step.lr for step in taken] == pytest.approx([RECIPE.lr * (7 - place) / 7 for place in range(7)])
+    whole = list(Training(base(bert), TRIPLETS, None, changed(RECIPE, epochs=2)).steps())
+    as_many = list(Training(base(bert), TRIPLETS, None, changed(RECIPE, epochs=None, steps=6)).steps())
+    assert as_many == whole
+
+
 @pytest.mark.parametrize(("train_batch", "epochs"), [(4, 2), (11, 3), (64, 1), (2, 1)])
 def test_steps_are_numbered_and_the_rate_falls_in_a_line(bert: Path, train_batch: int, epochs: int) -> None:
     """Steps count from 1; the rate is lr * (1 - steps done / all steps): no warm-up, never 0."""

@@ -107,6 +107,14 @@ def test_the_released_recipe(file_store: Store, written: Run, told: dict[str, An
     assert loading.encoder(catalog.locate(str(saved[1]), "encoder"), "cpu").mlp is None
 
 
+def test_steps_take_the_place_of_epochs(file_store: Store, written: Run, told: dict[str, Any]) -> None:
+    del told["epochs"]
+    run = wanted(file_store, written, {**told, "steps": 5}).run().run
+    assert (run.counts["steps"], run.config["epochs"]) == (5, None)
+    with pytest.raises(Problem, match=r"^steps=5 and epochs=2 each say how long"):
+        wanted(file_store, written, {**told, "steps": 5, "epochs": 2})
+
+
 def test_with_a_mask_model_of_its_own_two_runs_are_made_and_both_ids_are_known(
     file_store: Store, written: Run, told: dict[str, Any]
 ) -> None:

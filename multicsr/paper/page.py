@@ -176,15 +176,15 @@ def _contrast(documents: Documents) -> list[str]:
 
 
 def _mask(documents: Documents) -> list[str]:
-    """σ by base: how much it masks, and the best and the worst beside the base as it is."""
+    """Thresholds by base: how much each masks, and the best and the worst beside the base as it is."""
     bases: dict[str, list[Any]] = {}
     for row in documents.get("f6", {}).get("rows", []):
         bases.setdefault(row["varied"]["base"], []).append(row)
     said = []
     for base, (alone, *rows) in bases.items():
-        masked = [(row["varied"]["σ"], row["masked_share"]) for row in rows if row["masked_share"] is not None]
+        masked = [(_threshold(row), row["masked_share"]) for row in rows if row["masked_share"] is not None]
         if masked:
-            shares = ", ".join(f"{100 * share:.2f} % at σ {sigma:g}" for sigma, share in masked)
+            shares = ", ".join(f"{100 * share:.2f} % by {name}" for name, share in masked)
             said.append(f"Masked with {base}: {shares}.")
         for task, (before,) in alone["figures"].items():
             best, worst = _extremes(rows, task)
@@ -195,29 +195,26 @@ def _mask(documents: Documents) -> list[str]:
 
 
 def _few(documents: Documents) -> list[str]:
-    """How few triplets are enough: the share of what the most gain over the base."""
+    """How few triplets are enough: what each number gains over the base."""
     base, *rows = documents.get("sizes", {}).get("rows", [{}])
-    said, growing = [], []
+    said = []
     for task, (before,) in base.get("figures", {}).items():
-        means = [float(np.mean(row["figures"][task])) for row in rows]
-        gains = [f"{row['setting']} {mean - before:+.2f}" for row, mean in zip(rows, means, strict=True)]
-        said.append(f"Gained over the base ({before:.2f}) on {task}: {', '.join(gains)}, means over seeds.")
-        growing += [task] if max(means) == means[-1] > before else []
-    if growing:
-        said.append(
-            f"On {', '.join(growing)} the most premises gained most: fewer than {rows[-1]['setting']} are not enough."
-        )
+        gains = [f"{row['setting']} {float(np.mean(row['figures'][task])) - before:+.2f}" for row in rows]
+        said.append(f"Gained over the base ({before:.2f}) on {task}: {'; '.join(gains)}; means over seeds.")
     return said
 
 
 def _extremes(rows: Sequence[Mapping[str, Any]], task: str) -> tuple[str, str]:
     """The best and the worst row on a task, as they are shown."""
-    means = {str(row["varied"]["σ"]): float(np.mean(row["figures"][task])) for row in rows if row["figures"][task]}
+    means = {_threshold(row): float(np.mean(row["figures"][task])) for row in rows if row["figures"][task]}
     ordered = sorted(means, key=lambda name: means[name])
-    shown = [
-        f"{means[name]:.2f} ({'no mask' if name == 'none' else f'σ {name}'})" for name in (ordered[-1], ordered[0])
-    ]
-    return shown[0], shown[1]
+    best, worst = (f"{means[name]:.2f} ({name})" for name in (ordered[-1], ordered[0]))
+    return best, worst
+
+
+def _threshold(row: Mapping[str, Any]) -> str:
+    """How a row of f6 is masked: its name without the base's."""
+    return str(row["setting"]).removeprefix(f"{row['varied']['base']}, ")
 
 
 LEARNT: Mapping[str, Callable[[Documents], list[str]]] = {

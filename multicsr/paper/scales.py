@@ -12,16 +12,23 @@ from stages.config.train import SCHEDULES, Schedule
 Thresholds = tuple[float, float, float]  # α, β, γ
 
 OMEGA = 0.3  # the paper's contrast
+SIGMA = 0.9  # the paper's threshold of the mask
+THRESHOLDS = ("sigma", "sigma_quantile", "sigma_margin")  # the settings by which a mask is told what to remove
+
+# A training by the schedule of its objective's own recipe, whatever the scale's is.
+OWN_RECIPE: dict[str, Any] = {"train_batch": None, "lr": None, "epochs": None}
 
 WIKIPEDIA = "hub:princeton-nlp/datasets-for-simcse/wiki1m_for_simcse.txt"
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A base with the mask model that goes with it, and the backbone whose published figures stand beside ours."""
+    """A base with the mask model P that goes with it, that of the supervised setting, and the backbone whose published
+    figures stand beside ours."""
 
     base: str
     mask_model: str
+    supervised: str
     published: str
     reference: str  # a model measured as it is, for comparison
     simcse: Schedule | None = None  # by which unsupervised SimCSE is published on this base; None: the scale's own
@@ -44,13 +51,16 @@ class Scale:
     dev: str
     tasks: tuple[str, ...]
     omegas: tuple[float, ...]
+    mask: tuple[str, float]  # what is masked: a setting, and its value
     sigmas: tuple[float, ...]
+    quantiles: tuple[float, ...]  # further thresholds of f6, as the share of cross pairs that is masked
     judged: int  # premises of each ω in f5
     judge: str  # judges there and in t12, in the place of people: encoder: or nli:, so never the LLM that wrote
     batches: tuple[int, ...]
-    costed: int  # copies of one triplet in t13
-    copies: tuple[int, ...]
-    sizes: tuple[int | None, ...]  # premises, the fewest first; None: all
+    costed: int  # distinct triplets in t13
+    copied: int  # labelled triplets of f4, of which one is duplicated
+    copies: tuple[int, ...]  # so many times more
+    sizes: tuple[int, ...]  # triplets, the fewest first
     demonstrations: tuple[tuple[int, float], ...]  # (L, λ) of t10
     other_premises: str | None  # of t4; None: SNLI's, from the data folder
     multilingual: Multilingual  # of t5
@@ -87,26 +97,44 @@ class Scale:
 
     def curate(self, gen: Node, thresholds: Thresholds | None = None) -> Node:
         """The triplets of a corpus that its own LLM's scores let pass."""
-        alpha, beta, gamma = thresholds or self.thresholds
+        alpha, beta, gamma = map(float, thresholds or self.thresholds)
         return node("curate", self.score(gen), alpha=alpha, beta=beta, gamma=gamma)
 
+    def drawn(self, corpus: Node, seed: int, like: Node | None = None, triplets: int | None = None) -> Node:
+        """So many `triplets` of a corpus, or as many as the corpus `like` it has, drawn at random by the seed of a training:
+        what a choice of as many has to be better than."""
+        return node("drawn", corpus, like=like, triplets=triplets, seed=seed)
+
     def train(
-        self, parent: Node, seed: int, mask: bool = True, backbone: Backbone | None = None, **settings: Any
+        self,
+        parent: Node,
+        seed: int,
+        mask: bool | None = None,
+        backbone: Backbone | None = None,
+        supervised: bool = False,
+        **settings: Any,
     ) -> Node:
-        """A training by the masked loss, or by another `objective`."""
+        """A training by the masked loss, or by another `objective`. `mask`: with stage 3, by the mask model of the
+        `supervised` setting or of the other; where it is not said, the masked loss has it and no other has."""
         chosen = backbone or self.backbone
         told: dict[str, Any] = {"base": chosen.base, "objective": "multicsr", "train_batch": self.train_batch}
         told |= {"lr": self.lr, "epochs": self.epochs, "eval_every": self.eval_every, "dev": self.dev, **settings}
-        if told["objective"] == "multicsr":
-            masked = {"mask_model": chosen.mask_model, "sigma": 0.9} if mask else {"mask_model": "none"}
-            told = {**masked, **told}
+        masks = told["objective"] == "multicsr" if mask is None else mask
+        if masks:
+            threshold = () if any(name in told for name in THRESHOLDS) else (self.mask,)
+            told = {"mask_model": chosen.supervised if supervised else chosen.mask_model, **dict(threshold), **told}
+        elif told["objective"] == "multicsr":
+            told["mask_model"] = "none"
         return node("train", parent, seed=seed, **told)
 
 
-# Of table 7, as (α, β, γ); γ is the paper's 1 where its grid does not vary it.
+# Of table 7, as (α, β, γ). The paper writes γ where it varies it and does not say over what: 0, its own 1, and 2 are our
+# reading. Elsewhere γ is 1.
+GAMMAS = (0, 1, 2)
 GRID: tuple[Thresholds, ...] = (
     *((4, 3, 1), (4, 2, 1), (5, 3, 1), (5, 2, 1), (4, 1, 1), (4, 0, 1), (5, 1, 1), (5, 0, 1), (3, 0, 1), (3, 1, 1)),
-    *((3, 2, 1), (4, 4, 1), (5, 4, 1), (3, 3, 1), (2, 0, 1), (2, 1, 1), (2, 2, 1)),
+    *((3, 2, 1), *((4, 4, gamma) for gamma in GAMMAS), (5, 4, 1), *((3, 3, gamma) for gamma in GAMMAS)),
+    *((2, 0, 1), (2, 1, 1), *((2, 2, gamma) for gamma in GAMMAS)),
 )
 
 SCALES = {
@@ -119,19 +147,21 @@ SCALES = {
         by="likelihood",
         thresholds=(2.0, 2.5, 1.0),
         grid=(*GRID, (2, 2.5, 1)),  # the last is the default for scores by likelihood
-        backbones=(Backbone("minilm-l4", "minilm", "BERT-base", "minilm"),),
-        further=(Backbone("minilm", "minilm", "BERT-base", "minilm"),),
+        backbones=(Backbone("minilm-l4", "minilm", "minilm", "BERT-base", "minilm"),),
+        further=(Backbone("minilm", "minilm", "minilm", "BERT-base", "minilm"),),
         dev="mini",
-        tasks=("mini", "sts16", "stsb"),
+        tasks=("mini", "stsb"),
         omegas=(-0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
-        # Below the paper's too: bundled premises hardly resemble others.
-        sigmas=(0.2, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
+        mask=("sigma_quantile", 0.01),  # σ 0.9 removes nothing here: bundled premises hardly resemble others
+        sigmas=(0.3, 0.5, 0.7, 0.9),
+        quantiles=(0.005, 0.01, 0.05),
         judged=96,
         judge="encoder:minilm",
         batches=(16, 32, 64, 128),
-        costed=1024,
+        costed=960,  # of three sentences each, as many as are bundled
+        copied=128,
         copies=(0, 64, 256),
-        sizes=(24, 48, 96, 192, 384),
+        sizes=(64, 128, 256),
         demonstrations=((3, 0.6), (5, 0.8)),
         other_premises=None,
         multilingual=Multilingual((TAGALOG, SWAHILI), "smollm2", "minilm-l4", halves=True),
@@ -153,11 +183,17 @@ SCALES = {
         grid=GRID,
         backbones=(
             Backbone(
-                "bert-base", "simcse-unsup-bert", "BERT-base", "simcse-unsup-bert", simcse=SCHEDULES["simcse-unsup"]
+                "bert-base",
+                "simcse-unsup-bert",
+                "simcse-sup-bert",
+                "BERT-base",
+                "simcse-unsup-bert",
+                simcse=SCHEDULES["simcse-unsup"],
             ),
             Backbone(
                 "roberta-base",
                 "simcse-unsup-roberta",
+                "simcse-sup-roberta",
                 "RoBERTa-base",
                 "simcse-unsup-roberta",
                 simcse=Schedule(512, 1e-5, 1),
@@ -167,13 +203,16 @@ SCALES = {
         dev="stsb",
         tasks=("stsb dev", "stsb"),
         omegas=(-0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
-        sigmas=(0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95),
+        mask=("sigma", SIGMA),
+        sigmas=(0.5, 0.6, 0.7, 0.8, 0.85, SIGMA, 0.95),
+        quantiles=(),
         judged=100,
         judge="nli:FacebookAI/roberta-large-mnli",
         batches=(64, 128, 256, 512),
         costed=10_000,
+        copied=10_000,
         copies=(0, 1000, 5000, 10_000),
-        sizes=(1_000, 10_000, 50_000, None),
+        sizes=(1_000, 10_000, 50_000),
         demonstrations=((3, 0.6), (5, 0.8)),
         other_premises=WIKIPEDIA,
         multilingual=Multilingual(

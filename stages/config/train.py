@@ -121,8 +121,11 @@ class TrainConfig(Settings):
         usual="32 for an embedded base, else the paper's",
         low=2,
     )
-    epochs: int = setting(
+    epochs: int | None = setting(
         "times each triplet is seen", usual="3; 1 for simcse-unsup where the base is not embedded", low=1
+    )
+    steps: int | None = setting(
+        "optimiser steps in all, instead of whole epochs: corpora of different sizes then cost the same", None, low=1
     )
     lr: float = setting("learning rate", usual="1e-4 for an embedded base, else the paper's", low=0, high=1, above=True)
     max_length: int = setting("tokens a sentence is cut to while training", 32, low=4)
@@ -165,6 +168,7 @@ class TrainConfig(Settings):
         assert (self.tau is None) == (self.objective == "claif")
         assert (self.sigma is None) == (self.mask_model == NO_MASK)
         assert (self.clhaif is None) == (self.objective != "clhaif")
+        assert (self.epochs is None) == (self.steps is not None)
 
 
 def usual(
@@ -196,6 +200,11 @@ def usual(
     found.setdefault("teacher", found["mask_model"])
     if told["rank"] is None:
         del found["teacher"]
-    steps = math.ceil(examples / found["train_batch"]) * found["epochs"]
+    if told["steps"] is not None:
+        if told.get("epochs") is not None:
+            what = f"steps={told['steps']} and epochs={told['epochs']} each say how long a training is"
+            raise Problem(what, "give one of them", "steps")
+        found["epochs"] = None
+    steps = told["steps"] or math.ceil(examples / found["train_batch"]) * found["epochs"]
     found.setdefault("eval_every", min(LONGEST_INTERVAL, max(1, math.ceil(steps / MEASUREMENTS))))
     return found

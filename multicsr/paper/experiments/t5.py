@@ -41,7 +41,7 @@ def _languages(lab: Lab) -> list[Row]:
     """Nothing is masked: a mask model would have to know the language already. So the LLM's two rows differ, as the paper's
     do, in curation alone."""
     scale, several = lab.scale, lab.scale.multilingual
-    backbone = Backbone(several.base, NO_MASK, "", several.base, several.simcse)
+    backbone = Backbone(several.base, NO_MASK, NO_MASK, "", several.base, several.simcse)
     written, curated = _corpora(lab)
 
     def trained(corpus: Node) -> tuple[Node, ...]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from multicsr.paper.lab.material import Material
 
 DEV = " dev"  # behind the name of a task: its dev split
+STSB_DEV, BUNDLED = f"stsb{DEV}", "mini"
 
 
 class TasksAtHand:
@@ -48,6 +49,11 @@ class TasksAtHand:
     def usual(self) -> tuple[str, ...]:
         """The tasks of every experiment, as far as they are at hand."""
         return self.among(self.material.scale.tasks)
+
+    @cached_property
+    def dev_table(self) -> tuple[str, ...]:
+        """What the paper's tables on STS-B dev are measured on: on that, or where it is not at hand on the bundled pairs."""
+        return self.among((STSB_DEV,)) or (BUNDLED,)
 
     def among(self, names: Iterable[str]) -> tuple[str, ...]:
         """Those of `names` that are at hand."""

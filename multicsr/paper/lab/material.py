@@ -9,9 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +33,6 @@ TRIPLET = ("premise", "entailment", "contradiction")  # the columns of a file of
 BUNDLED_RETRIEVAL = "mini-retrieval"
 RELEVANT = 4.0
 
-# Of a premise in SNLI's dev set: an entailment, a contradiction, and one that is neither.
-LABELLED_PAIRS = 3
 SNLI, SNLI_PART = "snli-dev.csv", "snli.csv"
 
 
@@ -51,8 +49,30 @@ class Material:
         return f"needs {what}, and {where}; data=DIR with {file} would do"
 
     def nli_premises(self) -> str | None:
-        """Premises of an NLI corpus: the scale's own where it names others, else SNLI's."""
-        return self.scale.premises if self.scale.other_premises else self.in_data("snli/s1.dev")
+        """Premises of an NLI corpus, each of which has a labelled triplet: a column of the scale's, else SNLI's."""
+        if self.scale.labelled is not None:
+            return f"{self.scale.labelled}#sent0"
+        return str(self._labelled_premises) if self.labelled else None
+
+    @cached_property
+    def _labelled_premises(self) -> Path:
+        from stages.files.corpora import corpus
+
+        rows = corpus(self.labelled_file).triplets()
+        return self.write("snli-premises.txt", _lines(dict.fromkeys(row.triplet.premise for row in rows)))
+
+    def sentences(self) -> Iterator[str]:
+        """Sentences that occur once each: the scale's premises, and then those of the bundled pairs."""
+        from stages.tasks import sts
+
+        pairs = [part for split in ("dev", "test") for part in sts.load("mini", None, split).subsets]
+        bundled = (text for part in pairs for texts in (part.first, part.second) for text in texts)
+        premises = (text for _, text in self.source(self.scale.premises).texts())
+        seen = set[str]()
+        for text in chain(premises, bundled):
+            if text not in seen:
+                seen.add(text)
+                yield text
 
     def other_premises(self) -> str:
         """Sentences of elsewhere."""
@@ -88,20 +108,30 @@ class Material:
 
     @cached_property
     def labelled_file(self) -> Path:
-        """A file of labelled triplets, or of labelled pairs as SNLI has them: of as many premises as the scale has."""
-        return self._labelled_as(SNLI_PART, LABELLED_PAIRS * (self.scale.limit or 1))
+        """A file of labelled triplets, or of labelled pairs as SNLI has them: as many triplets as the scale has premises."""
+        from stages.files.corpora import corpus
+
+        whole = self.demonstrated_file
+        if self.scale.labelled is not None:
+            return whole
+        ends = [row.line for row in islice(corpus(whole).triplets(), self.scale.limit)]
+        return self._pairs(SNLI_PART, self._rows[: ends[-1] - 1])  # the first line is the header
 
     @cached_property
     def demonstrated_file(self) -> Path:
         """The labelled corpus whose nearest triplets are shown: all of it."""
-        return self._labelled_as(SNLI)
-
-    def _labelled_as(self, name: str, pairs: int | None = None) -> Path:
         if self.scale.labelled is not None:
             return Path(self._place(self.scale.labelled))
-        lines = [Path(part).read_text(encoding="utf-8").splitlines() for part in self._snli() if part]
-        rows = list(zip(*lines, strict=True))[:pairs]
+        return self._pairs(SNLI, self._rows)
+
+    def _pairs(self, name: str, rows: Sequence[Sequence[str]]) -> Path:
         return self.write(name, comma_separated(("sentence1", "sentence2", "gold_label"), rows))
+
+    @cached_property
+    def _rows(self) -> list[tuple[str, ...]]:
+        """SNLI's pairs: premise, hypothesis, label."""
+        lines = [Path(part).read_text(encoding="utf-8").splitlines() for part in self._snli() if part]
+        return list(zip(*lines, strict=True))
 
     def _snli(self) -> list[str | None]:
         return [self.in_data(f"snli/{name}.dev") for name in ("s1", "s2", "labels")]
@@ -113,7 +143,7 @@ class Material:
     def _place(self, path: str) -> str:
         return _fetched(path, only_here=True) if path.startswith(HUB) else path
 
-    def copies(self, name: str, triplets: Sequence[Sequence[str]]) -> Path:
+    def triplets(self, name: str, triplets: Sequence[Sequence[str]]) -> Path:
         """A file of triplets, those that occur several times too."""
         return self.write(name, comma_separated(TRIPLET, triplets))
 

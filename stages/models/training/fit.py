@@ -68,7 +68,7 @@ class Training:
         premise_number = self._read(examples)
         self.count = len(premise_number)
         self.objective = Objective(recipe, premise_number, mask, labels, teacher)
-        self.total = steps_in(self.count, recipe.train_batch, recipe.epochs)
+        self.total = recipe.total(self.count)
         self.used = self._used_words()
         table = encoder.words.weight
         self.words = table if self.used is None else table.detach()[self.used].requires_grad_()
@@ -124,7 +124,7 @@ class Training:
 
     def steps(self) -> Iterator[Step]:
         """Take the remaining steps, yielding after each; the encoder may be used (not changed) in between."""
-        per_epoch = self.total // self.recipe.epochs
+        per_epoch = steps_in(self.count, self.recipe.train_batch, 1)
         while self.step < self.total:
             epoch, place = divmod(self.step, per_epoch)
             places = order(self.recipe.seed, epoch, self.count)

@@ -22,12 +22,12 @@ WARM_UP = 0.1
 class Recipe:
     """What training needs to know. `dtype` bfloat16 computes the encoder's matrix products in it; weights and loss stay
     float32. `tau` is None for `claif`, `clhaif` (positive or all) for every other objective than that. `rank` (listnet or
-    listmle) adds RankCSE's terms, else None."""
+    listmle) adds RankCSE's terms, else None. A training ends after so many `steps`, or, where these are None, `epochs`."""
 
     tau: float | None
     sigma: float | None
     train_batch: int
-    epochs: int
+    epochs: int | None
     lr: float
     max_length: int
     seed: int
@@ -35,6 +35,14 @@ class Recipe:
     objective: str = "multicsr"
     clhaif: str | None = None
     rank: str | None = None
+    steps: int | None = None
+
+    def total(self, triplets: int) -> int:
+        """Optimiser steps of a whole training on so many triplets."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None
+        return steps_in(triplets, self.train_batch, self.epochs)
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class MaskVectors:
 
 
 def steps_in(triplets: int, train_batch: int, epochs: int) -> int:
-    """Optimiser steps of a whole training; the last batch of an epoch may be smaller."""
+    """Optimiser steps of whole epochs; the last batch of an epoch may be smaller."""
     return math.ceil(triplets / train_batch) * epochs
 
 
