@@ -16,7 +16,7 @@ from multicsr.paper.experiments.t2 import T2
 from multicsr.paper.experiments.t9 import T9
 from multicsr.paper.experiments.t11 import T11
 from multicsr.paper.lab.lab import Lab
-from multicsr.paper.lab.languages import learned, lacked
+from multicsr.paper.lab.languages import lacked, learned
 from multicsr.paper.lab.material import Material
 from multicsr.paper.languages import SWAHILI, TAGALOG, Language
 from multicsr.paper.node import in_order, node
