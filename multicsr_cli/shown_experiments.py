@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from multicsr.paper.outcome import SENTENCE
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def show(experiment: Experiment, outcome: ExperimentOutcome) -> None:
-    """Tables and sentences on stdout: tables of sentences are folded, tables of figures are continued below."""
+    """Tables on stdout: tables of sentences are folded, tables of figures are continued below."""
     for table in outcome.tables:
         title = f"{experiment.name}: {table.title}"
         if max((len(cell) for row in table.rows for cell in row), default=0) > SENTENCE:
@@ -25,8 +25,15 @@ def show(experiment: Experiment, outcome: ExperimentOutcome) -> None:
         screen.wide_table(title, table.columns, table.rows)
         if table.caption:
             screen.out().print(table.caption, style="dim", markup=False)
-    for sentence in outcome.sentences:
-        screen.out().print(sentence, markup=False)
+
+
+def show_verdicts(documents: Sequence[Mapping[str, Any]]) -> None:
+    """What all experiments say, once their claims are decided together; and where their reports are."""
+    for document in documents:
+        for sentence in document["sentences"]:
+            screen.out().print(f"{document['experiment']}: {sentence}", markup=False)
+    for document in documents:
+        screen.say(f"report: {document['report']}")
 
 
 def as_typed(missing: Mapping[str, str]) -> dict[str, str]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 import torch
@@ -14,15 +12,13 @@ from rows import dump
 from shell import multicsr
 from test_tasks_retrieval import write as write_beir
 
-from multicsr.paper import claims, estimate, outcome, reproduction
+from multicsr.paper import estimate, outcome, reproduction
 from multicsr.paper import page as results
-from multicsr.paper.claims import Claim, sentence
 from multicsr.paper.experiments.t3 import T3
 from multicsr.paper.lab.lab import Lab
 from multicsr.paper.lab.material import BUNDLED_RETRIEVAL
 from multicsr.paper.node import in_order, node
 from multicsr.paper.scales import SCALES, Backbone, Scale
-from multicsr.paper.trained.rows import Row, RowFigures
 from stages.models import catalog, checkpoint, loading
 from stages.tasks import beir, sts
 from store.database import Store
@@ -175,13 +171,13 @@ def test_results_go_between_their_marks_in_a_page_of_other_text(
     page = tmp_path / "page.md"
     page.write_text("Before.\n\n<!-- f5: made -->\nold\n<!-- end of f5 -->\n\nAfter.\n")
     for _ in range(2):  # once more changes nothing
-        assert results.fill(lab_of(shared_store, scale), page, chosen) == ["f5"]
+        assert results.fill(lab_of(shared_store, scale), page, chosen, reproduction.LISTED) == ["f5"]
         before, _, after = page.read_text().partition("| ω |")
         assert before.startswith("Before.\n\n<!-- f5: made -->\n")
         assert after.endswith("<!-- end of f5 -->\n\nAfter.\n")
         assert "old" not in before + after
     with pytest.raises(Problem, match="has no mark"):
-        results.fill(lab_of(shared_store, scale), page, chosen[1:])
+        results.fill(lab_of(shared_store, scale), page, chosen[1:], reproduction.LISTED)
 
 
 @pytest.mark.parametrize(
@@ -267,117 +263,6 @@ def test_a_dry_run_writes_nothing(scale: Scale, shared_store: Path, data: Path) 
         listed = multicsr("reproduce", "all", "--dry-run", *asked, "--db", shared_store, "--json").json
         assert {one["run"] for one in listed["runs"]} == {None}  # of the embedded models, none is here
     assert (dump(shared_store), there()) == (rows, files)
-
-
-def measured(varied: dict[str, Any], figures: list[float], name: str = "") -> RowFigures:
-    return RowFigures(Row(name, (), varied), 9, None, {"mini": figures}, [str(varied)], {})
-
-
-def grid(figures: Callable[[float, bool, bool], list[float]]) -> list[RowFigures]:
-    return [
-        measured({"omega": omega, "curated": curated, "mask": mask}, figures(omega, curated, mask))
-        for omega in (0.0, 0.3)
-        for curated in (False, True)
-        for mask in (False, True)
-    ]
-
-
-CLAIMS = T3.claims(cast(Lab, None))  # which are every scale's
-CURATION, MASK = CLAIMS[1], CLAIMS[2]
-
-
-def test_sentences_compare_only_trainings_that_differ_in_one_refinement() -> None:
-    """Curation adds 2 wherever both are there; a row without a partner takes no part."""
-    noise = {0.0: [0.11, -0.13, 0.17], 0.3: [0.19, 0.23, -0.29]}
-    rows = grid(lambda omega, curated, mask: [50 + 2 * curated + one * (1 + mask) for one in noise[omega]])
-    rows.append(measured({}, [90.0, 90.0, 90.0]))
-    said = sentence(CURATION, rows, ["mini"])
-    assert "Curation helps on mini (+2.00" in said
-    assert "12 matched trainings" in said
-    assert "holds here" in said
-    said = sentence(MASK, rows, ["mini"])
-    assert "no difference" in said
-    assert "is not shown here" in said
-
-
-def test_a_claim_is_one_sentence_over_all_tasks() -> None:
-    """It says where it helps, where it hurts, where nothing can be told, where nothing differs, and where the claim holds."""
-    arms = {
-        "better": ([2.0, 3.1, 4.0], [1.0, 2.0, 3.0]),
-        "worse": ([1.0, 2.0, 3.0], [2.0, 3.1, 4.0]),
-        "loose": ([1.0, 5.0, 2.0], [2.0, 1.0, 3.0]),
-        "same": ([1.0, 2.0], [1.0, 2.0]),
-        "few": ([1.0], [2.0]),
-    }
-    said = claims.verdict("It", arms, claims.TRAININGS)
-    order = [
-        "helps on better (+1.03",
-        "hurts on worse (-1.03",
-        "no difference that can be shown on loose",
-        "nothing on same",
-    ]
-    places = [said.index(one) for one in [*order, "too few trainings on few"]]
-    assert places == sorted(places)
-    assert said.endswith("The paper's claim that it helps holds on better alone.")
-    alone = claims.verdict("It", {"better": arms["better"]}, claims.TRAININGS)
-    assert alone.endswith("holds here.")
-    assert "holds" not in claims.verdict("It", arms, claims.TRAININGS, claimed=False)
-
-
-def test_over_premises_the_standard_error_is_told() -> None:
-    said = claims.verdict("It", {"the share": ([100.0, 0.0, 100.0, 100.0], [0.0, 0.0, 0.0, 100.0])}, claims.PREMISES)
-    assert "+50.00 ± 28.87 standard error, 4 premises" in said  # differences 100, 0, 100, 0: sd 57.74 / 2
-
-
-def test_a_pair_of_the_same_trainings_is_one_observation() -> None:
-    """A mask that removes nothing trains twice alike; counting both would make any difference look surer than it is."""
-    rows = grid(lambda omega, curated, mask: [50 + omega + 2 * curated, 51 - omega + curated])
-    assert "8 matched trainings" in sentence(CURATION, rows, ["mini"])
-    for one in rows:
-        one.runs = [str((one.row.varied["omega"], one.row.varied["curated"]))]
-    assert "4 matched trainings" in sentence(CURATION, rows, ["mini"])
-
-
-def test_trainings_that_came_out_alike_are_observations_of_their_own() -> None:
-    """Accuracies of few items repeat; a difference without any spread is no proof of itself either."""
-    rows = [measured({"mask": mask}, [3.0 + mask, 3.0 + mask]) for mask in (False, True)]
-    said = sentence(MASK, rows, ["mini"])
-    assert "makes no difference that can be shown on mini (+1.00 ± 0.00, 2 matched trainings, p = 0.500)" in said
-    assert "is not shown here" in said
-
-
-def test_a_claim_that_is_turned_round_does_not_hold() -> None:
-    rows = grid(lambda omega, curated, mask: [50 - 2 * curated + 0.01 * omega, 51 - 2 * curated - 0.01 * mask])
-    said = sentence(CURATION, rows, ["mini"])
-    assert "Curation hurts on mini (-2.00" in said
-    assert "does not hold here" in said
-
-
-def test_without_partners_nothing_is_claimed() -> None:
-    rows = [measured({"omega": 0.0, "curated": False, "mask": False}, [1.0, 2.0])]
-    assert all("too few" in sentence(claim, rows, ["mini"]) for claim in CLAIMS)
-
-
-def test_rows_that_a_claim_cannot_tell_apart_are_one_arm() -> None:
-    """Three settings that are not extreme against two that are: a mean of each arm, seed by seed."""
-    rows = [measured({"extreme": extreme}, [float(value), value + 1.0]) for extreme, value in ((0, 5), (1, 2))]
-    rows[0].runs, rows[1].runs = ["a"], ["b"]
-    third = measured({"extreme": 0}, [9.0, 10.5])
-    third.runs = ["c"]
-    said = sentence(Claim("Moderation", "extreme", 0, 1), [*rows, third], ["mini"])
-    assert "+5.12" in said  # (7 - 2, 8.25 - 3)
-    assert "2 matched trainings" in said
-
-
-def test_a_claim_speaks_of_some_rows_only() -> None:
-    """A mask is claimed to help where a triplet is duplicated; what it does elsewhere is no part of that."""
-    rows = [
-        measured({"copies": copies, "stage 3": mask}, [50.0 + gain * mask, 51.0 + 1.1 * gain * mask])
-        for copies, gain in ((0, -9), (8, 3))
-        for mask in (False, True)
-    ]
-    claim = Claim("The mask", "stage 3", True, False, among=lambda varied: bool(varied["copies"]))
-    assert "+3.15 ± 0.21, 2 matched trainings" in sentence(claim, rows, ["mini"])
 
 
 def test_nodes_are_values_and_come_with_what_they_are_made_from() -> None:

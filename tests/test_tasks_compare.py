@@ -48,9 +48,9 @@ def test_a_draw_is_judged_as_if_its_items_stood_in_a_list(items: list[tuple[int,
     predicted, gold, counts = (np.array(side) for side in zip(*items, strict=True))
     rows = np.repeat(np.arange(len(items)), counts)
     outcome, hits = Correlation(predicted, gold), Mean("accuracy", gold > 1)
-    found = outcome.resampled(counts[None])[0]
+    found = outcome.resampled(counts[:, None])[0]
     assert found == pytest.approx(rank_correlation(outcome, rows), abs=1e-9, nan_ok=True)
-    assert hits.resampled(counts[None])[0] == pytest.approx(mean(hits, rows))
+    assert hits.resampled(counts[:, None])[0] == pytest.approx(mean(hits, rows))
 
 
 @pytest.mark.parametrize("kind", ["spearman", "accuracy"])

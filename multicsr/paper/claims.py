@@ -1,29 +1,32 @@
-"""Whether a claim of the paper holds, in one sentence. Arrow: matched figures of two arms -> paired test -> sentence."""
+"""What is claimed, what was found, and the sentence about it. Arrow: evidence -> claims of a page -> sentences.
+
+Whether a claim holds depends on how many others are tested beside it: of many that are not so, some come out by chance. So
+experiments hand out what they found (`Tested`, `NoVerdict`), and only who writes a page, and knows all of its claims, makes
+sentences of that: p is adjusted for the family of all claims of the page (Holm, 1979).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from stages.tasks.metrics import paired
+from stages.tasks import hierarchy
+from stages.tasks.compare import Mean, Outcome, bootstrap, chance, draws
+from stages.tasks.hierarchy import FEWEST_SEEDS, Effect
+from stages.tasks.metrics import holm
 
-if TYPE_CHECKING:
-    from multicsr.paper.trained.rows import RowFigures
-
-# Below this a difference is called one; the customary level.
+# Below this a difference is called one; the customary level, for the adjusted p.
 SIGNIFICANT = 0.05
 
-TRAININGS, PREMISES = "matched trainings", "premises"  # what a claim counts
+# Of fewer items the interval of a bootstrap is too narrow to be told: at 30 by 4 %, at 10 by 15 %.
+FEWEST_ITEMS = 30
 
-Arms = Mapping[str, tuple[Sequence[float], Sequence[float]]]
-
-HELPS, HURTS = "helps on", "hurts on"
-UNSHOWN, SAME = "makes no difference that can be shown on", "changes nothing on"
-TOO_FEW = "can be told by too few trainings on"
-EFFECTS = (HELPS, HURTS, UNSHOWN, SAME, TOO_FEW)
+# What a difference above and below 0 is called.
+Words = tuple[str, str]
+BETTER: Words = ("better", "worse")
 
 
 @dataclass(frozen=True)
@@ -39,85 +42,136 @@ class Claim:
     among: Callable[[Mapping[str, Any]], bool] = lambda varied: True
 
 
-def sentence(claim: Claim, results: Sequence[RowFigures], tasks: Sequence[str]) -> str:
-    """Whether a claim holds on each task: matched trainings differ in its field alone, and share a seed."""
-    arms = {task: _matched(claim, results, task) for task in tasks}
-    return verdict(claim.what, arms, TRAININGS, claim.claimed)
+@dataclass(frozen=True)
+class Tested:
+    """A claim with its evidence. `over` says what was drawn anew ("5 seeds, 440 pairs"), `parts` are its differences by
+    task, of which none has a verdict of its own, and `remark` is what else must be known. `says`: what a difference above
+    and below 0 is called."""
+
+    what: str
+    effect: Effect
+    over: str
+    claimed: bool = True
+    says: Words = BETTER
+    parts: tuple[tuple[str, float], ...] = ()
+    remark: str = ""
 
 
-def _matched(claim: Claim, results: Sequence[RowFigures], task: str) -> tuple[list[float], list[float]]:
-    """The figures of both arms, seed by seed. Rows that differ in nothing a claim knows are one arm: their mean.
+@dataclass(frozen=True)
+class NoVerdict:
+    """A claim that nothing here can decide, and why; it is no part of a family."""
 
-    A pair of the same trainings counts once: a mask that removes nothing trains twice alike, and counting both would make
-    any difference look surer than it is.
-    """
-    rows: dict[Varied, dict[tuple[str, ...], list[float]]] = {}
-    for result in results:
-        if claim.field in result.row.varied and claim.among(result.row.varied) and result.figures[task]:
-            rows.setdefault(_key(result.row.varied), {})[tuple(result.runs)] = result.figures[task]
-    means = {key: np.mean(list(arm.values()), axis=0).tolist() for key, arm in rows.items()}
-    pairs: dict[tuple[frozenset[tuple[str, ...]], ...], tuple[list[float], list[float]]] = {}
-    for key, figures in means.items():
-        other = _key({**dict(key), claim.field: claim.worse})
-        if dict(key)[claim.field] == claim.better and other in means:
-            pairs[frozenset(rows[key]), frozenset(rows[other])] = figures, means[other]
-    better, worse = ([value for pair in pairs.values() for value in pair[place]] for place in (0, 1))
-    return better, worse
+    what: str
+    why: str
+    parts: tuple[tuple[str, float], ...] = ()
 
 
-Varied = tuple[tuple[str, Any], ...]
+# What an experiment says: a claim, decided or not, or a sentence that no test decides.
+Said = Tested | NoVerdict | str
+
+Family = Mapping[Tested, float]  # the claims that are tested on one page -> p, adjusted
 
 
-def _key(varied: Mapping[str, Any]) -> Varied:
-    return tuple(sorted(varied.items()))
+def family(said: Iterable[Said]) -> Family:
+    """The claims of a page with their adjusted p; the same claim with the same evidence is one, wherever it is said."""
+    tests = list(dict.fromkeys(one for one in said if isinstance(one, Tested)))
+    return dict(zip(tests, holm([one.effect.p for one in tests]), strict=True))
 
 
-def verdict(what: str, arms: Arms, of: str, claimed: bool = True) -> str:
-    """One sentence on the two arms of a claim, (n,) matched figures each, on every task; decided by paired t tests.
-
-    `of` is what n counts. `claimed`: the paper says that it helps.
-    """
-    effects: dict[str, dict[str, str]] = {}  # effect -> task -> figures
-    for on, (better, worse) in arms.items():
-        effect, figures = _effect(np.array(better, dtype=float), np.array(worse, dtype=float), of)
-        effects.setdefault(effect, {})[on] = figures
-    if effects.keys() <= {TOO_FEW}:
-        return f"{what}: too few {of} to say anything."
-    told = [
-        f"{effect} {_joined([f'{on}{figures}' for on, figures in effects[effect].items()])}"
-        for effect in EFFECTS
-        if effect in effects
-    ]
-    return f"{what} {_joined(told)}.{_claim(effects) if claimed else ''}"
+def sentences(said: Sequence[Said], among: Family) -> list[str]:
+    """What an experiment says, on a page whose claims are `among`."""
+    return [_sentence(one, among) for one in said]
 
 
-def _claim(effects: Mapping[str, Mapping[str, str]]) -> str:
-    """Where the paper's claim that it helps holds."""
-    if HELPS not in effects:
-        return f" The paper's claim that it helps {'does not hold' if HURTS in effects else 'is not shown'} here."
-    if len(effects) == 1:
-        return " The paper's claim that it helps holds here."
-    return f" The paper's claim that it helps holds on {_joined(list(effects[HELPS]))} alone."
+def records(said: Sequence[Said], among: Family) -> list[dict[str, Any]]:
+    """The claims for a JSON document: effect, interval and p are null where there is no verdict."""
+    told = []
+    for one in said:
+        if isinstance(one, NoVerdict):
+            empty = dict.fromkeys((*Effect._fields, "adjusted_p", "over"))
+            told.append({"claim": one.what, **empty, "parts": dict(one.parts), "why": one.why})
+        elif isinstance(one, Tested):
+            found = {**one.effect._asdict(), "adjusted_p": among[one], "over": one.over}
+            told.append({"claim": one.what, **found, "parts": dict(one.parts), "why": None})
+    return told
 
 
-def _effect(better: np.ndarray, worse: np.ndarray, of: str) -> tuple[str, str]:
-    """What the arms (n,) differ in, and by how much: ± standard deviation, over premises the standard error."""
-    n = len(better)
-    if n < 2:
-        return TOO_FEW, ""
-    mean, spread, p = paired(better, worse)
-    if (better == worse).all():
-        return SAME, f" ({n} {of})"
-    error = "" if of == TRAININGS else " standard error"
-    shown = spread / np.sqrt(n) if error else spread
-    figures = f" ({mean:+.2f} ± {shown:.2f}{error}, {n} {of}, {chance(p)})"
-    return UNSHOWN if p >= SIGNIFICANT else HELPS if mean > 0 else HURTS, figures
+def _sentence(said: Said, among: Family) -> str:
+    if isinstance(said, str):
+        return said
+    parts = ", ".join(f"{name} {value:+.2f}" for name, value in said.parts)
+    if isinstance(said, NoVerdict):
+        return f"{said.what}: {said.why}{f' ({parts})' if parts else ''}."
+    effect, p = said.effect, among[said]
+    clear = p < SIGNIFICANT
+    found = said.says[effect.effect < 0] if clear else "no difference that can be shown"
+    told = (
+        f"{said.what}: {found}, {effect.effect:+.2f} (95 % interval {effect.low:+.2f} to {effect.high:+.2f}; {shown(p)} by"
+        f" Holm over {len(among)} claims; {said.over}{f'; {parts}' if parts else ''})."
+    )
+    if said.claimed:
+        holds = "is not shown" if not clear else "holds" if effect.effect > 0 else "does not hold"
+        told += f" The paper's claim {holds} here."
+    return f"{told} {said.remark}".rstrip()
 
 
-def chance(p: float) -> str:
+def shown(p: float) -> str:
     """A p value as it is told."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def _joined(parts: Sequence[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 2 else parts)
+def over_items(
+    what: str,
+    better: Sequence[float] | np.ndarray,
+    worse: Sequence[float] | np.ndarray,
+    of: str,
+    claimed: bool = True,
+    says: Words = BETTER,
+) -> Tested | NoVerdict:
+    """A claim about two figures of each of n items, (n,) and (n,), in the unit in which their mean is told. `of` is what
+    the items are: premises, pairs."""
+    one, other = (Mean("mean", np.asarray(side, dtype=float) / 100) for side in (better, worse))
+    return over_outcomes(what, one, other, of, claimed, says)
+
+
+def over_outcomes(
+    what: str, better: Outcome, worse: Outcome, of: str, claimed: bool = True, says: Words = BETTER
+) -> Tested | NoVerdict:
+    """A claim about two outcomes on the same items, by the paired bootstrap (stages/tasks/compare.py).
+
+    Raises ValueError where the items are not the same, or a figure is undefined.
+    """
+    if better.n < FEWEST_ITEMS:
+        return NoVerdict(what, f"not enough {of} to tell: {better.n}, and it takes {FEWEST_ITEMS}")
+    found = bootstrap(better, worse)
+    effect = Effect(found.difference, found.low, found.high, found.p)
+    return Tested(what, effect, f"{found.n:,} {of}", claimed, says)
+
+
+def over_trainings(
+    what: str,
+    better: Sequence[float] | np.ndarray,
+    worse: Sequence[float] | np.ndarray,
+    of: str = "trainings",
+    claimed: bool = True,
+    says: Words = BETTER,
+) -> Tested | NoVerdict:
+    """A claim about two figures of each of few things that could have come out otherwise, (n,) and (n,)."""
+    differences = np.asarray(better, dtype=float) - np.asarray(worse, dtype=float)
+    if (few := too_few(len(differences), of)) is not None:
+        return NoVerdict(what, few)
+    effect = hierarchy.bootstrap(np.tile(differences, (1 + hierarchy.ITEM_DRAWS, 1)))
+    return Tested(what, effect, f"{len(differences)} {of}", claimed, says)
+
+
+def too_few(n: int, of: str) -> str | None:
+    """Why `n` trainings, or other things that are drawn anew, decide nothing; None where they are enough."""
+    return None if n >= FEWEST_SEEDS else f"not enough trainings to tell: {n} {of}, and it takes {FEWEST_SEEDS}"
+
+
+def at_chance(scorer: Outcome) -> bool:
+    """Whether a figure cannot be told from 0: its own 95 % interval, over draws of its items, holds it."""
+    figures = np.concatenate([scorer.resampled(part) for part in draws(scorer.n, hierarchy.ITEM_DRAWS)])
+    figures = figures[np.isfinite(figures)]
+    low, high, _ = chance(figures) if len(figures) else (0.0, 0.0, 1.0)
+    return low <= 0 <= high

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from multicsr.command_line import command_line
+from multicsr.paper.claims import Family, Said, records, sentences
 from multicsr.paper.lab.material import comma_separated
 from multicsr.report import page as pages
 from multicsr.report.blocks import Block, Code, Drawing, Heading, Page, Paragraph, Points, numeric
@@ -62,10 +63,11 @@ class ResultTable:
 
 @dataclass(frozen=True)
 class ExperimentOutcome:
-    """`tables`, the main one first. `exports` are further files, by name. `document` is what --json adds."""
+    """`tables`, the main one first. `said` are its claims, and sentences that no test decides. `exports` are further files,
+    by name. `document` is what --json adds to that."""
 
     tables: Sequence[ResultTable]
-    sentences: Sequence[str]
+    said: Sequence[Said]
     document: Mapping[str, Any]
     draw: Callable[[], Any] | None = None
     exports: Mapping[str, str] = field(default_factory=dict)
@@ -115,7 +117,13 @@ def machine() -> str:
     return f"{named or platform.processor() or platform.machine()}, {cores} cores"
 
 
-def write(experiment: Experiment, outcome: ExperimentOutcome, lab: Lab, runs: Sequence[Run]) -> Path:
+def document(outcome: ExperimentOutcome, among: Family) -> dict[str, Any]:
+    """What --json tells of an experiment, on a page whose claims are `among`."""
+    told = {"claims": records(outcome.said, among), "sentences": sentences(outcome.said, among)}
+    return {**outcome.document, **told}
+
+
+def write(experiment: Experiment, outcome: ExperimentOutcome, among: Family, lab: Lab, runs: Sequence[Run]) -> Path:
     """NAME.md with its plot, NAME.tex and NAME.csv, and what else it exports; returns the Markdown page."""
     folder = lab.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,7 +139,7 @@ def write(experiment: Experiment, outcome: ExperimentOutcome, lab: Lab, runs: Se
     page = Page(
         f"{experiment.name}: {experiment.title}",
         [
-            *blocks(experiment, outcome),
+            *blocks(experiment, outcome, among),
             Heading("Runs"),
             PageTable(("command", "run"), commands, stacked=True),
         ],
@@ -139,12 +147,12 @@ def write(experiment: Experiment, outcome: ExperimentOutcome, lab: Lab, runs: Se
     return pages.write(page, folder / f"{experiment.name}.md")[-1]
 
 
-def blocks(experiment: Experiment, outcome: ExperimentOutcome) -> list[Block]:
-    """The outcome as parts of a page."""
+def blocks(experiment: Experiment, outcome: ExperimentOutcome, among: Family) -> list[Block]:
+    """The outcome as parts of a page whose claims are `among`."""
     parts: list[Block] = []
     for table in outcome.tables:
         parts += [Paragraph(f"{table.title}."), PageTable(table.columns, table.rows, caption=table.caption)]
-    parts.append(Points(outcome.sentences))
+    parts.append(Points(sentences(outcome.said, among)))
     if outcome.draw is not None:
         parts.append(Drawing(experiment.name, experiment.title, outcome.draw))
     return parts

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multicsr.paper import outcome as outcomes
+from multicsr.paper.claims import family
 from multicsr.paper.estimate import Estimate, estimate
 from multicsr.paper.experiments.f1 import F1
 from multicsr.paper.experiments.f4 import F4
@@ -48,7 +49,7 @@ EXPERIMENTS = {experiment.name: experiment for experiment in LISTED}
 # Not among all: no table of the paper, and longer than any of them.
 BESIDE = ("methods",)
 
-Heard = Callable[["Experiment", "ExperimentOutcome", Path], None]
+Heard = Callable[["Experiment", "ExperimentOutcome"], None]
 
 
 def named(listed: str) -> list[Experiment]:
@@ -71,23 +72,27 @@ def scale_named(name: str) -> Scale:
 
 
 def run(
-    lab: Lab, chosen: Sequence[Experiment], heard: Heard = lambda experiment, outcome, report: None
+    lab: Lab, chosen: Sequence[Experiment], heard: Heard = lambda experiment, outcome: None
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Run each experiment and write its files; returns their documents, and those that lack something, with the reason.
 
-    `heard` is told of each as it ends. An experiment asked for alone is refused where something is missing; of several the
-    others go on.
+    `heard` is told of each as it ends; what is claimed is decided when all have, and then the files are written. An
+    experiment asked for alone is refused where something is missing; of several the others go on.
     """
     missing = lacking(lab, chosen)
     ready = [experiment for experiment in chosen if experiment.name not in missing]
     lab.total = len(in_order(node for experiment in ready for node in experiment.nodes(lab)))
+    ended: dict[str, ExperimentOutcome] = {}
+    for experiment in ready:
+        ended[experiment.name] = experiment.outcome(lab)
+        heard(experiment, ended[experiment.name])
+    among = family(said for outcome in ended.values() for said in outcome.said)
     documents: list[dict[str, Any]] = []
     for experiment in ready:
-        outcome = experiment.outcome(lab)
+        outcome = ended[experiment.name]
         runs = [lab.made[node] for node in experiment.nodes(lab) if node in lab.made]
-        report = outcomes.write(experiment, outcome, lab, runs)
-        documents.append({**outcome.document, "report": str(report)})
-        heard(experiment, outcome, report)
+        report = outcomes.write(experiment, outcome, among, lab, runs)
+        documents.append({**outcomes.document(outcome, among), "report": str(report)})
     return documents, missing
 
 

@@ -67,7 +67,7 @@ def command(
     dtype: Dtype = "auto",
     json: Json = False,
 ) -> None:
-    """Run the paper's experiments; each ends with its table or plot, and a sentence that a paired test decided."""
+    """Run the paper's experiments; each ends with its table or plot, and all with a verdict on each claim."""
     from multicsr.paper import reproduction
     from multicsr.paper.lab.lab import Lab
     from store.database import Store
@@ -98,7 +98,7 @@ def _write(lab: Lab, page: Path | None, into: Path | None, chosen: Sequence[Expe
     if page is not None:
         screen.say(f"page: {results.write(lab, page, reproduction.LISTED)}")
     if into is not None:
-        screen.say(f"{into}: {', '.join(results.fill(lab, into, chosen))}")
+        screen.say(f"{into}: {', '.join(results.fill(lab, into, chosen, reproduction.LISTED))}")
 
 
 def _run(lab: Lab, chosen: Sequence[Experiment], json: bool) -> None:
@@ -113,6 +113,7 @@ def _run(lab: Lab, chosen: Sequence[Experiment], json: bool) -> None:
         several = {"experiments": documents, "skipped": shown_experiments.skipped(missing)}
         screen.document(documents[0] if len(chosen) == 1 and documents else several)
         return
+    shown_experiments.show_verdicts(documents)
     db = lab.store.path
     screen.say(f"next: multicsr inspect --rejected --db {db}   and   multicsr runs --db {db}")
     others = [name for name in reproduction.EXPERIMENTS if name not in {one.name for one in chosen}]
@@ -131,12 +132,11 @@ def _looked_at(db: Path, lab_of: Callable[..., Lab]) -> Iterator[Lab]:
         store.close()
 
 
-def _heard(experiment: Experiment, outcome: ExperimentOutcome, report: Path, show: bool) -> None:
+def _heard(experiment: Experiment, outcome: ExperimentOutcome, show: bool) -> None:
     from multicsr_cli import shown_experiments
 
     if show:
         shown_experiments.show(experiment, outcome)
-        screen.say(f"report: {report}")
 
 
 def _list(lab: Lab, chosen: Sequence[Experiment], json: bool) -> None:

@@ -13,8 +13,9 @@ bitext      BitextTask: is the nearest sentence of the other language the transl
 probe       the two probes; adam is SentEval's, convex goes to the optimum, linear is what they share
 neighbours  exact nearest neighbours by cosine
 ranking     figures of a ranked list
-metrics     Spearman's correlation and a paired test, with standard errors
+metrics     Spearman's correlation with its standard error, and the p values of a family of tests
 compare     two models on the same items: the paired bootstrap
+hierarchy   several trainings of two models on the same items: the hierarchical bootstrap
 whitening   a linear map after which vectors have covariance I
 files       reading benchmark data; Absent
 """

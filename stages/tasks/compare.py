@@ -7,6 +7,7 @@ draws spread tells how far another sample of items could have moved the one that
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -19,7 +20,7 @@ SEED = 0
 COVERED = 0.95
 
 # Numbers drawn at once: a few arrays of them stay in the processor's cache.
-DRAWN_AT_ONCE = 200_000
+DRAWN_AT_ONCE = 100_000
 
 
 class Outcome(Protocol):
@@ -36,7 +37,7 @@ class Outcome(Protocol):
         ...
 
     def resampled(self, counts: np.ndarray) -> np.ndarray:
-        """How often each item is drawn (r, n) -> the headline times 100 of each draw (r,); NaN where it is undefined."""
+        """How often each item is drawn (n, r) -> the headline times 100 of each draw (r,); NaN where it is undefined."""
         ...
 
 
@@ -52,7 +53,7 @@ class Mean:
         return len(self.values)
 
     def resampled(self, counts: np.ndarray) -> np.ndarray:
-        means: np.ndarray = 100 * (counts @ self.values.astype(float)) / counts.sum(1)
+        means: np.ndarray = 100 * (self.values.astype(float) @ counts) / counts.sum(0)
         return means
 
 
@@ -71,22 +72,27 @@ class Correlation:
     def resampled(self, counts: np.ndarray) -> np.ndarray:
         """Pearson's correlation of the ranks within each draw; undefined where one side of it does not vary."""
         predicted, gold = _centred_ranks(self.predicted, counts), _centred_ranks(self.gold, counts)
-        covariance = (counts * predicted * gold).sum(1)
-        variances = (counts * predicted * predicted).sum(1) * (counts * gold * gold).sum(1)
+        covariance = np.einsum("nr,nr,nr->r", counts, predicted, gold)
+        variances = np.einsum("nr,nr,nr->r", counts, predicted, predicted) * np.einsum(
+            "nr,nr,nr->r", counts, gold, gold
+        )
         with np.errstate(invalid="ignore"):
             values: np.ndarray = 100 * covariance / np.sqrt(variances)
         return values
 
 
 def _centred_ranks(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The rank of each item (r, n) in each draw, less the mean rank. Equal values, and the copies of an item, share their
+    """The rank of each item (n, r) in each draw, less the mean rank. Equal values, and the copies of an item, share their
     mean rank; so the ranks follow from how often each distinct value is drawn, without sorting every draw."""
     distinct, group = np.unique(values, return_inverse=True)
     order = np.argsort(group, kind="stable")
     starts = np.searchsorted(group[order], np.arange(len(distinct)))
-    drawn = np.add.reduceat(counts[:, order], starts, axis=1)  # (r, distinct values)
-    ranks: np.ndarray = np.cumsum(drawn, axis=1) - (drawn - 1) / 2 - (counts.sum(1, keepdims=True) + 1) / 2
-    return ranks[:, group]
+    drawn = np.add.reduceat(counts[order], starts, axis=0, dtype=float)  # (distinct values, r)
+    ranks = np.cumsum(drawn, axis=0)
+    ranks -= (drawn - 1) / 2
+    ranks -= (counts.sum(0) + 1) / 2
+    centred: np.ndarray = ranks[group]
+    return centred
 
 
 class Comparison(NamedTuple):
@@ -104,27 +110,40 @@ class Comparison(NamedTuple):
 def bootstrap(first: Outcome, second: Outcome, resamples: int = RESAMPLES, seed: int = SEED) -> Comparison:
     """Compare two outcomes of one task. A draw on which a figure is undefined is left out and not counted in `resamples`.
 
-    p is twice the smaller share of draws whose difference lies on one side of 0 (or at it), the measured sample counted
-    among them, so it is never 0. Raises ValueError where the items are not the same, or no draw has a figure.
+    Raises ValueError where the items are not the same, or no draw has a figure.
     """
     if (first.metric, first.n) != (second.metric, second.n):
         raise ValueError(f"{first.metric} over {first.n} items and {second.metric} over {second.n} are not comparable")
-    n = first.n
-    draw, parts = np.random.default_rng(seed), list[np.ndarray]()
-    size = max(1, DRAWN_AT_ONCE // n)
-    for start in range(0, resamples, size):
-        count = min(size, resamples - start)
-        rows = draw.integers(n, size=(count, n)) + n * np.arange(count)[:, None]
-        counts = np.bincount(rows.ravel(), minlength=count * n).reshape(count, n)
-        parts.append(first.resampled(counts) - second.resampled(counts))
+    parts = [first.resampled(counts) - second.resampled(counts) for counts in draws(first.n, resamples, seed)]
     every = np.concatenate(parts)
     differences = every[np.isfinite(every)]
-    whole = np.ones((1, n), dtype=np.int64)
-    (difference,) = first.resampled(whole) - second.resampled(whole)
+    difference = figure(first) - figure(second)
     if not len(differences) or not np.isfinite(difference):
         raise ValueError("the figures of the two models cannot be compared: one of them is undefined")
+    return Comparison(first.metric, difference, *chance(differences), first.n, len(differences))
+
+
+def figure(outcome: Outcome) -> float:
+    """The headline times 100 over all items; NaN where it is undefined."""
+    return float(outcome.resampled(np.ones((outcome.n, 1), dtype=np.int64))[0])
+
+
+def draws(n: int, resamples: int, seed: int | Sequence[int] = SEED) -> Iterator[np.ndarray]:
+    """How often each of `n` items is drawn, (n, r) at a time, until there are as many draws as `resamples`."""
+    random, size = np.random.default_rng(seed), max(1, DRAWN_AT_ONCE // n)
+    for start in range(0, resamples, size):
+        count = min(size, resamples - start)
+        cells = random.integers(n, size=(count, n)) * count + np.arange(count)[:, None]
+        yield np.bincount(cells.ravel(), minlength=n * count).reshape(n, count)
+
+
+def chance(differences: np.ndarray) -> tuple[float, float, float]:
+    """The 95 % interval and the two-sided p of the differences of many draws (r,).
+
+    p is twice the smaller share of draws on one side of 0 (or at it), the measured sample counted among them, so it is
+    never 0.
+    """
     tail = (1 - COVERED) / 2
     low, high = np.quantile(differences, [tail, 1 - tail])
     sided = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
-    p = min(1.0, 2 * (sided + 1) / (len(differences) + 1))
-    return Comparison(first.metric, float(difference), float(low), float(high), p, n, len(differences))
+    return float(low), float(high), min(1.0, 2 * (sided + 1) / (len(differences) + 1))

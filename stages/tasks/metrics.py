@@ -1,8 +1,10 @@
-"""Figures with their standard errors. Arrow: checkpoint -> metric ± error; pure functions on arrays."""
+"""Figures with their standard errors, and the p values of several tests. Arrow: checkpoint -> metric ± error; pure
+functions on arrays."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
@@ -28,16 +30,14 @@ def cosine(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return products
 
 
-def paired(better: np.ndarray, worse: np.ndarray) -> tuple[float, float, float]:
-    """Mean and standard deviation of the differences of matched figures (n,), and the two-sided p of a paired t test.
+def holm(chances: Sequence[float]) -> list[float]:
+    """The p values of a family of tests, adjusted so that any one of them is below a level by chance with at most that
+    probability, however the tests depend on one another (Holm, Scand. J. Statist. 6, 1979).
 
-    Raises ValueError below two pairs. Equal differences have no spread to test by: there p is that of a sign test, 2^(1-n),
-    and 1 where they are all zero.
+    The k-th smallest of n is multiplied by n - k + 1; none is smaller than one that was smaller before.
     """
-    differences = better - worse
-    if len(differences) < 2:
-        raise ValueError("a paired test needs two pairs")
-    mean, spread = float(differences.mean()), float(differences.std(ddof=1))
-    if spread == 0:
-        return mean, spread, 1.0 if mean == 0 else 2.0 ** (1 - len(differences))
-    return mean, spread, float(stats.ttest_rel(better, worse).pvalue)
+    p = np.asarray(chances, dtype=float)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return [float(one) for one in adjusted]

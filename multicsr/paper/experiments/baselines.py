@@ -41,8 +41,8 @@ def multicsr(lab: Lab, curated: bool = True, **settings: Any) -> tuple[Node, ...
 
 
 def simcse(lab: Lab, backbone: Backbone | None = None, premises: str | None = None) -> tuple[Node, ...]:
-    """Unsupervised SimCSE on `premises` alone, or on the sentences that its figures are published for; by its published recipe
-    where the scale has one. No LLM is needed for that."""
+    """Unsupervised SimCSE on `premises` alone, or on the sentences that its figures are published for; by its published
+    recipe where the scale has one. No LLM is needed for that."""
     scale, chosen = lab.scale, backbone or lab.scale.backbone
     sentences = premises or scale.simcse_sentences or scale.premises
     corpus = node("sentences", premises=sentences, limit=scale.limit)

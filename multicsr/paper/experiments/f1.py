@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from multicsr.paper.claims import PREMISES, verdict
+from multicsr.paper.claims import Said, over_items
 from multicsr.paper.outcome import ExperimentOutcome, ResultTable
 from multicsr.paper.read import Read, copies, rows_of, shown_score
 
@@ -23,18 +23,19 @@ def _read(lab: Lab) -> ExperimentOutcome:
         for row in shown
         for role, text, value in (("entailment", row.entailment, row.a), ("contradiction", row.contradiction, row.b))
     ]
-    a, b = (
-        [100 * float(value or 0) / 5 for value in values]
-        for values in zip(*((row.a, row.b) for row in scored), strict=True)
-    )
-    above = verdict(
-        "To be asked for an entailment instead of a contradiction", {"its own score": (a, b)}, PREMISES, claimed=False
-    )
-    said = [
+    a, b = ([100 * float(value or 0) / 5 for value in side] for side in zip(*((r.a, r.b) for r in scored), strict=True))
+    said: list[Said] = [
         f"Of {len(rows):,} premises {len(copied):,} have a hypothesis that copies them, and of {len(scored):,} with both"
         f" scores {len(wrong):,} have a contradiction that scores no lower than their entailment: the failures of the paper's"
         f" figure {'occur' if wrong or copied else 'do not occur'} with {lab.scale.llm}.",
-        above,
+        over_items(
+            "The LLM's own score of what it wrote as an entailment, against a contradiction, % of the scale",
+            a,
+            b,
+            "premises",
+            claimed=False,
+            says=("higher", "lower"),
+        ),
     ]
     table = ResultTable(
         f"Two premises with what {lab.scale.llm} wrote under plain instructions (ω 0)",
@@ -47,7 +48,6 @@ def _read(lab: Lab) -> ExperimentOutcome:
         "premises": len(rows),
         "copied": len(copied),
         "reversed": len(wrong),
-        "sentences": said,
     }
     return ExperimentOutcome([table], said, document)
 

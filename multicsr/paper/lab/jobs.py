@@ -15,6 +15,7 @@ from multicsr.paper.lab.at_hand import DEV
 from store.records import Run
 
 if TYPE_CHECKING:
+    from multicsr.evaluate import Evaluation
     from multicsr.paper.lab.at_hand import TasksAtHand
     from multicsr.paper.lab.material import Material
     from multicsr.paper.node import Node
@@ -99,13 +100,21 @@ class Jobs:
         where: dict[str, Any] = {"data": self.material.data, "means": self.means, "dtype": self.dtype}
         return train.job(self.store, parent, with_runs=joined, **where, **told)
 
-    def _as_it_is(self, told: dict[str, Any]) -> Job:
-        return self._measured(told["model"], told)
+    def evaluation(self, wanted: Node, made: Mapping[Node, Run]) -> Evaluation:
+        """The evaluation that an eval node is, of a model that is `made`."""
+        told = dict(wanted.settings)
+        return self._evaluation(told["model"] if wanted.parent is None else made[wanted.parent], told)
 
-    def _measured(self, model: Run | str, told: dict[str, Any]) -> Job:
+    def _as_it_is(self, told: dict[str, Any]) -> Job:
+        return self._evaluation(told["model"], told).job
+
+    def _measured(self, model: Run, told: dict[str, Any]) -> Job:
+        return self._evaluation(model, told).job
+
+    def _evaluation(self, model: Run | str, told: dict[str, Any]) -> Evaluation:
         names = told["tasks"]
         whiten = self.material.source(told["whiten"]) if "whiten" in told else None
-        return evaluate.job(
+        return evaluate.evaluation(
             self.store,
             model,
             [self.tasks[name] for name in names],

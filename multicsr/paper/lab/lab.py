@@ -68,6 +68,7 @@ class Lab:
         self.jobs = Jobs(store, self.material, self.tasks, self.means, dtype)
         self.twins = Twins(store)
         self.made: dict[Node, Run] = {}
+        self.drawn: dict[tuple[str, str], np.ndarray] = {}  # by run and task: figures on draws of the items
         self.number = self.total = 0
         self._absent: set[Node] = set()  # which were looked for since the last run was made
 

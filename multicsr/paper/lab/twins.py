@@ -2,7 +2,7 @@
 
 Two trainings are the same where their triplets are, in their order, and all settings: their ids differ where the triplets
 came by other ways, from another rule of curation, say. A mask that removed no negative is no mask at all, nor is any
-stricter one by the same model.
+stricter one by the same model: a higher σ, with the same premises' hypotheses as their own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stages.config.train import NO_MASK, SCORED
 from stages.course.examples import kept_by
@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from store.database import Store
 
 # What a mask is told; one that masks nothing may be told anything.
-MASK = ("mask_model", "mask_model_fingerprint", "sigma")
+MASK = ("mask_model", "mask_model_fingerprint", "own", "sigma", "sigma_quantile", "sigma_margin")
+
+
+class Content(NamedTuple):
+    """What a training is, by any other name: its settings and triplets, and its mask, "" for one that removed nothing."""
+
+    learned: str
+    mask: str = ""
 
 
 class Twins:
@@ -40,6 +47,13 @@ class Twins:
             if _does_for(run, wanted.config) and self._equal(run.parent, wanted.parent, run.config["objective"]):
                 return run
         return None
+
+    def content(self, run: Run) -> Content:
+        """What a training is: two with equal content are one, whichever of them was made first."""
+        assert run.parent is not None
+        triplets = run.parent if run.config["objective"] in SCORED else self._digest(run.parent)
+        mask = canonical({name: run.config.get(name) for name in MASK}) if masked(run) else ""
+        return Content(f"{_without_mask(run.config)} {triplets}", mask)
 
     def add(self, run: Run) -> None:
         """Know a training that was made just now."""
@@ -68,17 +82,28 @@ class Twins:
 
 
 def _without_mask(config: Mapping[str, Any]) -> str:
-    """The settings of a training but for its mask's."""
-    return canonical({name: value for name, value in config.items() if name not in MASK})
+    """The settings of a training but for its mask's. The losses of MultiCSR and SimCSE are one but for it."""
+    told = {name: value for name, value in config.items() if name not in MASK}
+    return canonical(told | ({"objective": "simcse"} if config["objective"] == "multicsr" else {}))
+
+
+def masked(run: Run) -> bool:
+    """Whether a training's mask removed anything."""
+    return run.config["mask_model"] != NO_MASK and bool(run.counts["masked_share"] > 0)
 
 
 def _does_for(run: Run, wanted: Mapping[str, Any]) -> bool:
     """Whether a training's mask removed there what the wanted one would."""
-    if all(run.config[name] == wanted[name] for name in MASK):
+    if all(run.config.get(name) == wanted.get(name) for name in MASK):
         return True
-    if run.config["mask_model"] == NO_MASK or run.counts["masked_share"] > 0:
+    if run.config["mask_model"] == NO_MASK or masked(run):
         return False
-    if wanted["mask_model"] == NO_MASK:
-        return True
-    same_model = run.config["mask_model_fingerprint"] == wanted["mask_model_fingerprint"]
-    return same_model and bool(wanted["sigma"] >= run.config["sigma"])
+    return wanted["mask_model"] == NO_MASK or _is_stricter(wanted, run.config)
+
+
+def _is_stricter(mask: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether a mask removes no more than another: the same but for a higher σ. Where a σ is not what both are told, as with
+    a share to mask, nothing is known before they have run."""
+    alike = all(mask.get(name) == other.get(name) for name in MASK if name != "sigma")
+    given = mask["sigma"] is not None and other["sigma"] is not None
+    return alike and given and bool(mask["sigma"] >= other["sigma"])

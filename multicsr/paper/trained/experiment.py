@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from multicsr.paper.claims import Claim, sentence
+from multicsr.paper.claims import Claim, Said
+from multicsr.paper.lab.at_hand import DEV
+from multicsr.paper.lab.twins import Content
 from multicsr.paper.node import Node, in_order
 from multicsr.paper.outcome import ExperimentOutcome
 from multicsr.paper.trained import corpora, plots
+from multicsr.paper.trained.decision import decide
+from multicsr.paper.trained.evidence import drawn
 from multicsr.paper.trained.plots import Curve
 from multicsr.paper.trained.rows import Row, RowFigures, masks
 from multicsr.paper.trained.table import AVERAGE, Shape, table
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
 
     from multicsr.paper.lab.lab import Lab
     from store.records import Run
+    from store.rows.training import MetricRow
 
 
 def always(*claims: Claim) -> Callable[[Lab], Sequence[Claim]]:
@@ -55,7 +61,7 @@ class TrainedExperiment:
         for row in self.rows(lab):
             wanted += [row.corpus] if row.corpus else []
             for model in row.models:
-                wanted += [model] if isinstance(model, Node) else []
+                wanted += [model, *lab.evals(model["base"], tasks)] if isinstance(model, Node) else []
                 wanted += lab.evals(model, tasks, **row.evaluated)
         return in_order(wanted)
 
@@ -68,10 +74,12 @@ class TrainedExperiment:
         results = [_result(lab, row, tasks) for row in rows]
         shape = Shape(self.title, self.tasks(lab), self.headline, self.timed, self.remark)
         tables = [table(results, shape, len(lab.seeds)), *corpora.tables(lab, results)]
-        said = [*(sentence(claim, results, tasks) for claim in self.claims(lab)), *self.also(lab)]
-        return ExperimentOutcome(tables, said, self._document(lab, results, said), lambda: self._draw(results, tasks))
+        # Figures by which the best checkpoints were chosen decide nothing, where there are others.
+        judged = [task for task in tasks if task != f"{lab.scale.dev}{DEV}"] or tasks
+        said: list[Said] = [*(decide(claim, results, judged) for claim in self.claims(lab)), *self.also(lab)]
+        return ExperimentOutcome(tables, said, self._document(lab, results), lambda: self._draw(results, tasks))
 
-    def _document(self, lab: Lab, results: Sequence[RowFigures], said: Sequence[str]) -> dict[str, Any]:
+    def _document(self, lab: Lab, results: Sequence[RowFigures]) -> dict[str, Any]:
         """The JSON document."""
         return {
             "experiment": self.name,
@@ -90,7 +98,6 @@ class TrainedExperiment:
                 }
                 for result in results
             ],
-            "sentences": list(said),
         }
 
     def _draw(self, results: Sequence[RowFigures], tasks: Sequence[str]) -> Figure:
@@ -104,14 +111,23 @@ def _result(lab: Lab, row: Row, tasks: Sequence[str]) -> RowFigures:
 
     result = RowFigures(row, None, None, {task: [] for task in tasks}, [], {})
     trained: list[Run] = []
+    measured: list[Node] = []
     for model in row.models:
         if isinstance(model, Node):
             if not lab.can_train(model):
                 result.triplets = 0
                 continue
             trained.append(lab.make(model))
-        for evaluation in lab.evals(model, tasks, **row.evaluated):
-            _add_figures(result, lab, lab.make(evaluation), evaluation["tasks"])
+        measured += lab.evals(model, tasks, **row.evaluated)
+    for evaluation in measured:
+        for task, head in _headlines(lab, evaluation).items():
+            result.figures[task].append(head.value)
+            result.counts[task] = head.n
+    result.drawn = partial(drawn, lab, measured)
+    result.contents = tuple(map(lab.twins.content, trained)) or (Content(f"{row.models} {dict(row.evaluated)}"),)
+    for base in {model["base"] for model in row.models if isinstance(model, Node)}:
+        for evaluation in lab.evals(base, tasks):
+            result.base |= {task: head.value for task, head in _headlines(lab, evaluation).items()}
     if row.corpus is not None:
         lab.make(row.corpus)
     result.runs = [run.id for run in trained] or [model for model in row.models if isinstance(model, str)]
@@ -123,11 +139,10 @@ def _result(lab: Lab, row: Row, tasks: Sequence[str]) -> RowFigures:
     return result
 
 
-def _add_figures(result: RowFigures, lab: Lab, run: Run, tasks: Sequence[str]) -> None:
+def _headlines(lab: Lab, evaluation: Node) -> dict[str, MetricRow]:
+    """The headline of each task of an evaluation."""
     from store.rows import training
 
-    names = {name.partition(" ")[0]: name for name in tasks}
-    for row in training.metrics(lab.store, run):
-        if is_headline(row) and row.task in names:
-            result.figures[names[row.task]].append(row.value)
-            result.counts[names[row.task]] = row.n
+    names = {name.partition(" ")[0]: name for name in evaluation["tasks"]}
+    rows = training.metrics(lab.store, lab.make(evaluation))
+    return {names[row.task]: row for row in rows if is_headline(row)}

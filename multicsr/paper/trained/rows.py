@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from multicsr.paper.lab.twins import Content
 from multicsr.paper.node import Node
+from stages.config.train import NO_MASK
+
+# A corpus below this is a handful of batches: what is learned from it is the chance of those.
+FEW_TRIPLETS = 64
 
 
 @dataclass(frozen=True)
@@ -24,10 +31,18 @@ class Row:
     as_paper: str = ""
 
 
+def _none_drawn(task: str) -> np.ndarray:
+    raise KeyError(task)
+
+
 @dataclass
 class RowFigures:
     """A row with its figures by task, one a seed, and of its trainings the `triplets`, the share that was `masked` and the
-    `seconds` that each took. `counts` are the items behind each task's figures."""
+    `seconds` that each took. `counts` are the items behind each task's figures.
+
+    `runs` are their ids, `contents` what they learned from and how (lab/twins.py). `drawn` gives the figures on
+    a task for draws of its items, (1 + r, seeds), the first row on all of them; `base` are those of the base as it is.
+    """
 
     row: Row
     triplets: int | None
@@ -36,8 +51,28 @@ class RowFigures:
     runs: list[str]
     counts: dict[str, int]
     seconds: list[float] = field(default_factory=list)
+    contents: tuple[Content, ...] = ()
+    drawn: Callable[[str], np.ndarray] = _none_drawn
+    base: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def has_few(self) -> bool:
+        """Whether its triplets are too few to tell anything."""
+        return self.triplets is not None and self.triplets < FEW_TRIPLETS
+
+    @property
+    def masked_nothing(self) -> bool:
+        """Whether it was trained with a mask, which removed no negative."""
+        return self.masked == 0
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether it was trained, and is worse than the base as it is, on the mean over tasks."""
+        tasks = [task for task, values in self.figures.items() if values and task in self.base]
+        trained = [float(np.mean(self.figures[task])) for task in tasks]
+        return bool(tasks) and sum(trained) < sum(self.base[task] for task in tasks)
 
 
 def masks(model: Node | str) -> bool:
     """Whether a model is trained with a mask."""
-    return isinstance(model, Node) and model["mask_model"] not in (None, "none")
+    return isinstance(model, Node) and model["mask_model"] not in (None, NO_MASK)
