@@ -23,7 +23,7 @@ from multicsr.paper.node import in_order, node
 from multicsr.paper.scales import SCALES, WIKIPEDIA
 from stages.config.words import SCORERS
 from stages.public import published
-from stages.tasks import bitext, sts
+from stages.tasks import bitext, neighbours, sts
 from store.database import Store
 from store.read.triplets import ListedTriplet
 from store.rows import training
@@ -98,7 +98,7 @@ def test_shared_spelling_is_the_cosine_of_threes_of_characters() -> None:
         lengths = [sum(count**2 for count in counts.values()) ** 0.5 for counts in (one, other)]
         return inner / (lengths[0] * lengths[1]) if all(lengths) else 0.0
 
-    vectors = bitext.by_spelling(texts)
+    vectors = neighbours.unit(bitext.by_spelling(texts))
     expected = [[cosine(one, other) for other in threes] for one in threes]
     np.testing.assert_allclose(vectors @ vectors.T, expected, atol=1e-6)
 

@@ -80,7 +80,7 @@ class BitextTask:
 
 
 def by_spelling(texts: Sequence[str]) -> np.ndarray:
-    """Vectors without a model: how often each three characters occur in a text, (len(texts), distinct threes), of length 1.
+    """Vectors without a model: how often each three characters occur in a text, (len(texts), distinct threes).
 
     Nearest by them are texts that share names, numbers and loanwords. An encoder that finds fewer translations than these
     cannot read one of the two languages.
@@ -94,8 +94,7 @@ def by_spelling(texts: Sequence[str]) -> np.ndarray:
     for row, counts in enumerate(threes):
         for three, count in counts.items():
             vectors[row, column[three]] = count
-    unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit
+    return vectors
 
 
 def names_in(data: Path) -> tuple[str, ...]:

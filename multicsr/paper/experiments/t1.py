@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from stages.tasks.hierarchy import Effect
 
 from multicsr.means.training_encoders import model_folder
 from multicsr.paper.claims import NoVerdict, Said, Tested, too_few
@@ -17,6 +16,7 @@ from multicsr.paper.read import Read
 from multicsr.paper.trained.table import AVERAGE
 from stages.tasks import hierarchy
 from stages.tasks.compare import Correlation, chance
+from stages.tasks.hierarchy import Effect
 from stages.tasks.sts import FEWEST_PAIRS
 
 if TYPE_CHECKING:

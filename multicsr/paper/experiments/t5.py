@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from multicsr.paper.claims import Claim, NoVerdict, Said
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from multicsr.paper.lab.lab import Lab
     from multicsr.paper.lab.languages import Learned
     from multicsr.paper.node import Node
+
+# What curation is to be held against: of what the LLM wrote, as many triplets as it keeps.
+AT_RANDOM = "as many of them at random"
 
 # Untrained, the tokens' mean: a [CLS] that was never trained for similarity finds next to nothing in another language.
 UNTRAINED = {"pooler": "mean"}
@@ -44,13 +49,17 @@ def _languages(lab: Lab) -> list[Row]:
     backbone = Backbone(several.base, NO_MASK, NO_MASK, "", several.base, several.simcse)
     written, curated = _corpora(lab)
 
-    def trained(corpus: Node) -> tuple[Node, ...]:
-        return tuple(scale.train(corpus, seed, mask=False, backbone=backbone, eval_every=None) for seed in lab.seeds)
+    def trained(corpora: Iterable[Node]) -> tuple[Node, ...]:
+        return tuple(
+            scale.train(corpus, seed, mask=False, backbone=backbone, eval_every=None)
+            for corpus, seed in zip(corpora, lab.seeds, strict=False)
+        )
 
     methods = {
         "SimCSE": simcse(lab, backbone, str(_learned(lab).sentences)),
-        "LLM": trained(written),
-        "MultiCSR": trained(curated),
+        "LLM": trained(repeat(written)),
+        AT_RANDOM: trained(scale.drawn(written, seed, like=curated) for seed in lab.seeds),
+        "MultiCSR": trained(repeat(curated)),
     }
     rows = [
         Row(several.llm if name == "LLM" else name, models, {"method": name}, corpus=curated)
@@ -112,6 +121,7 @@ CLAIMS = (
     Claim("The LLM's triplets against unsupervised SimCSE", "method", "LLM", "SimCSE"),
     Claim("MultiCSR against unsupervised SimCSE", "method", "MultiCSR", "SimCSE"),
     Claim("MultiCSR's curation of the LLM's triplets", "method", "MultiCSR", "LLM"),
+    Claim(f"MultiCSR's curation against {AT_RANDOM}", "method", "MultiCSR", AT_RANDOM, claimed=False),
 )
 
 
