@@ -13,6 +13,9 @@ from multicsr.paper.trained.rows import Row
 if TYPE_CHECKING:
     from multicsr.paper.lab.lab import Lab
 
+# What curation is to be held against: of what the LLM wrote, as many triplets as it keeps.
+AT_RANDOM = "as many triplets at random"
+
 
 def _resources(lab: Lab) -> list[Row]:
     scale, rows = lab.scale, list[Row]()
@@ -29,9 +32,6 @@ def _resources(lab: Lab) -> list[Row]:
             rows.append(Row(f"{method}, {name}", models, {"method": method, "NLI": is_nli}))
     return rows
 
-
-# What curation is to be held against: of what the LLM wrote, as many triplets as it keeps.
-AT_RANDOM = "as many triplets at random"
 
 T4 = TrainedExperiment(
     "t4",
