@@ -13,12 +13,13 @@ from scipy.stats import spearmanr
 from multicsr.paper import estimate
 from multicsr.paper.experiments import baselines, f5, t1
 from multicsr.paper.experiments.t2 import T2
+from multicsr.paper.experiments.t5 import T5
 from multicsr.paper.experiments.t9 import T9
 from multicsr.paper.experiments.t11 import T11
 from multicsr.paper.lab.lab import Lab
-from multicsr.paper.lab.languages import lacked, learned
+from multicsr.paper.lab.languages import Learned, learned
 from multicsr.paper.lab.material import Material
-from multicsr.paper.languages import SWAHILI, TAGALOG, Language
+from multicsr.paper.languages import SWAHILI, TAGALOG, Language, Multilingual
 from multicsr.paper.node import in_order, node
 from multicsr.paper.scales import SCALES, WIKIPEDIA
 from stages.config.words import SCORERS
@@ -52,13 +53,13 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-def material(folder: Path, name: str, data: Path | None) -> Material:
-    return Material(SCALES[name], data, folder / "written")
+def found_in(data: Path | None, written: Path, multilingual: Multilingual) -> Learned | None:
+    return learned(data, Material(MINI, data, written).write, multilingual)
 
 
 def test_a_file_of_sentences_is_learned_from_and_all_translations_are_the_test(tmp_path: Path, data: Path) -> None:
     for name in ("mini", "paper"):
-        found = learned(material(tmp_path, name, data), SCALES[name].multilingual)
+        found = found_in(data, tmp_path / name, SCALES[name].multilingual)
         assert found is not None
         assert (found.language, found.halved) == (TAGALOG, False)
         assert found.sentences.read_text().splitlines() == ["bago 1", "bago 2"]
@@ -69,7 +70,7 @@ def test_a_file_of_sentences_is_learned_from_and_all_translations_are_the_test(t
 def test_of_halves_none_is_both_learned_from_and_tested(tmp_path: Path, data: Path, language: Language) -> None:
     (data / "ted2020" / "TED2020.en-tl.tl").unlink()
     several = replace(MINI.multilingual, languages=(language,))
-    found = learned(material(tmp_path, "mini", data), several)
+    found = found_in(data, tmp_path / "written", several)
     assert found is not None
     assert found.halved
     sentences = found.sentences.read_text().splitlines()
@@ -78,15 +79,17 @@ def test_of_halves_none_is_both_learned_from_and_tested(tmp_path: Path, data: Pa
     assert len(own) == len(english) == 5
     assert not {*sentences} & {*own, *english}
     assert bitext.pair(*found.tested).sides == (language.translations[8:11], "eng")
-    assert learned(material(tmp_path, "paper", data), replace(several, halves=False)) is None
+    assert found_in(data, tmp_path / "written", replace(several, halves=False)) is None
 
 
 def test_what_is_lacked_is_named_with_its_place(tmp_path: Path) -> None:
     for data in (None, tmp_path):
-        said = lacked(material(tmp_path, "paper", data), PAPER.multilingual)
-        assert learned(material(tmp_path, "paper", data), PAPER.multilingual) is None
+        said = T5.missing(Lab(Store.open(tmp_path / "a.db"), PAPER, seeds=1, data=data))
+        assert said is not None
         assert "data=DIR with tatoeba/tatoeba.tgl-eng.* and ted2020/TED2020.en-tl.tl would do" in said
-    assert "ted2020" not in lacked(material(tmp_path, "mini", None), MINI.multilingual)
+    said = T5.missing(lab_of(tmp_path))
+    assert said is not None
+    assert "ted2020" not in said
 
 
 def test_shared_spelling_is_the_cosine_of_threes_of_characters() -> None:

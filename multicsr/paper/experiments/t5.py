@@ -71,7 +71,7 @@ def _languages(lab: Lab) -> list[Row]:
 def _needs_translations(lab: Lab) -> str | None:
     if lab.material.learned is not None:
         return None
-    return languages.lacked(lab.material, lab.scale.multilingual)
+    return lab.material.lacks(*languages.lacked(lab.scale.multilingual))
 
 
 def _told(lab: Lab) -> list[Said]:

@@ -6,12 +6,14 @@ No sentence is learned from that is tested: the test asks what was learned of th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from multicsr.paper.lab.material import Material
-    from multicsr.paper.languages import Language, Multilingual
+from multicsr.paper.languages import Language, Multilingual
+
+# Makes a file of a text in the folder of the experiments, by its name.
+Write = Callable[[str, str], Path]
 
 
 class Learned(NamedTuple):
@@ -24,25 +26,24 @@ class Learned(NamedTuple):
     halved: bool
 
 
-def learned(material: Material, multilingual: Multilingual) -> Learned | None:
-    """The first of the languages whose files are in the data folder; None where there is none."""
+def learned(data: Path | None, write: Write, multilingual: Multilingual) -> Learned | None:
+    """The first of the languages whose files are in the folder `data`; None where there is none."""
     for language in multilingual.languages:
-        aligned = _aligned(material.data, language)
-        sentences = language.sentences and material.in_data(language.sentences)
-        if aligned is not None and sentences:
-            return _whole(material, language, Path(sentences), aligned)
-        if aligned is not None and multilingual.halves:
-            return _halved(material, language, aligned)
+        aligned = _aligned(data, language)
+        if data is None or aligned is None:
+            continue
+        if language.sentences and (data / language.sentences).is_file():
+            return _whole(write, language, data / language.sentences, aligned)
+        if multilingual.halves:
+            return _halved(write, language, aligned)
     return None
 
 
-def lacked(material: Material, multilingual: Multilingual) -> str:
-    """What would have to be in the data folder."""
+def lacked(multilingual: Multilingual) -> tuple[str, str]:
+    """The files that would have to be in the data folder, and what they are."""
     language = multilingual.languages[0]
-    files = [f"tatoeba/{language.translations}.*"]
-    if not multilingual.halves:
-        files.append(str(language.sentences))
-    return material.lacks(" and ".join(files), f"sentences in {language.name} with little data and their translations")
+    files = [f"tatoeba/{language.translations}.*", *([] if multilingual.halves else [str(language.sentences)])]
+    return " and ".join(files), f"sentences in {language.name} and their translations"
 
 
 def _aligned(data: Path | None, language: Language) -> tuple[Path, Path] | None:
@@ -57,28 +58,28 @@ def _aligned(data: Path | None, language: Language) -> tuple[Path, Path] | None:
     return folder / named, folder / f"{language.translations}.{sides[1]}"
 
 
-def _whole(material: Material, language: Language, sentences: Path, aligned: tuple[Path, Path]) -> Learned:
+def _whole(write: Write, language: Language, sentences: Path, aligned: tuple[Path, Path]) -> Learned:
     """Sentences of their own, and all translations."""
     own, other = map(_lines, aligned)
-    return Learned(language, _written(material, language, _lines(sentences), {*own, *other}), aligned, False)
+    return Learned(language, _written(write, language, _lines(sentences), {*own, *other}), aligned, False)
 
 
-def _halved(material: Material, language: Language, aligned: tuple[Path, Path]) -> Learned:
+def _halved(write: Write, language: Language, aligned: tuple[Path, Path]) -> Learned:
     """The first half of the translations is learned from, without its translations; the second is the test."""
     sides = [_lines(file) for file in aligned]
     half = len(sides[0]) // 2
     first, second = (
-        material.write(f"t5-{file.name}", "".join(f"{line}\n" for line in lines[half:]))
+        write(f"t5-{file.name}", "".join(f"{line}\n" for line in lines[half:]))
         for file, lines in zip(aligned, sides, strict=True)
     )
     tested = {*sides[0][half:], *sides[1][half:]}
-    return Learned(language, _written(material, language, sides[0][:half], tested), (first, second), True)
+    return Learned(language, _written(write, language, sides[0][:half], tested), (first, second), True)
 
 
-def _written(material: Material, language: Language, sentences: list[str], tested: set[str]) -> Path:
+def _written(write: Write, language: Language, sentences: list[str], tested: set[str]) -> Path:
     """A file of the sentences that are not tested, each once."""
     kept = dict.fromkeys(text for text in sentences if text not in tested)
-    return material.write(f"t5-{language.name}.txt", "".join(f"{text}\n" for text in kept))
+    return write(f"t5-{language.name}.txt", "".join(f"{text}\n" for text in kept))
 
 
 def _lines(file: Path) -> list[str]:

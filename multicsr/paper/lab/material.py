@@ -97,7 +97,7 @@ class Material:
     @cached_property
     def learned(self) -> Learned | None:
         """The language with little data of t5, with what is learned from and tested; None where it lacks a file."""
-        return languages.learned(self, self.scale.multilingual)
+        return languages.learned(self.data, self.write, self.scale.multilingual)
 
     @property
     def labelled(self) -> str | None:
@@ -134,10 +134,9 @@ class Material:
         return list(zip(*lines, strict=True))
 
     def _snli(self) -> list[str | None]:
-        return [self.in_data(f"snli/{name}.dev") for name in ("s1", "s2", "labels")]
+        return [self._in_data(f"snli/{name}.dev") for name in ("s1", "s2", "labels")]
 
-    def in_data(self, file: str) -> str | None:
-        """The path of a file of the data folder, if it is there."""
+    def _in_data(self, file: str) -> str | None:
         return str(self.data / file) if self.data and (self.data / file).is_file() else None
 
     def _place(self, path: str) -> str:
