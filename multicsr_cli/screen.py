@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from rich import progress as bars
@@ -89,6 +90,7 @@ def _shown(work: Callable[[Progress], Done], title: str, unit: str, announce: bo
             last = tick
             if tick.note != COMPLETE:
                 show = show or bar.enter_context(_bar(title))
+                tick = tick if announce else replace(tick, news="")
                 show(tick, f"{rate:.1f} {tick.unit or unit}/s" if rate else "")
 
         try:
@@ -110,8 +112,8 @@ def _bar(title: str) -> Iterator[Any]:
         def line(tick: Tick, rate: str) -> None:
             nonlocal said, phase
             name = _titled(title, tick)
-            if tick.warning:
-                say(f"{name}: {tick.warning}")
+            for text in filter(None, (tick.news, tick.warning)):
+                say(f"{name}: {text}")
             begins = not tick.fresh and tick.note != phase  # reading and loading, before anything is computed
             if begins or time.monotonic() - said >= SECONDS_BETWEEN_LINES or (tick.total and tick.done == tick.total):
                 said, phase = time.monotonic(), tick.note
@@ -133,8 +135,8 @@ def _bar(title: str) -> Iterator[Any]:
 
         def update(tick: Tick, rate: str) -> None:
             name = _titled(title, tick)
-            if tick.warning:
-                progress.console.print(Text(f"{name}: {tick.warning}"))
+            for text in filter(None, (tick.news, tick.warning)):
+                progress.console.print(Text(f"{name}: {text}"))
             total = tick.total or None
             progress.update(task, description=name, completed=tick.done, total=total, rate=rate, note=tick.note)
 

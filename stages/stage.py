@@ -15,14 +15,15 @@ from store.records import Run
 @dataclass(frozen=True)
 class Tick:
     """Progress: `done` of `total` units; `note` says what the stage is doing; `fresh` units this process computed;
-    `warning` is news that must not be overwritten by the next tick. Where a run has parts that are made first, `part` names
-    the one that is being made, and `unit` what is counted in it."""
+    `warning` must not be overwritten by the next tick, nor may `news`, which whoever makes many runs may leave out. Where a
+    run has parts that are made first, `part` names the one that is being made, and `unit` what is counted in it."""
 
     done: int
     total: int
     note: str
     fresh: int = 0
     warning: str = ""
+    news: str = ""
     part: str = ""
     unit: str = ""
 

@@ -3,9 +3,10 @@
 The encoder learns from the triplets of a curate run (or a gen run, uncurated) with the masked contrastive loss (MultiCSR,
 eq. 5-7) or another objective of `stages/models/training/loss.py`: SimCSE without labels from their premises alone, CLHAIF and
 CLAIF from their scores too. Other runs may join them, such as a labelled corpus (`config.with_runs`; appendix G): nothing
-that comes twice is taken out, since the mask protects equal premises (M is 1 where x_k = x_i). The mask model's vectors are
-computed once a text, before the first step; the best measured weights are what is written in the end. Whitening is learned
-last, from the sentences of the training itself; the dev task is measured again behind it and chooses nothing any more.
+that comes twice is taken out, since the mask finds what is no negative. The mask model's vectors are computed once a text,
+before the first step; what the mask will remove is told then, and what it removed is kept, pair by pair. The best measured
+weights are what is written in the end. Whitening is learned last, from the sentences of the training itself; the dev task is
+measured again behind it and chooses nothing any more.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from stages.config import TrainConfig
 from stages.course import frozen
 from stages.course.examples import Examples
 from stages.course.frozen import Frozen
+from stages.course.masking import Masking
 from stages.course.steps import Course, Pace, remove
 from stages.files.cards import EXAMPLES, model_card
 from stages.pace.batches import Batches
@@ -92,17 +94,20 @@ def _prepared(
     """Everything that a training's first step needs, or the next where it goes on."""
     from stages.models.training import fit
 
-    mask, teacher = None, None
+    recipe = fit.Recipe(**{field.name: getattr(config, field.name) for field in fields(fit.Recipe)})
+    total, masking, teacher = recipe.total(count), None, None
     if loaders.mask is not None:
         assert config.mask_model_fingerprint is not None
         guide = Frozen("mask model", config.mask_model_fingerprint, loaders.mask)
-        mask = fit.MaskVectors(*(yield from frozen.vectors(store, guide, examples, count, pace.batches)))
+        by_guide = yield from frozen.vectors(store, guide, examples, count, pace.batches)
+        masking = Masking(config, recipe, by_guide, examples)
+        recipe = masking.recipe
+        yield Tick(0, total, "mask", warning=masking.warning, news=masking.news)
     if loaders.teacher is not None:
         assert config.teacher_fingerprint is not None
         guide = Frozen("teacher", config.teacher_fingerprint, loaders.teacher)
         teacher = yield from frozen.vectors(store, guide, examples, count, pace.batches)
-    recipe = fit.Recipe(**{field.name: getattr(config, field.name) for field in fields(fit.Recipe)})
-    yield Tick(0, recipe.total(count), "loading the encoder")
+    yield Tick(0, total, "loading the encoder")
     encoder = loaders.base()
     if config.whiten_dim is not None and config.whiten_dim > encoder.width:
         raise Problem(
@@ -110,8 +115,9 @@ def _prepared(
             "give at most as many",
             "whiten_dim",
         )
-    going = fit.Training(encoder, examples, mask, recipe, examples.labels(), teacher, pace.chunk, pace.ranks)
-    return Course(store, run, config, dev, going, pace)
+    vectors = None if masking is None else masking.vectors
+    going = fit.Training(encoder, examples, vectors, recipe, examples.labels(), teacher, pace.chunk, pace.ranks)
+    return Course(store, run, config, dev, going, pace, masking)
 
 
 def _written(course: Course, examples: Examples, counted: Counter[str]) -> Ticks:
@@ -127,6 +133,7 @@ def _written(course: Course, examples: Examples, counted: Counter[str]) -> Ticks
         **({"triplets_from": dict(counted)} if course.config.with_runs else {}),
         "steps": total,
         "masked_share": training.masked_share(store, run),
+        **({} if course.masking is None or course.masking.sigma is None else {"sigma": course.masking.sigma}),
         "best_step": top.step,
         "dev": {"task": course.dev.name, "spearman": top.value},
     }

@@ -14,6 +14,10 @@ each. `pairs` holds the two scores of a premise side by side, once a score run; 
 `repeats` the few premises that a comparison of texts drops. None of the three ever changes, so neither does what the view
 `ruled` says. CLAIF decides on a pair at a time, partly by a draw, so `partners` has a row a pair.
 
+Why `masked` has keys and no texts: a negative that a training's mask removed is one of the drafts, or a premise, so the view
+`masked_pairs` has its words. The keys are those of what was trained on: the role as it was read, after any swap, whatever
+persons say later. Examples are told apart by their places in the training, since a corpus may join it twice.
+
 Why a review is keyed on the gen run: a person judges texts, and every curation of these texts, earlier or later, is to hear
 it. What a person said is kept word by word; the last word counts, and taking one back is another row. So a training that
 knew an earlier word (its run names their digest) can still be told what it knew.
@@ -178,6 +182,21 @@ TABLES = (
         masked_share REAL NOT NULL,
         lr REAL NOT NULL,
         PRIMARY KEY (run, step)
+    ) STRICT, WITHOUT ROWID
+    """,
+    # Of the premise at `place`, the text at `other_place`: a draft, or the premise there.
+    """
+    CREATE TABLE masked (
+        run TEXT NOT NULL REFERENCES runs(id),
+        place INTEGER NOT NULL CHECK (place >= 0),
+        other_place INTEGER NOT NULL CHECK (other_place >= 0),
+        role TEXT NOT NULL CHECK (role IN ('entailment', 'contradiction', 'premise')),
+        premise INTEGER NOT NULL REFERENCES premises(id),
+        other INTEGER NOT NULL REFERENCES premises(id),
+        draft INTEGER REFERENCES drafts(id) CHECK ((draft IS NULL) = (role = 'premise')),
+        cosine REAL NOT NULL,
+        times INTEGER NOT NULL CHECK (times > 0),
+        PRIMARY KEY (run, place, other_place, role)
     ) STRICT, WITHOUT ROWID
     """,
     """

@@ -112,6 +112,16 @@ VIEWS = (
     LEFT JOIN scores ON scores.run = score.id AND scores.premise = partners.premise AND scores.role = partners.role
     WHERE partners.verdict = 'keep'
     """,
+    # What a mask took for false negatives (MultiCSR, eq. 6), as it was trained on. CROSS JOIN: from the few rows of a run.
+    """
+    CREATE VIEW masked_pairs AS
+    SELECT masked.run, masked.place, masked.premise AS premise_id, own.text AS premise,
+           masked.other_place, masked.other AS other_premise_id, other.text AS other_premise,
+           masked.role, masked.draft, coalesce(drafts.text, other.text) AS hypothesis, masked.cosine, masked.times
+    FROM masked CROSS JOIN premises AS own ON own.id = masked.premise
+    CROSS JOIN premises AS other ON other.id = masked.other
+    LEFT JOIN drafts ON drafts.id = masked.draft
+    """,
     # One row a level: how many premises reached it, and for each reason how many were dropped for it. A run has counted what
     # its rule does; what persons turned since is added here, and told apart as the reason 'review'.
     """

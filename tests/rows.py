@@ -94,7 +94,7 @@ def scored(store: Store, made: Sequence[Made], source: str = "made") -> tuple[Ru
 def content(store: Store) -> dict[str, list[Any]]:
     """Every row of every table, save the times at which things happened and where they ran."""
     kept: dict[str, list[Any]] = {}
-    for table in ("premises", "prompts", "drafts", "scores", "decisions", "judgements", "steps", "metrics"):
+    for table in ("premises", "prompts", "drafts", "scores", "decisions", "judgements", "steps", "masked", "metrics"):
         kept[table] = sorted(store.rows(f"SELECT * FROM {table}"), key=repr)
     kept["runs"] = sorted(store.rows("SELECT id, stage, version, parent, config, counts FROM runs"))
     return kept

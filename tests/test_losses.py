@@ -25,7 +25,8 @@ from multicsr.losses import (
 from stages.models import catalog, checkpoint, loading
 from stages.models.encoder.model import normalised
 from stages.models.training.fit import GRADIENT_NORM, MaskVectors, Recipe, Training
-from stages.models.training.loss import false_negatives, masked_contrastive_loss
+from stages.models.training.loss import masked_contrastive_loss
+from stages.models.training.mask import false_negatives, own_hypotheses
 from store.problem import Problem
 
 sentence_transformers = pytest.importorskip("sentence_transformers")
@@ -179,35 +180,43 @@ def test_a_mask_model_of_another_vocabulary_reads_the_text(folder: Path, mask_fo
     assert float(MaskedContrastiveLoss(model, other, SIGMA)(columns).detach()) == pytest.approx(float(same.detach()))
 
 
-def test_an_anchors_own_hypotheses_are_never_masked(folder: Path, mask_folder: Path) -> None:
-    """With a sigma that finds every text similar, what is left are the hypotheses of equal anchors."""
+@pytest.mark.parametrize("own", ["place", "premise"])
+def test_an_anchors_own_hypotheses_are_never_masked(folder: Path, mask_folder: Path, own: str) -> None:
+    """With a sigma that finds every text similar, what is left are the hypotheses of its place, or of equal anchors."""
     model = SentenceTransformer(str(folder), device="cpu")
-    loss = MaskedContrastiveLoss(model, SentenceTransformer(str(mask_folder), device="cpu"), sigma=-1.0)
+    loss = MaskedContrastiveLoss(model, SentenceTransformer(str(mask_folder), device="cpu"), sigma=-1.0, own=own)
     columns = features(model, sides(TRIPLETS))
-    vectors = mask_vectors(mask_folder)
     anchors = sides(TRIPLETS)[0]
     same = torch.tensor([[anchor == other for other in anchors] for anchor in anchors])
-    masked = false_negatives(
-        torch.from_numpy(vectors.premise),
-        torch.from_numpy(np.concatenate([vectors.entailment, vectors.contradiction])),
-        same,
-        -1.0,
-    )
     assert same.sum() == len(anchors) + 2
-    assert torch.equal(masked, ~same.repeat(1, 2))
+    masked = ~(same if own == "premise" else torch.eye(len(anchors), dtype=torch.bool)).repeat(1, 2)
     premise, hypotheses = loss.encoded(columns)
     cosine = torch.nn.functional.cosine_similarity(premise[:, None], hypotheses[None], dim=-1) / 0.05
     expected = -(cosine.diagonal() - cosine.masked_fill(masked, -torch.inf).logsumexp(1)).mean()
     assert float(loss(columns).detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
+@pytest.mark.parametrize("given", [{"sigma": 0.7}, {"margin": -0.3}])
+def test_sentences_are_masked_as_by_our_own_training(folder: Path, mask_folder: Path, given: dict[str, float]) -> None:
+    """Unsupervised SimCSE, of which one sentence stands in the batch twice; a margin of cosine 1 - 0.3 or a sigma."""
+    model = SentenceTransformer(str(folder), device="cpu")
+    sentences = [TEXTS[0], *TEXTS[:8]]
+    encoder = loading.encoder(catalog.locate(str(mask_folder), "encoder"), CPU, "mean")
+    vectors = MaskVectors(normalised(encoder.encode(sentences)))
+    loss = MaskedContrastiveLoss(model, SentenceTransformer(str(mask_folder), device="cpu"), **given)
+    names = {"sigma": given.get("sigma"), "sigma_margin": given.get("margin")}
+    wanted = recipe(objective="simcse-unsup", train_batch=9, own="place", **names)
+    ours = our_step(folder, wanted, [(text,) for text in sentences], mask=vectors)
+    assert_same(ours, by_hand(model, loss, [sentences], None))
+
+
 def test_the_loss_of_a_model_that_computes_in_bfloat16_is_in_float32(folder: Path, mask_folder: Path) -> None:
     model = SentenceTransformer(str(folder), device="cpu").eval()
     loss = MaskedContrastiveLoss(model, SentenceTransformer(str(mask_folder), device="cpu"), SIGMA)
     columns, vectors = features(model, sides(TRIPLETS)), mask_vectors(mask_folder)
-    same = torch.tensor([[first[0] == other[0] for other in TRIPLETS] for first in TRIPLETS])
+    own = own_hypotheses(torch.arange(len(TRIPLETS)), 2 * len(TRIPLETS), "place")
     hypotheses_p = torch.from_numpy(np.concatenate([vectors.entailment, vectors.contradiction]))
-    masked = false_negatives(torch.from_numpy(vectors.premise), hypotheses_p, same, SIGMA)
+    masked = false_negatives(torch.from_numpy(vectors.premise), hypotheses_p, own, SIGMA)
     with torch.autocast("cpu", torch.bfloat16):
         value = loss(columns)
         premise, hypotheses = loss.encoded(columns)
@@ -248,7 +257,12 @@ def test_what_cannot_be_learned_from_is_refused(folder: Path) -> None:
     model = SentenceTransformer(str(folder), device="cpu")
     columns = features(model, sides(TRIPLETS))
     for loss, labels, read, says in [
-        (MaskedContrastiveLoss(model), None, columns[:2], "reads .anchor, positive, negative., and the data set has 2"),
+        (
+            MaskedContrastiveLoss(model),
+            None,
+            columns[:2],
+            "reads .sentence. or .anchor, positive, negative., and the data set has 2",
+        ),
         (SimilarityLoss(model), None, columns[:2], "learns from labels, and the data set has none"),
         (SimilarityLoss(model), torch.tensor([0.5, 5.0]), columns[:2], "a label of the batch is 5"),
         (MaskedContrastiveLoss(model, {TEXTS[0]: [1.0, 0.0]}), None, columns, "a text of the batch has no vector"),

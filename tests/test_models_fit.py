@@ -19,7 +19,7 @@ from stages.models import catalog, checkpoint, loading
 from stages.models.encoder.model import Encoder, normalised
 from stages.models.training import fit
 from stages.models.training import recipe as recipes
-from stages.models.training.fit import MaskVectors, Recipe, Training, steps_in
+from stages.models.training.fit import MaskVectors, Recipe, Training
 from stages.models.training.loss import masked_contrastive_loss
 
 CPU = torch.device("cpu")
@@ -126,7 +126,7 @@ def test_the_order_of_an_epoch_is_a_permutation(seed: int, epoch: int, count: in
 @given(st.integers(1, 10_000), st.integers(2, 512), st.integers(1, 9))
 def test_steps_in_counts_the_smaller_last_batch(triplets: int, train_batch: int, epochs: int) -> None:
     """As many steps an epoch as it takes to see every triplet once."""
-    assert steps_in(triplets, train_batch, epochs) == len(range(0, triplets, train_batch)) * epochs
+    assert recipes.steps_in(triplets, train_batch, epochs) == len(range(0, triplets, train_batch)) * epochs
 
 
 def test_a_number_of_steps_ends_a_training_wherever_it_is_in_an_epoch(bert: Path) -> None:
@@ -145,7 +145,7 @@ def test_steps_are_numbered_and_the_rate_falls_in_a_line(bert: Path, train_batch
     """Steps count from 1; the rate is lr * (1 - steps done / all steps): no warm-up, never 0."""
     recipe = changed(RECIPE, train_batch=train_batch, epochs=epochs, sigma=None)
     steps = list(Training(base(bert), TRIPLETS, None, recipe).steps())
-    total = steps_in(len(TRIPLETS), train_batch, epochs)
+    total = recipes.steps_in(len(TRIPLETS), train_batch, epochs)
     assert [step.step for step in steps] == list(range(1, total + 1))
     assert [step.epoch for step in steps] == [n * epochs // total for n in range(total)]
     assert [step.lr for step in steps] == pytest.approx([recipe.lr * (total - n) / total for n in range(total)])
@@ -163,16 +163,18 @@ def places(recipe: Recipe) -> list[list[int]]:
 
 @pytest.mark.parametrize("sigma", [-1.0, 0.8, 0.97])
 def test_the_masked_share_is_the_share_of_negatives_removed(bert: Path, mask: MaskVectors, sigma: float) -> None:
-    """Counted by hand for every step: of the N * (2N - 1) negatives, those at sigma or above from another premise."""
+    """Counted by hand for every step: of the N * (2N - 1) negatives, those at sigma or above from another place, and those
+    that are the premise's own entailment again."""
     recipe = changed(RECIPE, sigma=sigma)
     steps = list(Training(base(bert), TRIPLETS, mask, recipe).steps())
-    sides = (mask.entailment, mask.contradiction)
+    sides = ((1, mask.entailment), (2, mask.contradiction))
     for step, batch in zip(steps, places(recipe), strict=True):
         removed = sum(
-            float(np.dot(mask.premise[i], side[k])) >= sigma and TRIPLETS[i][0] != TRIPLETS[k][0]
+            (i != k and float(np.dot(mask.premise[i], side[k])) >= sigma) or TRIPLETS[k][text] == TRIPLETS[i][1]
             for i in batch
             for k in batch
-            for side in sides
+            for text, side in sides
+            if (k, text) != (i, 1)
         )
         assert step.masked_share == pytest.approx(removed / (len(batch) * (2 * len(batch) - 1)))
     assert sum(step.masked_share for step in steps) > 0
@@ -190,8 +192,8 @@ def test_the_loss_of_a_step_is_that_of_its_triplets(bert: Path, mask: MaskVector
     masked = np.concatenate(
         [mask.premise[batch] @ side[batch].T >= RECIPE.sigma for side in (mask.entailment, mask.contradiction)], axis=1
     )
-    same = np.array([[TRIPLETS[i][0] == TRIPLETS[k][0] for k in batch] for i in batch])
-    hidden = torch.from_numpy(masked & ~np.concatenate([same, same], axis=1))
+    own = np.eye(len(batch), dtype=bool)
+    hidden = torch.from_numpy(masked & ~np.concatenate([own, own], axis=1))
     expected = masked_contrastive_loss(h[: len(batch)], h[len(batch) :], hidden, RECIPE.tau)
     step = next(Training(encoder, TRIPLETS, mask, RECIPE).steps())
     assert step.loss == pytest.approx(float(expected), abs=1e-4)
@@ -226,7 +228,7 @@ def test_steps_are_those_of_adamw_over_every_weight(bert: Path, mask: MaskVector
         torch.manual_seed(recipes.seed_for(RECIPE.seed, "dropout", step.step - 1))
         rows = [row for side in range(3) for row in plain.ids([TRIPLETS[i][side] for i in batch], RECIPE.max_length)]
         vectors = plain(rows)
-        masked, _ = going.objective.mask(torch.tensor(batch))
+        masked, _ = going.objective.masked(torch.tensor(batch))
         loss = masked_contrastive_loss(vectors[: len(batch)], vectors[len(batch) :], masked, RECIPE.tau)
         optimiser.zero_grad()
         loss.backward()

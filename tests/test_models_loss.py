@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from stages.models.training.loss import false_negatives, masked_contrastive_loss
+from stages.models.training.loss import masked_contrastive_loss
+from stages.models.training.mask import false_negatives, own_hypotheses
 
 WIDTH = 6
 TAUS = st.sampled_from([0.05, 0.1, 0.5, 1.0])
@@ -21,25 +22,26 @@ TAUS = st.sampled_from([0.05, 0.1, 0.5, 1.0])
 
 @dataclass
 class Batch:
-    """Trained vectors h and mask vectors p of N triplets; `premise` says which of them have the same premise."""
+    """Trained vectors h and mask vectors p of N triplets; `premise` says which of them have the same premise, and `by`
+    whether those have one another's hypotheses as their own."""
 
     h: Tensor  # (3N, d): x, x+, x-
     p: Tensor  # (3N, w), length 1
     premise: list[int]
     tau: float
     sigma: float
+    by: str = "place"
 
     @property
     def n(self) -> int:
         return len(self.premise)
 
     @property
-    def same(self) -> Tensor:
-        number = torch.tensor(self.premise)
-        return number[:, None] == number[None, :]
+    def own(self) -> Tensor:
+        return own_hypotheses(torch.tensor(self.premise), 2 * self.n, self.by)
 
-    def masked(self) -> Tensor:
-        return false_negatives(self.p[: self.n], self.p[self.n :], self.same, self.sigma)
+    def masked(self, sigma: float | None = None) -> Tensor:
+        return false_negatives(self.p[: self.n], self.p[self.n :], self.own, self.sigma if sigma is None else sigma)
 
     def loss(self, h: Tensor | None = None) -> Tensor:
         h = self.h if h is None else h
@@ -59,7 +61,7 @@ def batches(draw: st.DrawFn, sigma: st.SearchStrategy[float] | None = None) -> B
     for place, number in enumerate(premise):  # the same premise has the same vectors
         h[place], p[place] = h[first[number]], p[first[number]]
     chosen = draw(sigma if sigma is not None else st.floats(-1, 1))
-    found = Batch(h, p, premise, draw(TAUS), chosen)
+    found = Batch(h, p, premise, draw(TAUS), chosen, draw(st.sampled_from(["place", "premise"])))
     cosines = found.p[:n] @ found.p[n:].T
     assume((cosines - chosen).abs().min() > 1e-5)  # where rounding decides, the loops may differ
     return found
@@ -73,7 +75,8 @@ def cosine(a: Sequence[float], b: Sequence[float]) -> float:
 def is_masked(batch: Batch, i: int, k: int, s: int) -> bool:
     """M_iks = 0 (eq. 6-7): s is 0 for x_k+ and 1 for x_k-."""
     x, y = batch.p[i].tolist(), batch.p[(1 + s) * batch.n + k].tolist()
-    return cosine(x, y) >= batch.sigma and batch.premise[k] != batch.premise[i]
+    own = k == i if batch.by == "place" else batch.premise[k] == batch.premise[i]
+    return cosine(x, y) >= batch.sigma and not own
 
 
 def looped(batch: Batch, h: list[list[float]]) -> float:
@@ -137,24 +140,28 @@ def test_the_gradient_equals_autograd_of_the_loops(batch: Batch) -> None:
 
 @given(batches())
 def test_a_premises_own_hypotheses_are_never_masked(batch: Batch) -> None:
-    """Neither x_i+ nor x_i-, nor those of another triplet with the same premise, whatever sigma is."""
+    """Neither x_i+ nor x_i-, whatever sigma is; where own is a matter of the premise, nor those of an equal premise."""
     for sigma in (-1.0, batch.sigma):
-        masked = false_negatives(batch.p[: batch.n], batch.p[batch.n :], batch.same, sigma)
-        assert not masked[batch.same.repeat(1, 2)].any()
+        masked = batch.masked(sigma)
+        for i in range(batch.n):
+            for k in range(batch.n):
+                if k == i or (batch.by == "premise" and batch.premise[k] == batch.premise[i]):
+                    assert not masked[i, k]
+                    assert not masked[i, batch.n + k]
 
 
 @given(batches())
-def test_the_lowest_sigma_masks_every_hypothesis_of_another_premise(batch: Batch) -> None:
-    """Below every cosine: all but those of the same premise; the loss stays finite."""
-    masked = false_negatives(batch.p[: batch.n], batch.p[batch.n :], batch.same, -1.1)
-    assert torch.equal(masked, ~batch.same.repeat(1, 2))
+def test_the_lowest_sigma_masks_every_hypothesis_but_the_own(batch: Batch) -> None:
+    """Below every cosine; the loss stays finite."""
+    masked = batch.masked(-1.1)
+    assert torch.equal(masked, ~batch.own)
     assert masked_contrastive_loss(batch.h[: batch.n], batch.h[batch.n :], masked, batch.tau).isfinite()
 
 
 def test_a_cosine_of_exactly_sigma_is_masked() -> None:
     """The border belongs to the mask (eq. 7 says sim >= sigma)."""
     axes = torch.eye(2)
-    masked = false_negatives(axes, torch.cat([axes.flip(0), axes]), torch.eye(2, dtype=torch.bool), 1.0)
+    masked = false_negatives(axes, torch.cat([axes.flip(0), axes]), own_hypotheses(torch.arange(2), 4, "place"), 1.0)
     assert masked.tolist() == [[False, True, False, False], [True, False, False, False]]
 
 

@@ -22,6 +22,7 @@ from stages.models import catalog, checkpoint, loading
 from stages.models.encoder.model import Encoder, normalised
 from stages.models.training import loss
 from stages.models.training.fit import MaskVectors, Recipe, Training
+from stages.models.training.mask import false_negatives, own_hypotheses, released_mask
 from stages.models.training.ranks import Ranks
 
 CPU = torch.device("cpu")
@@ -30,13 +31,15 @@ WIDTH = 5
 
 @dataclass
 class Batch:
-    """Vectors h and mask vectors p of N triplets (x, then x+, then x-), and the AI's similarities of their pairs."""
+    """Vectors h and mask vectors p of N triplets (x, then x+, then x-), and the AI's similarities of their pairs. `text`
+    names the texts of the hypotheses, where some are equal."""
 
     h: Tensor  # (3N, d)
     p: Tensor  # (3N, w), length 1
     labels: Tensor  # (N, 2): (x, x+) and (x, x-)
     tau: float
     sigma: float
+    text: Sequence[str] = ()  # 2N
 
     @property
     def n(self) -> int:
@@ -108,16 +111,36 @@ def unsupervised(batch: Batch, h: Tensor) -> Tensor:
     return torch.stack(losses).mean()
 
 
-def clhaif(batch: Batch, h: Tensor, others: bool) -> Tensor:
+def is_masked(batch: Batch, i: int, column: int) -> bool:
+    """M_iks = 0 (eq. 6-7): at sigma or above, and not of the premise's own place; or the own positive's text again."""
+    if column != i and batch.text and batch.text[column] == batch.text[i]:
+        return True
+    is_own = column % batch.n == i
+    return not is_own and float(cosine(batch.p[i].double(), batch.p[batch.n + column].double())) >= batch.sigma
+
+
+def clhaif(batch: Batch, h: Tensor, others: bool, mask: bool = False) -> Tensor:
     losses = []
     for i in range(batch.n):
-        logits, s = columns(batch, h, i), float(batch.labels[i, 0])
-        total = -s * log_p(logits, i)
+        left = [c for c in range(2 * batch.n) if not (mask and is_masked(batch, i, c))]
+        logits, s = [columns(batch, h, i)[c] for c in left], float(batch.labels[i, 0])
+        total = -s * log_p(logits, left.index(i))
         if others:
-            for column in range(2 * batch.n):
+            for place, column in enumerate(left):
                 if column != i:
-                    total = total - (1 - s) / (2 * batch.n - 1) * log_p(logits, column)
+                    total = total - (1 - s) / (len(left) - 1) * log_p(logits, place)
         losses.append(total)
+    return torch.stack(losses).mean()
+
+
+def unsupervised_masked(batch: Batch, h: Tensor) -> Tensor:
+    """Sentences x read twice, h and h'; P sees each once."""
+    losses = []
+    for i in range(batch.n):
+        near = [float(cosine(batch.p[i].double(), batch.p[k].double())) >= batch.sigma for k in range(batch.n)]
+        left = [k for k in range(batch.n) if k == i or not near[k]]
+        logits = [cosine(h[i], h[batch.n + k]) / batch.tau for k in left]
+        losses.append(-log_p(logits, left.index(i)))
     return torch.stack(losses).mean()
 
 
@@ -157,13 +180,28 @@ def ranked(batch: Batch, h: Tensor, by: str) -> Tensor:
     return (torch.stack(consistency).sum() + torch.stack(distillation).sum()) / batch.n
 
 
+def own_place(n: int) -> Tensor:
+    return own_hypotheses(torch.arange(n), 2 * n, "place")
+
+
 def apart(batch: Batch, h: Tensor) -> tuple[Tensor, Tensor]:
     return h[: batch.n], h[batch.n :]
 
 
 def fast_released(batch: Batch, h: Tensor) -> Tensor:
-    masked = loss.released_mask(*apart(batch, batch.p), batch.sigma)
+    masked = released_mask(*apart(batch, batch.p), own_place(batch.n), batch.sigma)
     return loss.released_loss(*apart(batch, h), masked, batch.tau)
+
+
+def fast_unsupervised_masked(batch: Batch, h: Tensor) -> Tensor:
+    p = batch.p[: batch.n]
+    masked = false_negatives(p, p, own_hypotheses(torch.arange(batch.n), batch.n, "place"), batch.sigma)
+    return loss.masked_contrastive_loss(h[: batch.n], h[batch.n : 2 * batch.n], masked, batch.tau)
+
+
+def fast_clhaif(batch: Batch, h: Tensor, others: bool, mask: bool = False) -> Tensor:
+    masked = false_negatives(*apart(batch, batch.p), own_place(batch.n), batch.sigma) if mask else None
+    return loss.scored_contrastive_loss(*apart(batch, h), masked, batch.labels[:, 0], batch.tau, others)
 
 
 def fast_ranked(batch: Batch, h: Tensor, by: str) -> Tensor:
@@ -181,14 +219,15 @@ LOSSES: dict[str, tuple[Loss, Loss]] = {
         lambda b, h: loss.masked_contrastive_loss(h[: b.n], h[b.n : 2 * b.n], None, b.tau),
         unsupervised,
     ),
-    "clhaif positive": (
-        lambda b, h: loss.scored_contrastive_loss(*apart(b, h), b.labels[:, 0], b.tau, others=False),
-        lambda b, h: clhaif(b, h, others=False),
-    ),
-    "clhaif all": (
-        lambda b, h: loss.scored_contrastive_loss(*apart(b, h), b.labels[:, 0], b.tau, others=True),
-        lambda b, h: clhaif(b, h, others=True),
-    ),
+    "simcse-unsup masked": (fast_unsupervised_masked, unsupervised_masked),
+    **{
+        f"clhaif {way}{' masked' * mask}": (
+            partial(fast_clhaif, others=way == "all", mask=mask),
+            partial(clhaif, others=way == "all", mask=mask),
+        )
+        for way in ("positive", "all")
+        for mask in (False, True)
+    },
     "claif": (lambda b, h: loss.similarity_loss(*apart(b, h), b.labels.T.flatten()), claif),
     **{
         f"simcse {by}": (partial(fast_ranked, by=by), lambda b, h, by=by: simcse(b, h) + ranked(b, h, by))
@@ -217,7 +256,7 @@ def test_the_loss_and_its_gradient_equal_the_loops(name: str, batch: Batch) -> N
 
 @given(batches())
 def test_the_released_mask_equals_the_loops(batch: Batch) -> None:
-    found = loss.released_mask(*apart(batch, batch.p), batch.sigma)
+    found = released_mask(*apart(batch, batch.p), own_place(batch.n), batch.sigma)
     assert found.dtype == torch.bool
     expected = [[is_masked_in_released_code(batch, i, column) for column in range(2 * batch.n)] for i in range(batch.n)]
     assert found.tolist() == expected
@@ -226,11 +265,11 @@ def test_the_released_mask_equals_the_loops(batch: Batch) -> None:
 def test_the_released_mask_can_hit_a_premises_own_contradiction_and_the_papers_cannot() -> None:
     axes = torch.eye(2)
     hypotheses = torch.cat([axes, axes])  # x+ and x- of each premise are the premise
-    assert loss.released_mask(axes, hypotheses, 0.9).tolist() == [
+    assert released_mask(axes, hypotheses, own_place(2), 0.9).tolist() == [
         [False, False, True, False],
         [False, False, False, True],
     ]
-    assert not loss.false_negatives(axes, hypotheses, torch.eye(2, dtype=torch.bool), 0.9).any()
+    assert not false_negatives(axes, hypotheses, own_place(2), 0.9).any()
 
 
 def test_a_cell_masked_in_the_released_way_still_takes_probability() -> None:
@@ -259,7 +298,7 @@ def test_a_score_of_one_is_supervised_simcse(batch: Batch) -> None:
     """Both variants of CLHAIF."""
     expected = loss.masked_contrastive_loss(*apart(batch, batch.h), None, batch.tau).item()
     for others in (False, True):
-        found = loss.scored_contrastive_loss(*apart(batch, batch.h), torch.ones(batch.n), batch.tau, others)
+        found = loss.scored_contrastive_loss(*apart(batch, batch.h), None, torch.ones(batch.n), batch.tau, others)
         assert found.item() == pytest.approx(expected, rel=1e-5, abs=1e-5)
 
 
@@ -269,10 +308,14 @@ LABELS = np.array([[(i % 5) / 4, (i % 3) / 4] for i in range(10)], dtype=np.floa
 OBJECTIVES = ("multicsr", *LOSSES, "multicsr listnet", "simcse-unsup listmle")
 
 
+def has_mask(name: str) -> bool:
+    return name.startswith("multicsr") or name.endswith(" masked")
+
+
 def recipe(name: str, **values: Any) -> Recipe:
-    objective, _, variant = name.partition(" ")
+    objective, _, variant = name.removesuffix(" masked").partition(" ")
     rank = variant if variant.startswith("list") else None
-    sigma = 0.9 if objective.startswith("multicsr") else None
+    sigma = 0.9 if has_mask(name) else None
     settings: dict[str, Any] = {
         "dtype": "float32",
         "train_batch": 4,
@@ -309,14 +352,11 @@ def taught(bert: Path) -> Encoder:
 def training(
     bert: Path, name: str, encoder: Encoder, chunk: int | None = None, ranks: Ranks | None = None, **values: Any
 ) -> Training:
-    mask = None
-    if name.startswith("multicsr"):
-        mask = MaskVectors(*(normalised(taught(bert).encode(column)) for column in zip(*TRIPLETS, strict=True)))
     labels = LABELS if name.startswith("cl") else None
     examples: list[tuple[str, ...]] = [(x,) for x, _, _ in TRIPLETS] if "unsup" in name else list(TRIPLETS)
-    teacher = None
-    if " list" in name:
-        teacher = [normalised(taught(bert).encode(column)) for column in zip(*examples, strict=True)]
+    by_guide = [normalised(taught(bert).encode(column)) for column in zip(*examples, strict=True)]
+    mask = MaskVectors(*by_guide) if has_mask(name) else None
+    teacher = by_guide if " list" in name else None
     return Training(encoder, examples, mask, recipe(name, **values), labels, teacher, chunk, ranks)
 
 
@@ -329,21 +369,25 @@ def test_the_loss_of_a_step_is_that_of_its_examples(bert: Path, name: str) -> No
             part.p = 0.0
     going = training(bert, name, encoder, train_batch=10)
     sides = [encoder.encode(column) for column in zip(*TRIPLETS, strict=True)]
-    if name == "simcse-unsup":
+    if name.startswith("simcse-unsup"):
         sides = [sides[0], sides[0], sides[0]]
     h = torch.from_numpy(np.concatenate(sides)).double()
-    frozen = (
-        going.objective.teacher
-        if going.objective.mask_vectors is None
-        else list(vars(going.objective.mask_vectors).values())
-    )
-    p = h if frozen is None else torch.from_numpy(np.concatenate(frozen))
-    batch = Batch(h, p, torch.from_numpy(LABELS), 0.05, 0.9)
+    by_guide = [normalised(taught(bert).encode(column)) for column in zip(*TRIPLETS, strict=True)]
+    text = [triplet[side] for side in (1, 2) for triplet in TRIPLETS]
+    batch = Batch(h, torch.from_numpy(np.concatenate(by_guide)), torch.from_numpy(LABELS), 0.05, 0.9, text)
     step = next(going.steps())
     assert step.loss == pytest.approx(LOSSES[name][1](batch, h).item(), abs=1e-4)
-    masked = [is_masked_in_released_code(batch, i, c) for i in range(10) for c in range(20)]
-    assert step.masked_share == pytest.approx(sum(masked) / (10 * 19) if going.objective.mask_vectors else 0.0)
-    assert going.objective.mask_vectors is None or any(masked)
+    if not has_mask(name):
+        assert step.masked_share == 0
+        return
+    if name.startswith("simcse-unsup"):
+        near = by_guide[0] @ by_guide[0].T >= 0.9
+        assert step.masked_share == pytest.approx(near[~np.eye(10, dtype=bool)].mean())
+    else:
+        is_hit = is_masked_in_released_code if name == "multicsr-released" else is_masked
+        masked = [is_hit(batch, i, column) for i in range(10) for column in range(20)]
+        assert step.masked_share == pytest.approx(sum(masked) / (10 * 19))
+    assert step.masked_share > 0
 
 
 def test_a_sentence_stands_in_a_batch_twice_under_two_draws_of_dropout(bert: Path) -> None:

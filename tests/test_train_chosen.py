@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ import pytest
 import tiny
 from conftest import PREMISES
 from rows import GEN, Made, add_drafts, add_premises
-from shell import multicsr
+from shell import Ended, assert_problem, multicsr
 from test_train_with import CORPUS, write
 
 from multicsr import corpora, curate, score, train
@@ -185,6 +188,30 @@ def test_a_simcse_that_is_not_there_is_named_with_its_setting_and_nothing_takes_
         job(file_store, written, base="bert-base")
     assert refused.value.setting == "mask_model"
     assert "minilm (embedded)" in refused.value.remedy
+
+
+def test_without_a_way_to_the_hub_two_lines_say_so(file_store: Store, tmp_path: Path, written: Run) -> None:
+    """As a process of its own, since the hub library reads its settings when it is loaded; no host is asked."""
+    environment = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "0",
+        "HF_ENDPOINT": "nowhere",
+        "HF_HUB_CACHE": str(tmp_path / "empty"),
+    }
+    command = (
+        sys.executable,
+        "-m",
+        "multicsr_cli",
+        "train",
+        written.id,
+        "--base",
+        "bert-base",
+        "--db",
+        file_store.path,
+    )
+    ended = subprocess.run([str(word) for word in command], capture_output=True, text=True, env=environment)
+    assert_problem(Ended(ended.returncode, ended.stdout, ended.stderr))
+    assert "bert-base is not on this machine and could not be fetched" in ended.stderr
 
 
 def test_the_shell_says_it_once(file_store: Store, written: Run, data: Path) -> None:

@@ -41,6 +41,10 @@ CONFIGS = {
     "multicsr whitened": replace(CONFIG, whiten=True, whiten_dim=6),
     "simcse-unsup prompt": replace(UNMASKED, objective="simcse-unsup", pooler="prompt"),
     "multicsr listnet": replace(CONFIG, rank="listnet", teacher="bert", teacher_fingerprint="m" * 12),
+    "multicsr quantile": replace(CONFIG, sigma=None, sigma_quantile=0.1),
+    "multicsr margin": replace(CONFIG, sigma=None, sigma_margin=-0.02, own="premise"),
+    "clhaif all masked": replace(CONFIG, objective="clhaif", clhaif="all"),
+    "simcse-unsup masked": replace(CONFIG, objective="simcse-unsup", pooler="cls_before_pooler", sigma=0.9),
     "simcse-unsup listmle": replace(
         UNMASKED, objective="simcse-unsup", rank="listmle", teacher="bert", teacher_fingerprint="t" * 12
     ),
@@ -96,7 +100,7 @@ def test_it_trains_and_lowers_the_loss(file_store: Store, loaders: Loaded, name:
     assert len(steps) == run.counts["steps"] == 20
     assert run.counts["triplets"] == 10
     assert np.mean([step.loss for step in steps[-3:]]) < np.mean([step.loss for step in steps[:3]])
-    assert (run.counts["masked_share"] > 0) == name.startswith("multicsr")
+    assert (run.counts["masked_share"] > 0) == (config.mask_model != "none")
     found = training.checkpoint(file_store, run, "model")
     assert found is not None
     encoder = loading.encoder(catalog.locate(str(found[1]), "encoder"), CPU)
@@ -115,7 +119,7 @@ def test_killed_and_run_again_equals_a_training_without_a_break(
     whole = result(opened, trained(opened, config, loaders(config)))
     assert len(whole[0]) == STEPS
     resumed = 0
-    for count in (8, 4):
+    for count in (9, 4):
         going = ticks(file_store, config, loaders(config), resume_seconds=0.0)
         list(itertools.islice(going, count))
         going.close()
@@ -190,10 +194,15 @@ def test_scores_are_needed_where_they_are_learned_from(file_store: Store, loader
 @pytest.mark.parametrize(
     ("objective", "given", "says"),
     [
-        ("simcse", {"sigma": 0.9}, "sigma 0.9"),
-        ("simcse", {"sigma": 0.0}, "sigma 0.0"),
-        ("simcse-unsup", {"mask_model": "minilm"}, "mask_model minilm"),
-        ("clhaif", {"mask_model": "self"}, "mask_model self"),
+        ("claif", {"sigma": 0.9}, "sigma 0.9"),
+        ("claif", {"sigma": 0.0}, "sigma 0.0"),
+        ("claif", {"mask_model": "minilm"}, "mask_model minilm"),
+        ("claif", {"mask_model": "self"}, "mask_model self"),
+        ("claif", {"sigma_quantile": 0.01}, "sigma_quantile 0.01"),
+        ("claif", {"sigma_margin": 0.0}, "sigma_margin 0.0"),
+        ("claif", {"own": "premise"}, "own premise"),
+        ("multicsr", {"own": "text"}, "own 'text'"),
+        ("multicsr", {"sigma_quantile": 0.0}, "sigma_quantile 0"),
         ("claif", {"tau": 0.05}, "tau 0.05"),
         ("multicsr", {"clhaif": "all"}, "clhaif all"),
         ("claif", {"rank": "listnet", "teacher": "bert"}, "rank listnet"),

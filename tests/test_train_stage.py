@@ -34,6 +34,7 @@ CONFIG = TrainConfig(
     mask_model="bert",
     mask_model_fingerprint="m" * 12,
     sigma=0.97,
+    own="place",
     tau=0.05,
     train_batch=4,
     epochs=2,
@@ -46,7 +47,7 @@ CONFIG = TrainConfig(
     eval_every=2,
     dtype="float32",
 )
-UNMASKED = replace(CONFIG, mask_model="none", mask_model_fingerprint=None, sigma=None)
+UNMASKED = replace(CONFIG, mask_model="none", mask_model_fingerprint=None, sigma=None, own=None)
 MADE = [Made(text, text.replace(" the ", " a "), f"Never: {text.lower()}") for text in PREMISES]
 STEPS = 6  # ceil(10 triplets / 4) * 2 epochs
 

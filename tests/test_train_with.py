@@ -76,16 +76,20 @@ def test_it_is_the_training_on_one_run_that_holds_both(
     assert "triplets_from" not in alone.counts
 
 
-def test_the_mask_spares_equal_premises_of_both_corpora(file_store: Store, tmp_path: Path, loaders: Loaded) -> None:
-    """One triplet a hundred times: its columns are as near as can be, and none of them is masked in a batch of its own."""
-    config = replace(CONFIG, epochs=1, eval_every=100, train_batch=200, sigma=0.97)
+@pytest.mark.parametrize("own", ["place", "premise"])
+def test_the_mask_finds_equal_premises_of_both_corpora(
+    file_store: Store, tmp_path: Path, loaders: Loaded, own: str
+) -> None:
+    """One triplet a hundred and one times: by place all but the own are masked, and by premise the duplicates alone."""
+    config = replace(CONFIG, epochs=1, eval_every=100, train_batch=200, sigma=-1.0, own=own)
     gen = file_store.begin("gen", 1, replace(GEN, premises="alone"), None)
     add_drafts(file_store, gen, zip(add_premises(file_store, [MADE[0].x], "alone"), MADE[:1], strict=True))
     copies = imported(file_store, write(tmp_path / "copies.csv", [(MADE[0].x, MADE[0].x_plus, MADE[0].x_minus)] * 100))
     config = replace(config, with_runs=(copies.id,))
     run = finished(train.run(file_store, config, file_store.run(gen.id), DEV, loaders(config), 8, "cpu"))
     assert run.counts["triplets"] == 101
-    assert run.counts["masked_share"] == 0
+    masked = 101 * 100 * (2 if own == "place" else 1)
+    assert run.counts["masked_share"] == pytest.approx(masked / (101 * 201))
 
 
 def test_several_corpora_join_in_the_order_given_and_one_may_come_twice(

@@ -47,6 +47,8 @@ def _bar(job: Job, visible: bool) -> Iterator[Progress]:
         if not visible or tick.note == COMPLETE:
             return
         bar = bar or _new_bar(job.title)
+        if tick.news:
+            bar.write(f"{job.title}: {tick.news}", file=sys.stderr)
         bar.total, bar.n = tick.total or None, tick.done
         paced = f"{rate:.1f} {tick.unit or job.unit}/s" if rate else ""
         bar.set_postfix_str(", ".join(filter(None, (tick.part, tick.note, paced))))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from store.problem import Problem
-from store.read import runs
+from store.read import masked, runs
 from store.read.triplets import ExportedTriplet, exported
 from store.records import Run
 from store.rows import training
@@ -131,6 +131,17 @@ class Trained(Result):
         from sentence_transformers import SentenceTransformer
 
         return SentenceTransformer(str(self.checkpoint))
+
+    def masked(self) -> Dataset:
+        """What the mask removed most often: premise x_i, other_premise x_k, hypothesis, role, cosine by P, times (batches).
+
+        Raises Problem where the training has no mask, or is not finished.
+        """
+        from datasets import Dataset
+
+        masked.mask(self.run)
+        rows = masked.listed(self.store, self.run, limit=masked.count(self.store, self.run))
+        return Dataset.from_dict({name: [getattr(row, name) for row in rows] for name in masked.ListedMasked._fields})
 
     def _rows(self) -> Iterator[Mapping[str, Any]]:
         """The steps: step, epoch, loss, masked share and learning rate."""

@@ -26,13 +26,25 @@ class Browser(QuestionKeys):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q,ctrl+c", "quit", priority=False)]
 
-    def __init__(self, db: Path, run: Run | None, chosen: Chosen | None = None, skip: int = 0) -> None:
-        """`run`: what to show first (None: whatever there is or comes to be); `skip`: rows above the cursor."""
+    def __init__(
+        self,
+        db: Path,
+        run: Run | None,
+        chosen: Chosen | None = None,
+        skip: int = 0,
+        masked: Run | None = None,
+        words: str = "",
+    ) -> None:
+        """`run`: what to show first (None: whatever there is or comes to be); `skip`: rows above the cursor. `masked`: the
+        training whose masked pairs are shown before that, those with `words`."""
         super().__init__(db, chosen or Chosen(), skip)
-        self.first = run
+        self.first, self.masked, self.words = run, masked, words
 
     def on_mount(self) -> None:
         self.rows.focus()
         self.set_interval(LOOK_EVERY, self.follow)
+        if self.masked is not None:
+            self.pairs.words = self.words
+            self.show_only(self.masked, "masked")
         self.show_tabs()
         self.open_view(view(self.store, self.first) if self.first else self.newest())

@@ -15,13 +15,14 @@ from textual.widgets import ContentSwitcher, DataTable, Input, Label, Static
 
 from multicsr_cli.browse import detail, lists, panes
 from multicsr_cli.browse.charts import cut
+from multicsr_cli.browse.masked import MaskedTab
 from multicsr_cli.browse.numbers import Chosen, Places
 from multicsr_cli.browse.rows import Line, Rows
 from multicsr_cli.browse.state import State
 from store.database import Store
 from store.problem import Problem
 
-TABS = ("triplets", "runs", "lineage", "leaderboard", "training")
+TABS = ("triplets", "runs", "lineage", "leaderboard", "training", "masked")
 
 
 class Frame(App[None]):
@@ -44,6 +45,9 @@ class Frame(App[None]):
     #detail { height: 5fr; border-top: solid ansi_bright_black; scrollbar-size-vertical: 1; padding: 0 1; }
     .zoomed #upper { display: none; }
     DataTable { height: 1fr; }
+    #mask { height: auto; }
+    #pairs { height: 6fr; scrollbar-size-vertical: 1; }
+    #pair { height: 5fr; border-top: solid ansi_bright_black; scrollbar-size-vertical: 1; padding: 0 1; }
     #ask { height: 1; display: none; }
     #ask Label { text-style: bold; }
     #ask Input { border: none; height: 1; padding: 0; background: transparent; }
@@ -82,6 +86,7 @@ class Frame(App[None]):
             yield DataTable(id="leaderboard", cursor_type="row")
             with VerticalScroll(id="training"):
                 yield Static(id="curves")
+            yield MaskedTab(id="masked")
         yield Static(id="status")
         with Horizontal(id="ask"):
             yield Label(id="question")
@@ -105,6 +110,10 @@ class Frame(App[None]):
         place, numbers = self.rows.chosen, self.state.numbers
         return int(numbers.ids[place]) if place is not None and numbers is not None else None
 
+    @property
+    def pairs(self) -> MaskedTab:
+        return self.query_one(MaskedTab)
+
     def put(self, id: str, content: Any) -> None:
         self.query_one(f"#{id}", Static).update(content)
 
@@ -120,6 +129,9 @@ class Frame(App[None]):
         if isinstance(event, events.Key):
             self.news = ""
         await super().on_event(event)
+
+    def on_masked_tab_moved(self) -> None:
+        self.show_status()
 
     def on_rows_moved(self) -> None:
         self.query_one("#detail").scroll_home(animate=False)
@@ -145,7 +157,7 @@ class Frame(App[None]):
 
     def show_everything(self) -> None:
         self.query_one("#left").styles.width = self.left_width
-        self.put("foot", panes.foot(self.size.width))
+        self.show_tabs()
         self.show_title()
         self.show_left()
         self.put("columns", panes.columns(self.size.width - self.left_width - 1))
@@ -165,6 +177,7 @@ class Frame(App[None]):
             line.append(f" {number} {name} ", "reverse" if name == self.tab else "dim")
             line.append(" ")
         self.put("tabs", line)
+        self.put("foot", panes.foot(self.tab, self.size.width))
 
     def show_left(self) -> None:
         self.put("funnel", panes.left(self.state, self.left_width - 2, self.query_one("#left").size.height))
@@ -177,6 +190,8 @@ class Frame(App[None]):
         hints = {"runs": " Enter opens a run", "training": " ← → other trainings"}
         if self.news:
             self.put("status", Text(cut(f" {self.news}", self.size.width), "bold"))
+        elif self.tab == "masked":
+            self.put("status", Text(cut(self.pairs.status, self.size.width)))
         elif self.tab != "triplets":
             self.put("status", hints.get(self.tab, ""))
         else:
@@ -208,12 +223,19 @@ class Frame(App[None]):
             table.move_cursor(row=at)
         elif self.tab == "lineage":
             self.put("line", lists.lineage(self.store, self.state.run))
-        elif self.tab == "training":
-            every = lists.trainings(self.store)
-            if not every:
-                self.put("curves", Text(" nothing was trained yet: `multicsr train` does", "dim"))
-                return
-            self.training %= len(every)
+        elif self.tab in ("training", "masked"):
+            self.show_training()
+
+    def show_training(self) -> None:
+        """The curves, or the masked pairs, of the training that is chosen."""
+        every = lists.trainings(self.store)
+        self.training %= max(len(every), 1)
+        run, number = (every[self.training] if every else None), self.training + 1
+        if self.tab == "masked":
+            self.pairs.show(self.store, run, number, len(every))
+            self.show_status()
+        elif run is None:
+            self.put("curves", Text(" nothing was trained yet: `multicsr train` does", "dim"))
+        else:
             size = self.query_one("#training").size
-            run = every[self.training]
-            self.put("curves", lists.curves(self.store, run, self.training + 1, len(every), size.width, size.height))
+            self.put("curves", lists.curves(self.store, run, number, len(every), size.width, size.height))

@@ -26,14 +26,19 @@ NUMBERED = 76
 # Lines of the plane of (a, b) that are worth drawing under the funnel.
 LOWEST_PLANE = 8
 
-# What the foot of the screen reminds of, where it is wide and where it is narrow.
+# What the foot of the screen reminds of, where it is wide and where it is narrow; and beside the masked pairs.
 FEET = (
     " / search  v verdict  r reason  f range  o sort  n next dropped  aA bB gG thresholds  k d u your word  ? help  q leave",
     " / search  v r f filter  o sort  n dropped  aA bB gG αβγ  k d u word  ? help",
 )
 
 
-def foot(width: int) -> str:
+MASKED_FOOT = " / search  Esc every pair  ← → other trainings  Enter Tab the pair  ? help"
+
+
+def foot(tab: str, width: int) -> str:
+    if tab == "masked":
+        return MASKED_FOOT
     return FEET[0 if width > len(FEET[0]) else 1]
 
 

@@ -39,6 +39,10 @@ def command(
     reason: Annotated[
         str | None, typer.Option(metavar="R", help="Only what was dropped for this reason, e.g. 'b>beta'.")
     ] = None,
+    masked: Annotated[
+        bool,
+        typer.Option("--masked", help="Of a train run: the negatives that its mask removed, most often first."),
+    ] = False,
     search: Annotated[str | None, typer.Option(metavar="TEXT", help="Only rows in which these words occur.")] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=ROWS, help="Rows shown.")] = 50,
     offset: Annotated[int, typer.Option(metavar="N", min=0, max=ROWS, help="Rows skipped first.")] = 0,
@@ -46,20 +50,53 @@ def command(
     db: Db = DEFAULT_DB,
     json: Json = False,
 ) -> None:
-    """Browse triplets with their scores, the decision and its reason; piped or with --plain, print them."""
+    """Browse triplets with their scores, the decision and its reason; piped or with --plain, print them.
+
+    RUN is a gen, score or curate run; with --masked a train run.
+    """
     from store.database import Store
+
+    store = Store.open(db, create=False, write=False)
+    in_browser = _in_terminal() and not plain and not json
+    if masked:
+        if rejected or reason is not None:
+            raise Problem("--masked lists pairs, which have no verdict", "leave out --rejected and --reason")
+        _masked(store, db, run, in_browser, json, search=search, limit=limit, offset=offset)
+        return
+    name = _browsed(store, db, run, rejected=rejected, reason=reason, search=search, skip=offset) if in_browser else run
+    if name is not None:
+        _print(store, name, json, rejected=rejected, reason=reason, search=search, limit=limit, offset=offset)
+
+
+def _browsed(store: Store, db: Path, name: str, **asked: Any) -> str | None:
+    """Open the browser on a run; of a run of pairs, which are printed, the id instead."""
     from store.read import runs
     from store.rows import drafts
 
-    store = Store.open(db, create=False, write=False)
-    if _in_terminal() and not plain and not json:
-        chosen = _to_browse(store, run)
-        if chosen is None or not drafts.are_rewrites(store, runs.view(store, chosen).gen):
-            _open(db, chosen, rejected=rejected, reason=reason, search=search, skip=offset)
-            return
+    chosen = _to_browse(store, name)
+    if chosen is not None and drafts.are_rewrites(store, runs.view(store, chosen).gen):
         screen.say("the browser shows triplets; pairs are printed")
-        run = chosen.id
-    shown = runs.view(store, store.find(run, STAGES))
+        return chosen.id
+    _open(db, chosen, **asked)
+    return None
+
+
+def _print(
+    store: Store,
+    name: str,
+    json: bool,
+    *,
+    rejected: bool,
+    reason: str | None,
+    search: str | None,
+    limit: int,
+    offset: int,
+) -> None:
+    """Print a page of a run's rows, and how many reached each level."""
+    from store.read import runs
+    from store.rows import drafts
+
+    shown = runs.view(store, store.find(name, STAGES))
     _refuse(store, shown, rejected, reason)
     listed = _pairs if drafts.are_rewrites(store, shown.gen) else _triplets
     columns, rows, documents, funnel = listed(
@@ -75,6 +112,21 @@ def command(
     screen.table(f"{len(rows)} rows from {offset + 1}", columns, rows)
     if len(rows) == limit:
         screen.say(f"more: --offset {offset + limit}")
+
+
+def _masked(store: Store, db: Path, name: str, in_browser: bool, json: bool, **asked: Any) -> None:
+    """What the mask of a train run removed, in the browser's tab or as rows."""
+    from multicsr_cli import shown_masked
+    from store.read.masked import mask
+
+    run = store.find(name, ("train",))
+    mask(run)
+    if in_browser:
+        from multicsr_cli.browse.app import Browser
+
+        Browser(db, store.parent(run), masked=run, words=asked["search"] or "").run()
+    else:
+        shown_masked.show(store, run, json, **asked)
 
 
 def _refuse(store: Store, shown: View, rejected: bool, reason: str | None) -> None:

@@ -11,7 +11,8 @@ from stages.config.words import DTYPES, POOLERS, number_format, seeded
 from stages.settings import Settings, refuse_unread, setting
 from store.problem import Problem
 
-# What is minimised (stages/models/training/loss.py): those with a mask, those that learn from the AI's scores, and all.
+# What is minimised (stages/models/training/loss.py): those that are masked unless told otherwise, those that learn from the
+# AI's scores, and all. The contrastive ones have negatives from the batch, so each of them can be masked.
 MASKED = ("multicsr", "multicsr-released")
 SCORED = ("clhaif", "claif")
 OBJECTIVES = (*MASKED, "simcse", "simcse-unsup", *SCORED)
@@ -22,13 +23,14 @@ RANKED = ("multicsr", "simcse", "simcse-unsup")
 RANKS = ("listnet", "listmle")
 
 SIGMA, TAU = 0.9, 0.05  # the paper's
-RELEASED_SIGMA, RELEASED_INTERVAL = (
-    0.95,
-    25,
-)  # of the released code's example, and its steps between two dev measurements
+# Of the released code's example, with the steps between two dev measurements.
+RELEASED_SIGMA, RELEASED_INTERVAL = 0.95, 25
 # Those whose vector of the first token goes through an MLP in training only (SimCSE's `mlp_only_train`).
 MLP_IN_TRAINING = ("simcse-unsup", "multicsr-released")
 MASK_MODEL, DEV = "minilm", "mini"  # where neither the base nor the data has its own
+OWN = ("place", "premise")
+# The threshold of a mask is one of these.
+THRESHOLDS = ("sigma", "sigma_quantile", "sigma_margin")
 SELF, NO_MASK = "self", "none"  # mask models that are no name: the base, trained for it first, and no model at all
 
 
@@ -60,9 +62,9 @@ MEASUREMENTS, LONGEST_INTERVAL = 4, 125
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Settings):
-    """`sigma` is None where no mask model is used, `tau` where the loss has no softmax, `reviews_digest` where no person's
-    word changes a triplet. `with_runs` are further runs whose triplets join those of the parent (MultiCSR, appendix G), in
-    this order; each id names their content."""
+    """Of the THRESHOLDS one is given where a mask model is used, else none, and `own` with it. `tau` is None where the loss
+    has no softmax, `reviews_digest` where no person's word changes a triplet. `with_runs` are further runs whose triplets
+    join those of the parent (MultiCSR, appendix G), in this order; each id names their content."""
 
     base: str = setting("the encoder G that is trained", "minilm-l4")
     objective: str = setting(
@@ -80,8 +82,9 @@ class TrainConfig(Settings):
     )
     mask_model: str = setting(
         "the frozen encoder P that finds false negatives; self: the base, after simcse-unsup on the premises",
-        usual=f"{MASK_MODEL}; for bert-base or roberta-base the SimCSE of its kind",
-        readers=("objective", MASKED),
+        usual=f"{MASK_MODEL}, or the SimCSE that goes with bert-base or roberta-base, for multicsr and multicsr-released and"
+        " where a threshold is given; else none",
+        readers=("objective", CONTRASTIVE),
         off=NO_MASK,
         metavar="NAME|none",
     )
@@ -91,7 +94,29 @@ class TrainConfig(Settings):
         usual=f"{SIGMA:g}; {RELEASED_SIGMA:g} for multicsr-released",
         low=-1,
         high=1,
-        readers=("objective", MASKED),
+        readers=("objective", CONTRASTIVE),
+    )
+    sigma_quantile: float | None = setting(
+        "instead of σ: the share of the pairs of a batch to mask, the most similar ones by P; σ follows from it",
+        None,
+        low=0,
+        high=1,
+        above=True,
+        readers=("objective", CONTRASTIVE),
+    )
+    sigma_margin: float | None = setting(
+        "instead of σ: mask what is as similar to the premise, by P, as its own entailment and this much more",
+        None,
+        low=-2,
+        high=2,
+        readers=("objective", CONTRASTIVE),
+    )
+    own: str | None = setting(
+        "whose hypotheses are never masked: place, the premise's at its own place in the batch; premise, equal premises' too",
+        None,
+        usual=OWN[0],
+        choices=OWN,
+        readers=("objective", CONTRASTIVE),
     )
     tau: float | None = setting(
         "τ: temperature of the contrastive loss (eq. 5 and 7)",
@@ -166,7 +191,9 @@ class TrainConfig(Settings):
             raise Problem(f"dtype {self.dtype!r} is not known", f"give one of {', '.join(DTYPES)}", "dtype")
         assert (self.rank is None) == (self.teacher is None)
         assert (self.tau is None) == (self.objective == "claif")
-        assert (self.sigma is None) == (self.mask_model == NO_MASK)
+        given = sum(getattr(self, name) is not None for name in THRESHOLDS)
+        assert given == (self.mask_model != NO_MASK)
+        assert (self.own is None) == (self.mask_model == NO_MASK)
         assert (self.clhaif is None) == (self.objective != "clhaif")
         assert (self.epochs is None) == (self.steps is not None)
 
@@ -178,26 +205,16 @@ def usual(
     often, under which temperature and mask. `pairs`: the examples are CLAIF's pairs. `guide` is the frozen encoder that goes
     with the base, and `dev` the task."""
     schedule = EMBEDDED_SCHEDULE if told["base"] in EMBEDDED_BASES else SCHEDULES[told["objective"]]
-    released = told["objective"] == "multicsr-released"
-    found = {
-        **schedule._asdict(),
-        **({"train_batch": PAIRS_AT_ONCE} if pairs else {}),
-        "mask_model": NO_MASK,
-        "dev": dev,
-    }
-    if told["objective"] in MASKED:
-        found |= {"mask_model": guide, "sigma": RELEASED_SIGMA if released else SIGMA}
-    if released:
+    found = {**schedule._asdict(), **({"train_batch": PAIRS_AT_ONCE} if pairs else {}), **_usual_mask(told, guide)}
+    found["dev"] = dev
+    if told["objective"] == "multicsr-released":
         found["eval_every"] = RELEASED_INTERVAL
     if told["objective"] in CONTRASTIVE:
         found["tau"] = TAU
     if told["objective"] == "clhaif":
         found["clhaif"] = CLHAIF[0]
     found |= {name: value for name, value in told.items() if value is not None}
-    if found["mask_model"] == NO_MASK:
-        found["sigma"] = None
-        found.setdefault("teacher", guide)
-    found.setdefault("teacher", found["mask_model"])
+    found.setdefault("teacher", guide if found["mask_model"] == NO_MASK else found["mask_model"])
     if told["rank"] is None:
         del found["teacher"]
     if told["steps"] is not None:
@@ -208,3 +225,28 @@ def usual(
     steps = told["steps"] or math.ceil(examples / found["train_batch"]) * found["epochs"]
     found.setdefault("eval_every", min(LONGEST_INTERVAL, max(1, math.ceil(steps / MEASUREMENTS))))
     return found
+
+
+def _usual_mask(told: Mapping[str, Any], guide: str) -> dict[str, Any]:
+    """The settings of a mask, by `guide` if by no other, that follow from those that are told.
+
+    Raises Problem for settings that go ill together.
+    """
+    thresholds = [name for name in THRESHOLDS if told.get(name) is not None]
+    given = [*thresholds, *(["own"] if told.get("own") is not None else [])]
+    model = told.get("mask_model") or (guide if told["objective"] in MASKED or given else NO_MASK)
+    if model == NO_MASK:
+        if given:
+            what = f"{given[0]} {told[given[0]]} has no use with mask_model={NO_MASK}, which masks nothing"
+            raise Problem(what, "leave one of them out", given[0])
+        return {"mask_model": NO_MASK}
+    if len(thresholds) > 1:
+        first, second = thresholds[:2]
+        what = f"{second} {told[second]:g} and {first}={told[first]:g} are two thresholds of one mask"
+        raise Problem(what, "give one of them", second)
+    if told["objective"] == "multicsr-released" and "sigma_margin" in thresholds:
+        margin = told["sigma_margin"]
+        what = f"sigma_margin {margin:g} has no use with objective=multicsr-released, whose code has a sigma alone"
+        raise Problem(what, "leave it out, or train by objective=multicsr", "sigma_margin")
+    sigma = RELEASED_SIGMA if told["objective"] == "multicsr-released" else SIGMA
+    return {"mask_model": model, "own": OWN[0], **({} if thresholds else {"sigma": sigma})}

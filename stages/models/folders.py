@@ -65,7 +65,10 @@ def from_hub(name: str, hub: str, kind: Kind) -> Path:
             f"give {embedded(kind)}a local folder, or owner/name; `multicsr models` lists the aliases",
         )
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import RepositoryNotFoundError
+    from huggingface_hub.errors import (  # type: ignore[attr-defined]  # its HTTP library's
+        HTTPError,
+        RepositoryNotFoundError,
+    )
 
     try:
         files = HfApi().list_repo_files(hub)
@@ -74,8 +77,9 @@ def from_hub(name: str, hub: str, kind: Kind) -> Path:
         return Path(snapshot_download(hub, allow_patterns=["*.json", "*.txt", "*.model", weights]))
     except RepositoryNotFoundError:
         raise Problem(f"the hub has no model {hub!r}", "check its name, or log in if it is private") from None
-    except OSError as error:
-        # Every network failure of the hub library is an OSError; so is a full disk, which the text then names.
+    except (OSError, HTTPError) as error:
+        # What the hub answers is an OSError, what keeps us from it an HTTPError; a full disk, which the text then names, is
+        # an OSError too.
         raise Problem(
             f"{name} is not on this machine and could not be fetched ({_first_line(error)})",
             f"give {embedded(kind, ' or ')}the folder of a model you have",

@@ -4,7 +4,7 @@
 `drafts`, `scores`          the hypotheses as written, and how like their premise they are
 `decisions`, `partners`     the rule's verdict on triplets; which pairs are kept (CLAIF)
 `reviews`                   a person's word over a verdict
-`training`                  triplets to train on, steps, checkpoints, figures
+`training`, `masked`        triplets to train on, steps, checkpoints, figures; the negatives that a mask removed
 `judgements`, `vectors`     what an LLM answered to a task; vectors that an encoder has computed
 `merging`                   shards of a run, each in its own store, into one
 """

@@ -26,6 +26,13 @@ def prompt_set(store: Store, digest: str) -> tuple[str, str] | None:
     return (row[0], row[1]) if row else None
 
 
+def gen_of(store: Store, run: Run) -> Run:
+    """The gen run whose drafts a gen, score or curate run is over."""
+    while run.stage != "gen":
+        run = store.parent(run)
+    return run
+
+
 def missing(store: Store, run: Run, source: str, last: int, after: int, limit: int, first: int = 0) -> list[Premise]:
     """The next `limit` premises of `source` behind position `first` up to `last`, with an id above `after`, that `run`
     has not written."""

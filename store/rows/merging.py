@@ -22,7 +22,18 @@ from store.rows import drafts, premises, scores
 
 # Every table is in one of the two; tests/test_merge.py compares them with the schema.
 MERGED = ("runs", "sources", "premises", "prompt_sets", "prompts", "drafts", "scores")
-NOT_MERGED = ("pairs", "rules", "repeats", "partners", "reviews", "judgements", "steps", "checkpoints", "metrics")
+NOT_MERGED = (
+    "pairs",
+    "rules",
+    "repeats",
+    "partners",
+    "reviews",
+    "judgements",
+    "steps",
+    "masked",
+    "checkpoints",
+    "metrics",
+)
 
 STAGES = ("gen", "score")
 

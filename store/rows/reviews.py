@@ -8,13 +8,25 @@ rest, and the digest of the words that change a run's triplets is part of the id
 
 from __future__ import annotations
 
+import json
 from typing import Literal, NamedTuple
 
 from store.database import Store, now
 from store.problem import Problem
 from store.records import Run, canonical, digest
+from store.rows.drafts import gen_of
 
 Verdict = Literal["keep", "drop"]
+
+ALL = 2**63 - 1  # SQLite's largest id: as the last word, every word there is
+
+# The words over a gen run that were in force when the word `:last` had been said; `reviewed` has them with no such end.
+SPOKEN = """
+    SELECT premise, verdict FROM reviews WHERE run = :gen AND verdict NOTNULL AND id = (
+        SELECT max(later.id) FROM reviews AS later
+        WHERE later.run = reviews.run AND later.premise = reviews.premise AND later.id <= :last
+    )
+"""
 
 
 class Word(NamedTuple):
@@ -83,25 +95,48 @@ def turned(store: Store, curate: Run) -> dict[tuple[Verdict, str | None], int]:
     }
 
 
-def applied(store: Store, *runs: Run) -> str | None:
-    """The digest of the words that change the triplets of curate or gen runs; None where none does.
+def applied(store: Store, *runs: Run, last: int = ALL) -> str | None:
+    """The digest of the words up to `last` that change the triplets of curate or gen runs; None where none does.
 
     A premise is named by its source and position, so that equal words give an equal digest in every store.
     """
-    turning = [row for run in runs for row in _turning(store, run)]
+    turning = [row for run in runs for row in _turning(store, run, last)]
     return digest(canonical(turning)) if turning else None
 
 
-def _turning(store: Store, run: Run) -> list[tuple[str, int, Verdict]]:
+def _turning(store: Store, run: Run, last: int) -> list[tuple[str, int, Verdict]]:
     """(source, position, verdict) of the words that change a run's triplets."""
-    turning = "SELECT premise, verdict FROM overruled WHERE run = :run"
+    turning = (
+        f"SELECT word.premise, word.verdict FROM ({SPOKEN}) AS word CROSS JOIN ruled ON ruled.run = :run"
+        " AND ruled.premise = word.premise WHERE word.verdict <> ruled.verdict"
+    )
     if run.stage == "gen":
         turning = (
-            "SELECT premise, verdict FROM reviewed WHERE run = :run AND verdict = 'drop' AND NOT EXISTS"
-            " (SELECT 1 FROM drafts WHERE run = :run AND premise = reviewed.premise AND text = '')"
+            f"SELECT premise, verdict FROM ({SPOKEN}) AS word WHERE verdict = 'drop' AND NOT EXISTS"
+            " (SELECT 1 FROM drafts WHERE run = :run AND premise = word.premise AND text = '')"
         )
     return store.rows(
         f"SELECT source, position, verdict FROM ({turning}) AS word JOIN premises ON premises.id = word.premise"
         " ORDER BY source, position",
-        {"run": run.id},
+        {"run": run.id, "gen": gen_of(store, run).id, "last": last},
     )
+
+
+def heard(store: Store, known: str | None, *runs: Run) -> int:
+    """The last word that was heard when `applied` was `known`; 0 where none was.
+
+    Words are only added, so that what a training read can be told when others have been said since. Raises ValueError
+    where `applied` never was that.
+    """
+    gens = json.dumps([gen_of(store, run).id for run in runs])
+    ids = store.rows("SELECT id FROM reviews WHERE run IN (SELECT value FROM json_each(?)) ORDER BY id DESC", [gens])
+    last: int
+    for last in (*(id for (id,) in ids), 0):
+        if applied(store, *runs, last=last) == known:
+            return last
+    raise ValueError(f"the words over runs {', '.join(run.id for run in runs)} never had the digest {known}")
+
+
+def spoken(store: Store, gen: Run, last: int) -> dict[int, Verdict]:
+    """The words that were in force over what `gen` wrote when the word `last` had been said, by premise."""
+    return dict(store.rows(SPOKEN, {"gen": gen.id, "last": last}))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from store.database import Store, now
 from store.records import Run, Triplet
+from store.rows import drafts
 
 # Premises whose triplets are read at once.
 PREMISES_AT_ONCE = 4096
@@ -41,28 +42,35 @@ def triplets(store: Store, run: Run) -> Iterator[Triplet]:
 
     Streams: memory does not grow with the run, and no cursor is open between two of them.
     """
-    for row in _windows(store, run, "premise, entailment, contradiction"):
+    for row in _columns(store, run, "premise, entailment, contradiction"):
         yield Triplet(*row)
 
 
-def _windows(store: Store, run: Run, columns: str) -> Iterator[Any]:
-    """`columns` of a run's triplets, in the order of their premises."""
-    gen = run if run.stage == "gen" else store.parent(store.parent(run))
-    # Windows of ids, not of rows: to find its next rows in order, the view would read all that are left.
+def windows(store: Store, run: Run) -> Iterator[tuple[int, int]]:
+    """The ids of a run's premises in windows: those above the first number up to the second.
+
+    Of ids, not of rows: to find its next rows in order, a view would read all that are left.
+    """
     before, last = store.one(
         "SELECT (SELECT min(premise) FROM drafts WHERE run = :gen) - 1, (SELECT max(premise) FROM drafts WHERE run = :gen)",
-        {"gen": gen.id},
+        {"gen": drafts.gen_of(store, run).id},
     )
     for start in range(before or 0, last or 0, PREMISES_AT_ONCE):
+        yield start, start + PREMISES_AT_ONCE
+
+
+def _columns(store: Store, run: Run, columns: str) -> Iterator[Any]:
+    """`columns` of a run's triplets, in the order of their premises."""
+    for start, stop in windows(store, run):
         yield from store.rows(
             f"SELECT {columns} FROM triplets WHERE run = ? AND premise_id > ? AND premise_id <= ? ORDER BY premise_id",
-            [run.id, start, start + PREMISES_AT_ONCE],
+            [run.id, start, stop],
         )
 
 
 def similarities(store: Store, run: Run) -> Iterator[tuple[float | None, float | None]]:
     """The scores (a, b) in [0, 5] of each of the `triplets` of a curate run, in their order; None where there is none."""
-    for row in _windows(store, run, "a, b"):
+    for row in _columns(store, run, "a, b"):
         yield row[0], row[1]
 
 

@@ -44,7 +44,8 @@ KEYS = {
         ("u", "take your word back"),
     ),
     "Everywhere": (
-        ("1 2 3 4 5", "triplets, runs, lineage, leaderboard, training"),
+        ("1 2 3 4 5 6", "the tabs, from triplets to masked pairs"),
+        ("← →  /", "another training; masked pairs with words"),
         ("?  q", "this help; leave"),
     ),
 }

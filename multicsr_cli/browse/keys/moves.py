@@ -15,6 +15,7 @@ from multicsr_cli.browse.keys.reader import RunReader
 from multicsr_cli.browse.numbers import dropped
 from store.read import numbers as shown
 from store.read import runs, texts
+from store.records import Run
 
 
 class MoveKeys(RunReader):
@@ -40,12 +41,20 @@ class MoveKeys(RunReader):
         self.show_tabs()
         self.show_status()
         self.call_after_refresh(self.show_tab)
-        focus = {"triplets": "#rows", "runs": "#runs", "leaderboard": "#leaderboard"}.get(name, f"#{name}")
-        self.query_one(focus).focus()
+        self.focus_tab()
+
+    def focus_tab(self) -> None:
+        """Let keys go to what the tab shows."""
+        self.query_one({"triplets": "#rows", "masked": "#pairs"}.get(self.tab, f"#{self.tab}")).focus()
 
     def action_inside(self) -> None:
-        if self.tab == "triplets":
-            (self.rows if self.query_one("#detail").has_focus else self.query_one("#detail")).focus()
+        inside = {"triplets": "#detail", "masked": "#pair"}.get(self.tab)
+        if inside is None:
+            return
+        if self.query_one(inside).has_focus:
+            self.focus_tab()
+        else:
+            self.query_one(inside).focus()
 
     def action_zoom(self) -> None:
         if self.tab != "triplets":
@@ -66,9 +75,10 @@ class MoveKeys(RunReader):
             self.tell("no dropped row further on" if by > 0 else "no dropped row further up")
 
     def action_training(self, by: int) -> None:
-        if self.tab == "training":
+        if self.tab in ("training", "masked"):
             self.training -= by
             self.show_tab()
+            self.focus_tab()  # a list that was empty could not keep it
 
     def action_copy(self) -> None:
         one = self.triplet()
@@ -84,8 +94,12 @@ class MoveKeys(RunReader):
             self.action_tab("triplets")
             self.open_view(runs.view(self.store, run))
         elif run.stage == "train":
-            self.training = [one.id for one in lists.trainings(self.store)].index(run.id)
-            self.action_tab("training")
+            self.show_only(run, "training")
+
+    def show_only(self, run: Run, tab: str) -> None:
+        """Show a train run in one of the tabs that show trainings."""
+        self.training = [one.id for one in lists.trainings(self.store)].index(run.id)
+        self.action_tab(tab)
 
     def jump(self, value: str) -> None:
         """Put the cursor on a premise: a number is its place in the source, anything else words in it."""

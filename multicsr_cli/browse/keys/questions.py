@@ -37,10 +37,12 @@ class QuestionKeys(FilterKeys, MoveKeys, ReviewKeys):
 
     def action_ask(self, what: str) -> None:
         """Ask for one line at the foot of the screen."""
-        if self.state.numbers is None or self.tab != "triplets":
+        if self.tab != "triplets" and (self.tab, what) != ("masked", "search"):
+            return
+        if self.state.numbers is None:
             return
         begun = {
-            "search": ("search: ", self.state.chosen.search),
+            "search": ("search: ", self.pairs.words if self.tab == "masked" else self.state.chosen.search),
             "range": ("score range, such as a>=2 b<1.5 a-b<=0: ", ""),
             "jump": ("jump to premise (its number, or words): ", ""),
             "export": (f"write {len(self.rows.places):,} rows to: ", "shown.csv"),
@@ -59,7 +61,7 @@ class QuestionKeys(FilterKeys, MoveKeys, ReviewKeys):
     def answered(self) -> None:
         self.asking = ""
         self.put_question(False)
-        self.screen.set_focus(self.rows)
+        self.focus_tab()
         self.show_status()
 
     def put_question(self, asked: bool) -> None:
@@ -96,6 +98,9 @@ class QuestionKeys(FilterKeys, MoveKeys, ReviewKeys):
             if self.asking == "search":
                 self.search("")
             self.answered()
+        elif self.tab == "masked":
+            self.search("")
+            self.focus_tab()
         elif self.query_one("#triplets").has_class("zoomed"):
             self.action_zoom()
         elif not self.state.chosen.everything:
@@ -104,6 +109,10 @@ class QuestionKeys(FilterKeys, MoveKeys, ReviewKeys):
 
     def search(self, text: str) -> None:
         """Leave only rows with these words, as they are being typed."""
+        if self.tab == "masked":
+            self.pairs.words = text.strip()
+            self.show_training()
+            return
         if self.finder is not None:
             self.finder.connection.interrupt()  # nobody waits for what was typed before
         self.state.search(text)

@@ -29,7 +29,7 @@ VERDICT: dict[str, Verdict] = {"keep": "keep", "drop": "drop"}
 
 
 class ReviewKeys(RunReader):
-    """Writes, and shows what that changes."""
+    """Writes, and shows what that changes; on the tab of triplets alone, since nobody reviews what is out of sight."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("k", "say('keep')"),
@@ -44,7 +44,7 @@ class ReviewKeys(RunReader):
 
     def action_say(self, verdict: Verdict, note: str = "") -> None:
         premise, view = self.premise, self.state.view
-        if view is not None and premise is not None:
+        if view is not None and premise is not None and self.tab == "triplets":
             gen = view.gen
             self.change(
                 lambda store: reviews.add(store, gen, premise, verdict, note), f"you {verdict} it; u takes it back"
@@ -52,7 +52,7 @@ class ReviewKeys(RunReader):
 
     def action_take_back(self) -> None:
         premise, view = self.premise, self.state.view
-        if view is None or premise is None:
+        if view is None or premise is None or self.tab != "triplets":
             return
         gen = view.gen
         if premise not in reviews.standing(self.store, gen):
@@ -84,6 +84,8 @@ class ReviewKeys(RunReader):
     def action_write(self) -> None:
         """A curate run with the thresholds as they are, through the stage itself."""
         view, now = self.state.view, self.state.now
+        if self.tab != "triplets":
+            return
         if view is None or view.score is None or now is None:
             self.tell("move a threshold first: a A α, b B β, g G γ, m M the least b")
         elif not self.state.moved:

@@ -10,8 +10,6 @@ killed and restored walks the same road to the last bit (on one CPU thread).
 
 from __future__ import annotations
 
-import hashlib
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -21,13 +19,13 @@ import torch
 from torch import Tensor
 
 from stages.models.encoder.model import Encoder, autocast
+from stages.models.training.mask import MaskVectors as MaskVectors
+from stages.models.training.mask import text_digests
 from stages.models.training.objective import Objective
 from stages.models.training.parts import Parts, trained
 from stages.models.training.ranks import Ranks
-from stages.models.training.recipe import MaskVectors as MaskVectors
 from stages.models.training.recipe import Recipe as Recipe
-from stages.models.training.recipe import Step, lr_share, order, seed_for
-from stages.models.training.recipe import steps_in as steps_in
+from stages.models.training.recipe import Step, batches, lr_share, seed_for
 from stages.models.training.token_rows import TokenRows
 
 # Gradients longer than this are scaled down; the value of the field's trainers.
@@ -41,7 +39,7 @@ class Training:
     """An encoder on its way: `steps()` goes on from `step`; `state()` and `restore()` are all it takes to resume.
 
     `examples` are read once: triplets (x, x+, x-), pairs for `claif`, or sentences (x,) for `simcse-unsup`. Kept are their
-    token ids and a digest of each premise, not the texts. `mask`: the mask model's vectors of triplets. `labels` (n,
+    token ids and a digest of each text, not the texts. `mask`: the mask model's vectors of them. `labels` (n,
     2): the AI's similarities of (x, x+) and (x, x-), in [0, 1]; of pairs (n, 1). `teacher`: the vectors that `rank`
     learns from, one (n, w) for each text of an example, scaled to length 1. `chunk`: the texts that a step encodes at a
     time, None for all of its batch; `ranks`: the processes that share them. The gradient is the same. Raises Problem
@@ -65,9 +63,9 @@ class Training:
         self.step = 0
         width = 1 if recipe.objective == "simcse-unsup" else 3 if labels is None else 1 + labels.shape[1]
         self.rows = [TokenRows() for _ in range(width)]  # a column each of x, x+, x-, all of n rows
-        premise_number = self._read(examples)
-        self.count = len(premise_number)
-        self.objective = Objective(recipe, premise_number, mask, labels, teacher)
+        texts = self._read(examples)
+        self.count = len(texts)
+        self.objective = Objective(recipe, texts, mask, labels, teacher)
         self.total = recipe.total(self.count)
         self.used = self._used_words()
         table = encoder.words.weight
@@ -80,18 +78,18 @@ class Training:
         self.optimiser = torch.optim.AdamW(self.trained, lr=recipe.lr, weight_decay=0.0, fused=True)
 
     def _read(self, examples: Iterable[Sequence[str]]) -> Tensor:
-        """Fill `rows`, and return a number for each premise, (n,), equal where premises are equal."""
-        digests, pending = array("q"), iter(examples)
+        """Fill `rows`, and return the digest of each text, (n, texts of an example)."""
+        digests, pending, width = list[Tensor](), iter(examples), len(self.rows)
         while window := list(islice(pending, TOKENISED_AT_ONCE)):
             for column, texts in zip(self.rows, zip(*window, strict=True), strict=True):
                 column.extend(self.encoder.ids(texts, self.recipe.max_length))
-            digests.extend(_digest(example[0]) for example in window)
+            digests.append(text_digests(window, width))
         template = self.encoder.template
         if template is not None and len(self.rows) == 1:
             first, second = self.rows[0], TokenRows()
             second.extend(template.second(first[place]) for place in range(len(first)))
             self.rows.append(second)
-        return torch.from_numpy(np.frombuffer(digests, dtype=np.int64))
+        return torch.cat(digests)
 
     def _used_words(self) -> Tensor | None:
         """The token ids that occur, (V,), and from here on each row's ids count from 0 within them.
@@ -124,11 +122,7 @@ class Training:
 
     def steps(self) -> Iterator[Step]:
         """Take the remaining steps, yielding after each; the encoder may be used (not changed) in between."""
-        per_epoch = steps_in(self.count, self.recipe.train_batch, 1)
-        while self.step < self.total:
-            epoch, place = divmod(self.step, per_epoch)
-            places = order(self.recipe.seed, epoch, self.count)
-            chosen = places[place * self.recipe.train_batch : (place + 1) * self.recipe.train_batch]
+        for epoch, chosen in batches(self.recipe, self.count, self.step):
             yield self._step(chosen, epoch)
 
     def _step(self, chosen: Tensor, epoch: int) -> Step:
@@ -172,8 +166,3 @@ class Training:
         if len(self.rows) == 2 and not self.pairs:
             return [len(template.before)] * n + [len(template.second_before)] * n
         return [len(template.before)] * len(self.rows) * n
-
-
-def _digest(text: str) -> int:
-    """64 bits that tell texts apart: two of a million differing ones share theirs with a probability of 3e-8."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)

@@ -5,10 +5,10 @@ For a batch of N triplets (x_k, x_k+, x_k-) with vectors h, cosine similarity an
 `multicsr` (MultiCSR, eq. 5-7)
 
     loss_i = -log( exp(cos(h_i, h_i+)/tau) / sum_k sum_{s in {+,-}} M_iks exp(cos(h_i, h_k^s)/tau) )
-    M_iks  = 0 if cos_P(x_i, x_k^s) >= sigma and x_k != x_i, else 1
+    M_iks  = 0 if cos_P(x_i, x_k^s) >= sigma and k != i, else 1
 
-P is the frozen mask model. A premise's own x+ and x- are never masked, also where the same premise stands in the batch
-twice. A masked term is -inf before the softmax, in float32, so it takes no probability.
+P is the frozen mask model (`mask.py`). A masked term is -inf before the softmax, in float32, so it takes no probability.
+Every contrastive objective below may be masked in this way.
 
 `simcse` (SimCSE, supervised, eq. 5; SynCSE on triplets that an LLM wrote): the same with M = 1 everywhere.
 
@@ -36,26 +36,6 @@ RANK_TAU = 0.05
 TEACHER_TAU = RANK_TAU / 2
 
 
-def false_negatives(premise_p: Tensor, hypotheses_p: Tensor, same_premise: Tensor, sigma: float) -> Tensor:
-    """Where M is 0 (MultiCSR, eq. 6-7): True marks a hypothesis that the mask model finds too similar to be a negative.
-
-    premise_p (N, w) and hypotheses_p (2N, w): the mask model's vectors, scaled to length 1; hypotheses_p holds all x+,
-    then all x-. same_premise (N, N): x_i == x_k. sigma: a cosine. Returns a boolean (N, 2N).
-    """
-    similar = premise_p @ hypotheses_p.T >= sigma  # (N, 2N)
-    return similar & ~same_premise.repeat(1, 2)
-
-
-def released_mask(premise_p: Tensor, hypotheses_p: Tensor, sigma: float) -> Tensor:
-    """Where the released MultiCSR code masks, a boolean (N, 2N): above sigma, and not a premise's own x+.
-
-    Its own x- can be hit, and so can both hypotheses of the same premise in another triplet. (There, P runs under dropout,
-    so that code masks a little at random; here it does not.)
-    """
-    similar = premise_p @ hypotheses_p.T > sigma  # (N, 2N)
-    return similar.fill_diagonal_(False)
-
-
 def masked_contrastive_loss(premise: Tensor, hypotheses: Tensor, masked: Tensor | None, tau: float) -> Tensor:
     """Mean loss over the batch (MultiCSR, eq. 5; without a mask SimCSE, eq. 4 and 5), a scalar in float32.
 
@@ -75,7 +55,7 @@ def released_loss(premise: Tensor, hypotheses: Tensor, masked: Tensor | None, ta
         loss_i = -1/2N ( log p_ii+ + sum over every (k, s) but (i, +) of log(1 - p_iks) )
 
     It departs from the paper twice: a masked logit becomes 0 instead of -inf, so that it still adds exp(0) to the
-    denominator; and the loss is a binary cross-entropy of each of the N x 2N cells. M is that of `released_mask`.
+    denominator; and the loss is a binary cross-entropy of each of the N x 2N cells. M is that of `mask.released_mask`.
     """
     logits = _logits(premise, hypotheses, tau)
     if masked is not None:
@@ -90,20 +70,28 @@ def released_loss(premise: Tensor, hypotheses: Tensor, masked: Tensor | None, ta
     return -torch.where(positive, log_p, log_not_p).mean()
 
 
-def scored_contrastive_loss(premise: Tensor, hypotheses: Tensor, scores: Tensor, tau: float, others: bool) -> Tensor:
+def scored_contrastive_loss(
+    premise: Tensor, hypotheses: Tensor, masked: Tensor | None, scores: Tensor, tau: float, others: bool
+) -> Tensor:
     """Mean loss over the batch (CLHAIF, Cheng et al., 2023), a scalar in float32.
 
     Shapes as above; scores (N,) in [0, 1], the AI's similarity of x_i and x_i+.
 
     p_i    = softmax over (k, s) of cos(h_i, h_k^s)/tau
     loss_i = -s_i log p_ii+                                                                   `positive`
-    loss_i = -s_i log p_ii+ - (1 - s_i)/(2N - 1) sum over every (k, s) but (i, +) of log p_iks   `all` (`others`)
+    loss_i = -s_i log p_ii+ - (1 - s_i)/K_i sum over every (k, s) but (i, +) of log p_iks         `all` (`others`)
+
+    K_i is their number, 2N - 1. What is masked has no part in the softmax, nor in the sum and its K_i.
     """
-    log_p = _logits(premise, hypotheses, tau).log_softmax(1)  # (N, 2N)
-    own = log_p.diagonal()
-    loss = -scores * own
+    logits = _logits(premise, hypotheses, tau)
+    negative = ~torch.eye(*logits.shape, dtype=torch.bool, device=logits.device)
+    if masked is not None:
+        logits, negative = logits.masked_fill(masked, -torch.inf), negative & ~masked
+    log_p = logits.log_softmax(1)  # (N, 2N)
+    loss = -scores * log_p.diagonal()
     if others:
-        loss = loss - (1 - scores) / (log_p.shape[1] - 1) * (log_p.sum(1) - own)
+        total = torch.where(negative, log_p, 0.0).sum(1)
+        loss = loss - (1 - scores) / negative.sum(1).clamp(min=1) * total
     return loss.mean()
 
 

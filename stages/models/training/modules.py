@@ -6,7 +6,7 @@ with the model that is trained; what it minimises is written in `loss.py` alone.
     (anchor, positive, negative)          MaskedContrastiveLoss, SimCSELoss, RankCSELoss
     (anchor, positive, negative), label   ScoredContrastiveLoss
     (first, second), label                SimilarityLoss
-    (sentence,)                           SimCSELoss, RankCSELoss: each sentence is read twice, under two draws of dropout
+    (sentence,)                           the first three: each sentence is read twice, under two draws of dropout
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from torch import Tensor, nn
 
 from stages.models.training.frozen import Features, Frozen, FrozenVectors, token_ids
 from stages.models.training.loss import (
-    false_negatives,
     masked_contrastive_loss,
     ranking_loss,
     scored_contrastive_loss,
     similarity_loss,
 )
+from stages.models.training.mask import OWN, PLACE, Mask, MaskRule, MaskVectors, text_numbers
 from store.problem import Problem
 
 if TYPE_CHECKING:
@@ -76,29 +76,41 @@ class _Loss(nn.Module):
 
 
 class MaskedContrastiveLoss(_Loss):
-    """MultiCSR's loss (eq. 5-7) for columns (anchor, positive, negative); see `masked_contrastive_loss`.
+    """MultiCSR's loss (eq. 5-7) for columns (anchor, positive, negative); see `masked_contrastive_loss` and `mask.py`.
 
         loss_i = -log( exp(cos(h_i, h_i+)/tau) / sum_k sum_{s in {+,-}} M_iks exp(cos(h_i, h_k^s)/tau) )
-        M_iks  = 0 if cos_P(x_i, x_k^s) >= sigma and x_k != x_i, else 1
+        M_iks  = 0 if cos_P(x_i, x_k^s) >= sigma and k != i, else 1
+
+    Of one column of sentences each is read under two draws of dropout, and what is similar to it is masked (SimCSE, eq. 4).
 
     `mask_model` is P: a SentenceTransformer, used without dropout or gradient; or its vectors of all texts that occur, by
-    text; None masks nothing (supervised SimCSE). An anchor's own positive and negative are never masked, also where the same
-    anchor stands in the batch twice; anchors are the same where their token ids are. `sigma` is a cosine, `tau` divides one.
+    text; None masks nothing (SimCSE). An anchor's own positive and negative, those of its place in the batch, are never
+    masked; with `own="premise"` nor are those of equal anchors. A negative that is the anchor's positive again is masked
+    always. Texts are equal where their token ids are. `sigma` is a cosine; `margin` replaces it by cos_P(x_i, x_i+) + margin.
+    `tau` divides a cosine.
 
-    Called with the features of the three columns (token ids (N, T) each), it returns the mean over the batch (). Raises
-    Problem for another number of columns, and for a text of which `mask_model` has no vector.
+    Called with the features of the columns (token ids (N, T) each), it returns the mean over the batch (). Raises Problem for
+    another number of columns, another `own`, and for a text of which `mask_model` has no vector.
     """
 
     def __init__(
-        self, model: SentenceTransformer, mask_model: Frozen | None = None, sigma: float = 0.9, tau: float = 0.05
+        self,
+        model: SentenceTransformer,
+        mask_model: Frozen | None = None,
+        sigma: float = 0.9,
+        tau: float = 0.05,
+        own: str = PLACE,
+        margin: float | None = None,
     ) -> None:
         super().__init__(model)
+        if own not in OWN:
+            raise Problem(f"own={own!r} is not known", f"give {' or '.join(OWN)}")
         self.mask_vectors = None if mask_model is None else FrozenVectors(model, mask_model)
-        self.sigma = sigma
+        self.rule = MaskRule(sigma if margin is None else None, margin, own)
         self.tau = tau
 
     def forward(self, sentence_features: Iterable[Features], labels: Tensor | None = None) -> Tensor:
-        columns = self.columns(sentence_features, "anchor, positive, negative")
+        columns = self.columns(sentence_features, "sentence", "anchor, positive, negative")
         rows = [token_ids(column) for column in columns]
         masked = None if self.mask_vectors is None else self._mask(self.mask_vectors, rows)
         premise, hypotheses = self.encoded(columns)
@@ -107,18 +119,20 @@ class MaskedContrastiveLoss(_Loss):
             return masked_contrastive_loss(premise, hypotheses, masked, self.tau)
 
     def _mask(self, vectors: FrozenVectors, rows: Sequence[list[tuple[int, ...]]]) -> Tensor:
-        """Where M is 0, (N, 2N)."""
-        anchors, positives, negatives = rows
-        number = {row: place for place, row in enumerate(dict.fromkeys(anchors))}
-        premise = torch.tensor([number[row] for row in anchors])
-        same = premise[:, None] == premise[None, :]
-        first, others = vectors(anchors), vectors(positives + negatives)
-        with self.float32(first):
-            return false_negatives(first, others, same, self.sigma)
+        """Where M is 0, (N, 2N); of one column (N, N)."""
+        found = MaskVectors(*(vectors(column).numpy() for column in rows))
+        mask = Mask(self.rule, found, text_numbers(rows))
+        with self.float32(torch.empty(0)):
+            return mask(torch.arange(len(rows[0])))
 
     def get_config_dict(self) -> dict[str, Any]:
         """What a model card tells of the loss."""
-        return {"sigma": None if self.mask_vectors is None else self.sigma, "tau": self.tau}
+        masks = self.mask_vectors is not None
+        rule = self.rule
+        given = {"sigma": rule.sigma, "margin": rule.margin, "own": rule.own} if masks else {"sigma": None}
+        return {name: value for name, value in given.items() if name == "sigma" or value is not None} | {
+            "tau": self.tau
+        }
 
 
 class SimCSELoss(_Loss):
@@ -163,7 +177,7 @@ class ScoredContrastiveLoss(_Loss):
         premise, hypotheses = self.encoded(columns)
         scores = self.labels(labels).to(premise.device)
         with self.float32(premise):
-            return scored_contrastive_loss(premise, hypotheses, scores, self.tau, self.others)
+            return scored_contrastive_loss(premise, hypotheses, None, scores, self.tau, self.others)
 
     def get_config_dict(self) -> dict[str, Any]:
         """What a model card tells of the loss."""

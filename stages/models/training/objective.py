@@ -13,21 +13,20 @@ import torch
 from torch import Tensor
 
 from stages.models.training.loss import (
-    false_negatives,
     masked_contrastive_loss,
     ranking_loss,
     released_loss,
-    released_mask,
     scored_contrastive_loss,
     similarity_loss,
 )
-from stages.models.training.recipe import MaskVectors, Recipe
+from stages.models.training.mask import Mask, MaskVectors
+from stages.models.training.recipe import Recipe
 
 
 class Objective:
     """The objective of `recipe` over n examples.
 
-    `premise_number` (n,) is equal where premises are. `labels` (n, 2): the AI's similarities of (x, x+) and (x, x-), in
+    `texts` (n, 3), or (n, 1), is equal where texts are. `labels` (n, 2): the AI's similarities of (x, x+) and (x, x-), in
     [0, 1]; of pairs (n, 1). `teacher`: the vectors that `rank` learns from, one (n, w) for each text of an example, scaled
     to length 1.
     """
@@ -35,16 +34,16 @@ class Objective:
     def __init__(
         self,
         recipe: Recipe,
-        premise_number: Tensor,
+        texts: Tensor,
         mask_vectors: MaskVectors | None,
         labels: np.ndarray | None,
         teacher: Sequence[np.ndarray] | None,
     ) -> None:
         assert (teacher is None) == (recipe.rank is None)
-        assert labels is None or len(labels) == len(premise_number)
+        assert labels is None or len(labels) == len(texts)
         self.recipe = recipe
-        self.premise_number = premise_number
-        self.mask_vectors = mask_vectors
+        rule = recipe.mask
+        self.mask = None if rule is None or mask_vectors is None else Mask(rule, mask_vectors, texts)
         self.labels = labels
         self.teacher = teacher
 
@@ -55,16 +54,19 @@ class Objective:
         of sentences encoded twice.
         """
         recipe = self.recipe
+        labels = None
         if self.labels is not None:
-            labels = torch.from_numpy(self.labels[chosen.numpy()]).to(premise.device)  # (N, 2) or (N, 1)
-            if recipe.objective == "claif":
-                return similarity_loss(premise, hypotheses, labels.T.flatten()), 0.0
-            assert recipe.tau is not None
-            others = recipe.clhaif == "all"
-            return scored_contrastive_loss(premise, hypotheses, labels[:, 0], recipe.tau, others), 0.0
+            labels = torch.from_numpy(self.labels[chosen.numpy()]).to(premise.device)  # (N, 2), of pairs (N, 1)
+        if recipe.objective == "claif":
+            assert labels is not None
+            return similarity_loss(premise, hypotheses, labels.T.flatten()), 0.0
         assert recipe.tau is not None
-        masked, share = self.mask(chosen)
+        masked, share = self.masked(chosen)
         masked = None if masked is None else masked.to(premise.device)
+        if recipe.objective == "clhaif":
+            assert labels is not None
+            others = recipe.clhaif == "all"
+            return scored_contrastive_loss(premise, hypotheses, masked, labels[:, 0], recipe.tau, others), share
         loss = released_loss if recipe.objective == "multicsr-released" else masked_contrastive_loss
         total = loss(premise, hypotheses, masked, recipe.tau)
         if recipe.rank is not None:
@@ -78,19 +80,9 @@ class Objective:
         premise, *others = [torch.from_numpy(side[chosen.numpy()]) for side in self.teacher]
         return premise @ torch.cat(others or [premise]).T
 
-    def mask(self, chosen: Tensor) -> tuple[Tensor | None, float]:
-        """The mask (N, 2N) of a batch, and the share of its negatives (all but each premise's own x+) that it removes."""
-        if self.mask_vectors is None or self.recipe.sigma is None:
+    def masked(self, chosen: Tensor) -> tuple[Tensor | None, float]:
+        """The mask of a batch, (N, 2N) or (N, N), and the share of negatives (all but own positives) that it removes."""
+        if self.mask is None:
             return None, 0.0
-        places = chosen.numpy()
-        premise = torch.from_numpy(self.mask_vectors.premise[places])
-        hypotheses = torch.from_numpy(
-            np.concatenate([self.mask_vectors.entailment[places], self.mask_vectors.contradiction[places]])
-        )
-        if self.recipe.objective == "multicsr-released":
-            masked = released_mask(premise, hypotheses, self.recipe.sigma)
-        else:
-            number = self.premise_number[chosen]
-            masked = false_negatives(premise, hypotheses, number[:, None] == number[None, :], self.recipe.sigma)
-        share = float(masked.sum()) / (masked.numel() - len(chosen))
-        return masked, share
+        masked = self.mask(chosen)
+        return masked, float(masked.sum()) / (masked.numel() - len(chosen))

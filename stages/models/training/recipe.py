@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from stages.models.training.mask import PLACE, MaskRule
 
 # The share of the steps over which the learning rate rises, where CLAIF's pairs are trained on (its own recipe).
 WARM_UP = 0.1
@@ -22,7 +24,8 @@ WARM_UP = 0.1
 class Recipe:
     """What training needs to know. `dtype` bfloat16 computes the encoder's matrix products in it; weights and loss stay
     float32. `tau` is None for `claif`, `clhaif` (positive or all) for every other objective than that. `rank` (listnet or
-    listmle) adds RankCSE's terms, else None. A training ends after so many `steps`, or, where these are None, `epochs`."""
+    listmle) adds RankCSE's terms, else None. `sigma`, `sigma_margin` and `own` are the mask's (`mask.py`): without either of
+    the first two there is none. A training ends after so many `steps`, or, where these are None, `epochs`."""
 
     tau: float | None
     sigma: float | None
@@ -35,6 +38,8 @@ class Recipe:
     objective: str = "multicsr"
     clhaif: str | None = None
     rank: str | None = None
+    sigma_margin: float | None = None
+    own: str | None = None
     steps: int | None = None
 
     def total(self, triplets: int) -> int:
@@ -43,6 +48,13 @@ class Recipe:
             return self.steps
         assert self.epochs is not None
         return steps_in(triplets, self.train_batch, self.epochs)
+
+    @property
+    def mask(self) -> MaskRule | None:
+        """The rule of its mask."""
+        if self.sigma is None and self.sigma_margin is None:
+            return None
+        return MaskRule(self.sigma, self.sigma_margin, self.own or PLACE, self.objective == "multicsr-released")
 
 
 @dataclass(frozen=True)
@@ -56,19 +68,20 @@ class Step:
     lr: float
 
 
-@dataclass(frozen=True)
-class MaskVectors:
-    """The mask model's vectors of all triplets, each (n, w), scaled to length 1. In memory or mapped from a file: a batch
-    reads its own rows."""
-
-    premise: np.ndarray
-    entailment: np.ndarray
-    contradiction: np.ndarray
-
-
 def steps_in(triplets: int, train_batch: int, epochs: int) -> int:
     """Optimiser steps of whole epochs; the last batch of an epoch may be smaller."""
     return math.ceil(triplets / train_batch) * epochs
+
+
+def batches(recipe: Recipe, count: int, step: int = 0) -> Iterator[tuple[int, Tensor]]:
+    """The epoch and the examples (N,) of each step of a training on `count`, from `step` on."""
+    an_epoch, total = steps_in(count, recipe.train_batch, 1), recipe.total(count)
+    first, place = divmod(step, an_epoch)
+    for epoch in range(first, math.ceil(total / an_epoch)):
+        left = total - epoch * an_epoch  # fewer than an epoch's, where steps end a training within one
+        places = order(recipe.seed, epoch, count)
+        yield from ((epoch, chosen) for chosen in places.split(recipe.train_batch)[place:left])
+        place = 0
 
 
 def lr_share(step: int, total: int, warm_up: bool) -> float:

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from store.read.described.words import LABEL, PARTNER_ROLE, PREMISE, ROLE, DescribedObject
+from store.read.described.words import (
+    COSINE,
+    DRAFT,
+    LABEL,
+    MASKED_ROLE,
+    OTHER_PLACE,
+    PARTNER_ROLE,
+    PLACE,
+    PREMISE,
+    ROLE,
+    TIMES,
+    DescribedObject,
+)
 from store.rule import LEVELS
 
 TABLES = {
@@ -121,6 +133,20 @@ TABLES = {
             "loss": "mean over the batch (eq. 5)",
             "masked_share": "share of the negatives that the mask removed",
             "lr": "learning rate",
+        },
+    ),
+    "masked": DescribedObject(
+        "The negatives that a training's mask removed, those most often masked; the view `masked_pairs` has their texts",
+        {
+            "run": "the train run",
+            "place": PLACE,
+            "other_place": OTHER_PLACE,
+            "role": MASKED_ROLE,
+            "premise": PREMISE,
+            "other": "the id of the premise that the negative belongs to",
+            "draft": DRAFT,
+            "cosine": COSINE,
+            "times": TIMES,
         },
     ),
     "checkpoints": DescribedObject(

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from store.read.described.words import LABEL, PARTNER_ROLE, PREMISE, ROLE, RUN, DescribedObject
+from store.read.described.words import (
+    COSINE,
+    DRAFT,
+    LABEL,
+    MASKED_ROLE,
+    OTHER_PLACE,
+    PARTNER_ROLE,
+    PLACE,
+    PREMISE,
+    ROLE,
+    RUN,
+    TIMES,
+    DescribedObject,
+)
 
 VIEWS = {
     "triplets": DescribedObject(
@@ -87,6 +100,23 @@ VIEWS = {
             "verdict": "what the person said: keep or drop",
             "reason": "why the rule drops it; null where the rule keeps it",
             "note": "why, in the person's words; may be empty",
+        },
+    ),
+    "masked_pairs": DescribedObject(
+        "Premises and the negatives that a training's mask removed (MultiCSR, eq. 6), those most often masked",
+        {
+            "run": "the train run",
+            "place": PLACE,
+            "premise_id": PREMISE,
+            "premise": "x_i",
+            "other_place": OTHER_PLACE,
+            "other_premise_id": "the id of the premise that the negative belongs to",
+            "other_premise": "x_k, that premise",
+            "role": MASKED_ROLE,
+            "draft": DRAFT,
+            "hypothesis": "the negative: x_k's hypothesis, or x_k itself",
+            "cosine": COSINE,
+            "times": TIMES,
         },
     ),
     "funnel": DescribedObject(
