@@ -10,6 +10,7 @@ from stages.config.train import (
     CLHAIF,
     CONTRASTIVE,
     DEV,
+    LONGEST_INTERVAL,
     MASK_MODEL,
     MASKED,
     MAX_LENGTH,
