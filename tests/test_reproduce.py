@@ -55,6 +55,8 @@ def scale(tiny_llm: Path, tiny_encoder: Path, prompts_file: Path, tmp_path_facto
         crossed=True,
         learners=("SimCSE unsup.", "RankCSE listMLE"),
         judged=6,
+        judge=f"encoder:{base}",
+        multilingual=replace(SCALES["mini"].multilingual, llm=str(tiny_llm), base=base),
         by="likelihood",
         prompts=str(prompts_file),
         left_out=(),
@@ -155,7 +157,7 @@ def test_the_page_holds_what_the_store_holds_and_names_the_rest(
     text = results.write(lab_of(shared_store, scale), tmp_path / "r.md", reproduction.LISTED).read_text()
     assert "## f5: " in text
     assert "rank correlation" in text
-    assert "| f5 | 4 |" in text.split("## What each took")[1]  # a corpus for each of four ω
+    assert "| f5 | 8 |" in text.split("## What each took")[1]  # a corpus for each of four ω, and its judge's scores
     assert "t9 (Transfer tasks" in text.split("## Not here")[1]
     assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".png"}  # the images that the page shows
 
@@ -271,6 +273,7 @@ def test_what_a_run_is_found_by_is_what_it_is_made_by(scale: Scale, shared_store
     assert {one.stage for one in wanted} == {
         "gen",
         "labelled",
+        "sentences",
         "copies",
         "drawn",
         "score",
