@@ -18,10 +18,9 @@ from itertools import islice
 from typing import Any
 
 from stages.config import TrainConfig
-from stages.course import frozen
+from stages.course import frozen, masking
 from stages.course.examples import Examples
 from stages.course.frozen import Frozen
-from stages.course.masking import Masking
 from stages.course.steps import Course, Pace, remove
 from stages.files.cards import EXAMPLES, model_card
 from stages.pace.batches import Batches
@@ -95,14 +94,13 @@ def _prepared(
     from stages.models.training import fit
 
     recipe = fit.Recipe(**{field.name: getattr(config, field.name) for field in fields(fit.Recipe)})
-    total, masking, teacher = recipe.total(count), None, None
+    total, mask, teacher = recipe.total(count), None, None
     if loaders.mask is not None:
         assert config.mask_model_fingerprint is not None
         guide = Frozen("mask model", config.mask_model_fingerprint, loaders.mask)
-        by_guide = yield from frozen.vectors(store, guide, examples, count, pace.batches)
-        masking = Masking(config, recipe, by_guide, examples)
-        recipe = masking.recipe
-        yield Tick(0, total, "mask", warning=masking.warning, news=masking.news)
+        mask = fit.MaskVectors(*(yield from frozen.vectors(store, guide, examples, count, pace.batches)))
+        recipe, news, warning = masking.settle(config, recipe, mask, examples)
+        yield Tick(0, total, "mask", warning=warning, news=news)
     if loaders.teacher is not None:
         assert config.teacher_fingerprint is not None
         guide = Frozen("teacher", config.teacher_fingerprint, loaders.teacher)
@@ -115,9 +113,8 @@ def _prepared(
             "give at most as many",
             "whiten_dim",
         )
-    vectors = None if masking is None else masking.vectors
-    going = fit.Training(encoder, examples, vectors, recipe, examples.labels(), teacher, pace.chunk, pace.ranks)
-    return Course(store, run, config, dev, going, pace, masking)
+    going = fit.Training(encoder, examples, mask, recipe, examples.labels(), teacher, pace.chunk, pace.ranks)
+    return Course(store, run, config, dev, going, pace)
 
 
 def _written(course: Course, examples: Examples, counted: Counter[str]) -> Ticks:
@@ -133,16 +130,16 @@ def _written(course: Course, examples: Examples, counted: Counter[str]) -> Ticks
         **({"triplets_from": dict(counted)} if course.config.with_runs else {}),
         "steps": total,
         "masked_share": training.masked_share(store, run),
-        **({} if course.masking is None or course.masking.sigma is None else {"sigma": course.masking.sigma}),
+        **({} if course.going.recipe.sigma is None else {"sigma": course.going.recipe.sigma}),
         "best_step": top.step,
         "dev": {"task": course.dev.name, "spearman": top.value},
     }
     if course.config.whiten:
         yield Tick(total, total, "whitening")
         counts["whitened"] = _whiten(course, examples)
-    if course.masking is not None:
+    if course.going.objective.mask is not None:
         yield Tick(total, total, "counting what was masked")
-        masked.add(store, run, examples.corpora, course.masking.pairs())
+        masked.add(store, run, examples.corpora, masking.pairs(course.going))
     yield Tick(total, total, "writing the model")
     folder = store.files / "models" / run.id
     # Its lineage is the line to its parent; the runs that join it come before.

@@ -125,9 +125,9 @@ def test_a_window_of_missing_premises_is_read_from_where_the_last_one_ended(stor
 # Tokens a text, of which training holds the ids, 4 bytes each. Its mask vector takes 1536 bytes: one held would show.
 TOKENS, WIDTH = 8, 384
 
-# Of a triplet: three rows of ids with where they end, and the digest of the premise. Arrays grow by a sixteenth ahead of
+# Of a triplet: three rows of ids with where they end, and the digests of its texts. Arrays grow by a sixteenth ahead of
 # their need: an eighth of the difference between one size and its double, either way. A text kept would add half of it.
-ROWS_BYTES = 3 * (4 * TOKENS + 8) + 8
+ROWS_BYTES = 3 * (4 * TOKENS + 8 + 8)
 
 
 class Drawn:
@@ -144,8 +144,8 @@ def prepared(store: Store, gen: Run, encoder: Path) -> tuple[int, int]:
     """The bytes that Python and numpy hold when training takes its first step, and the most they held before."""
     dev = StsTask("dev", [Subset("", [*"abcde"], [*"bcdef"], [0.5, 1.0, 4.0, 2.0, 5.0])])
     config = TrainConfig(
-        base="bert", base_fingerprint="b" * 12, mask_model="drawn", mask_model_fingerprint="m" * 12, sigma=0.9, tau=0.05,
-        train_batch=4, epochs=1, lr=1e-3, max_length=TOKENS, pooler="mean", seed=0, dev="dev", dev_digest=dev.digest,
+        base="bert", base_fingerprint="b" * 12, mask_model="drawn", mask_model_fingerprint="m" * 12, sigma=0.9, own="place",
+        tau=0.05, train_batch=4, epochs=1, lr=1e-3, max_length=TOKENS, pooler="mean", seed=0, dev="dev", dev_digest=dev.digest,
         eval_every=1000, dtype="float32",
     )  # fmt: skip
     found = catalog.locate(str(encoder), "encoder")
@@ -157,7 +157,7 @@ def prepared(store: Store, gen: Run, encoder: Path) -> tuple[int, int]:
         notes = [next(ticks).note]
         while notes[-1] != "training":
             notes.append(next(ticks).note)
-        assert set(notes) == {"mask model", "loading the encoder", "training"}
+        assert set(notes) == {"mask model", "mask", "loading the encoder", "training"}
         _, most = tracemalloc.get_traced_memory()
         gc.collect()  # what nobody can reach any more is not held, however lately the collector came by
         held, _ = tracemalloc.get_traced_memory()

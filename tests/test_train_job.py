@@ -87,7 +87,7 @@ def test_steps_take_the_place_of_epochs(file_store: Store, written: Run, told: d
     del told["epochs"]
     run = wanted(file_store, written, {**told, "steps": 5}).run().run
     assert (run.counts["steps"], run.config["epochs"]) == (5, None)
-    with pytest.raises(Problem, match=r"^steps=5 and epochs=2 each say how long"):
+    with pytest.raises(Problem, match=r"^steps 5 and epochs=2 each say how long"):
         wanted(file_store, written, {**told, "steps": 5, "epochs": 2})
 
 

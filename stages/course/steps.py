@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages.config import TrainConfig
-from stages.course.masking import Masking
 from stages.pace.batches import Batches
 from stages.stage import Tick
 from stages.tasks import sts
@@ -45,19 +44,11 @@ class Course:
     """The steps that are left of the training `run`, and the best weights so far, `best`."""
 
     def __init__(
-        self,
-        store: Store,
-        run: Run,
-        config: TrainConfig,
-        dev: sts.StsTask,
-        going: Training,
-        pace: Pace,
-        masking: Masking | None,
+        self, store: Store, run: Run, config: TrainConfig, dev: sts.StsTask, going: Training, pace: Pace
     ) -> None:
         from stages.models import checkpoint
 
         self.store, self.run, self.config, self.dev, self.going, self.pace = store, run, config, dev, going, pace
-        self.masking = masking
         self.best: dict[str, Any] = {}
         self.unsaved: list[StepRow] = []
         resume = training.checkpoint(store, run, "resume")
