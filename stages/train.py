@@ -32,9 +32,9 @@ from stages.tasks.whitening import Whitening
 from store.database import Store
 from store.problem import Problem
 from store.records import Run, as_config, run_id
-from store.rows import training
+from store.rows import masked, training
 
-VERSION = 2
+VERSION = 3
 
 # Seconds of training that a kill may cost.
 RESUME_SECONDS = 60.0
@@ -140,6 +140,9 @@ def _written(course: Course, examples: Examples, counted: Counter[str]) -> Ticks
     if course.config.whiten:
         yield Tick(total, total, "whitening")
         counts["whitened"] = _whiten(course, examples)
+    if course.masking is not None:
+        yield Tick(total, total, "counting what was masked")
+        masked.add(store, run, examples.corpora, course.masking.pairs())
     yield Tick(total, total, "writing the model")
     folder = store.files / "models" / run.id
     # Its lineage is the line to its parent; the runs that join it come before.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,14 @@ from test_tasks_retrieval import write as write_beir
 
 from multicsr.paper import estimate, outcome, reproduction
 from multicsr.paper import page as results
+from multicsr.paper.claims import Claim
 from multicsr.paper.experiments.t3 import T3
 from multicsr.paper.lab.lab import Lab
 from multicsr.paper.lab.material import BUNDLED_RETRIEVAL
 from multicsr.paper.node import in_order, node
 from multicsr.paper.scales import SCALES, Backbone, Scale
+from multicsr.paper.trained.experiment import TrainedExperiment, always
+from multicsr.paper.trained.rows import Row
 from stages.models import catalog, checkpoint, loading
 from stages.tasks import beir, sts
 from store.database import Store
@@ -51,6 +55,8 @@ def scale(tiny_llm: Path, tiny_encoder: Path, prompts_file: Path, tmp_path_facto
         crossed=True,
         learners=("SimCSE unsup.", "RankCSE listMLE"),
         judged=6,
+        judge=f"encoder:{base}",
+        multilingual=replace(SCALES["mini"].multilingual, llm=str(tiny_llm), base=base),
         by="likelihood",
         prompts=str(prompts_file),
         left_out=(),
@@ -64,8 +70,9 @@ def scale(tiny_llm: Path, tiny_encoder: Path, prompts_file: Path, tmp_path_facto
     )
 
 
-def lab_of(path: Path, scale: Scale, data: Path | None = None) -> Lab:
-    return Lab(Store.open(path), scale, seeds=1, data=data, device="cpu", dtype="float32", batch=8)
+def lab_of(path: Path, scale: Scale, data: Path | None = None, seeds: int = 1, batch: int = 8) -> Lab:
+    path.parent.mkdir(exist_ok=True)
+    return Lab(Store.open(path), scale, seeds=seeds, data=data, device="cpu", dtype="float32", batch=batch)
 
 
 @pytest.fixture(scope="module")
@@ -150,9 +157,63 @@ def test_the_page_holds_what_the_store_holds_and_names_the_rest(
     text = results.write(lab_of(shared_store, scale), tmp_path / "r.md", reproduction.LISTED).read_text()
     assert "## f5: " in text
     assert "rank correlation" in text
-    assert "| f5 | 4 |" in text.split("## What each took")[1]  # a corpus for each of four ω
+    assert "| f5 | 8 |" in text.split("## What each took")[1]  # a corpus for each of four ω, and its judge's scores
     assert "t9 (Transfer tasks" in text.split("## Not here")[1]
     assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".png"}  # the images that the page shows
+
+
+def rated(name: str, masks: tuple[bool, ...]) -> TrainedExperiment:
+    """Trainings at two rates on triplets that two rules of curation keep alike, with masks that remove nothing."""
+
+    def rows(lab: Lab) -> list[Row]:
+        return [
+            Row(
+                f"{name} {rate} {gamma} {mask}",
+                tuple(lab.scale.train(corpus, seed, mask, lr=rate, sigma=1.0) for seed in lab.seeds)
+                if mask
+                else tuple(lab.scale.train(corpus, seed, mask, lr=rate) for seed in lab.seeds),
+                {"rate": rate, "γ": gamma, "mask": mask},
+            )
+            for rate in (1e-2, 1e-5)
+            for gamma in (-5.0, -4.9)
+            for corpus in (lab.scale.curate(lab.scale.gen(0.0), (0.0, 5.0, gamma)),)
+            for mask in masks
+        ]
+
+    said = always(Claim(f"{name}: the rate", "rate", 1e-5, 1e-2), Claim(f"{name}: the mask", "mask", True, False))
+    return TrainedExperiment(name, "Two rates", rows, claims=said)
+
+
+def test_in_whatever_order_experiments_are_made_the_page_says_the_same(scale: Scale, tmp_path: Path) -> None:
+    """Where the unmasked trainings come first, the masked ones are made too; else they stand for the others. And what stands
+    between the marks of another page is what stands on the page of all results."""
+    (tmp_path / "premises.txt").write_text("".join(f"The number {place} bus stops here.\n" for place in range(96)))
+    premises, quick = str(tmp_path / "premises.txt"), {"train_batch": 32, "eval_every": 3, "tasks": ("mini",)}
+    size = replace(scale, premises=premises, limit=None, **quick)  # type: ignore[arg-type]
+    plain, both = rated("plain", (False,)), rated("both", (True, False))
+    pages, parts, trained = [], [], []
+    for name, order in (("one", [plain, both]), ("other", [both, plain])):
+        lab = lab_of(tmp_path / name / "a.db", size, seeds=5, batch=128)
+        for experiment in order:
+            reproduction.run(lab, [experiment])
+        again = lab_of(tmp_path / name / "a.db", size, seeds=5, batch=128)
+        pages.append(results.write(again, tmp_path / name / "r.md", [plain, both]).read_text())
+        page = tmp_path / name / "page.md"
+        page.write_text("<!-- both: made -->\n<!-- end of both -->\n")
+        results.fill(lab_of(tmp_path / name / "a.db", size, seeds=5, batch=128), page, [both], [plain, both])
+        parts.append(page.read_text())
+        trained.append(len(again.store.rows("SELECT id FROM runs WHERE stage = 'train'")))
+    assert trained == [20, 10]
+
+    def without_times(page: str) -> str:
+        return re.sub(r"from .* UTC|\| [0-9.]+ \|$", "", page, flags=re.MULTILINE)
+
+    assert without_times(pages[0]) == without_times(pages[1])
+    assert without_times(parts[0]) == without_times(parts[1])
+    said = [line for line in pages[0].splitlines() if line.startswith("- both: ")]
+    assert said == [line for line in parts[0].splitlines() if line.startswith("- both: ")]
+    assert "by Holm over 2 claims; 5 seeds, 1 matched setting" in said[0]
+    assert said[1] == "- both: the mask: no verdict: the mask removed nothing."
 
 
 def test_a_page_that_cannot_be_written_is_refused_by_the_flag_that_named_it(
@@ -212,6 +273,7 @@ def test_what_a_run_is_found_by_is_what_it_is_made_by(scale: Scale, shared_store
     assert {one.stage for one in wanted} == {
         "gen",
         "labelled",
+        "sentences",
         "copies",
         "drawn",
         "score",

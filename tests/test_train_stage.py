@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +20,14 @@ from rows import GEN, Made, add_drafts, add_premises, scored
 from stages import curate, train
 from stages.config import CurateConfig, TrainConfig
 from stages.models import catalog, loading
+from stages.models.encoder.model import normalised
+from stages.models.training import fit
+from stages.models.training.recipe import batches
 from stages.tasks import sts
 from stages.tasks.sts import StsTask, Subset
 from store.database import Store
 from store.problem import Problem
+from store.read import masked as reading
 from store.records import Run
 from store.rows import reviews, training
 
@@ -330,3 +335,31 @@ def test_a_word_said_while_triplets_are_read_stops_the_training(file_store: Stor
     reviews.add(file_store, generated(file_store), premise, "drop")
     with pytest.raises(Problem, match="being reviewed while they are read"):
         list(going)
+
+
+def test_what_the_mask_removed_is_kept_pair_by_pair(file_store: Store, loaders: Loaded) -> None:
+    """Counted by hand over the batches of all steps; the same after a kill, with the counts of the steps."""
+    going = ticks(file_store, CONFIG, loaders(CONFIG), resume_seconds=0.0)
+    list(itertools.islice(going, 8))
+    going.close()
+    run = trained(file_store, CONFIG, loaders(CONFIG))
+    encoder = loaders(CONFIG).mask()
+    triplets = [(made.x, made.x_plus, made.x_minus) for made in MADE]
+    sides = [normalised(encoder.encode(list(column))) for column in zip(*triplets, strict=True)]
+    seen, recipe = Counter[tuple[str, str]](), fit.Recipe(0.05, 0.97, 4, 2, 1e-3, 16, 0, "float32")
+    for _, chosen in batches(recipe, len(triplets)):
+        places = chosen.tolist()
+        seen.update(
+            {
+                (triplets[i][0], triplets[k][side])
+                for i in places
+                for k in places
+                for side in (1, 2)
+                if i != k and float(sides[0][i] @ sides[side][k]) >= 0.97
+            }
+        )
+    kept = reading.listed(file_store, run)
+    assert seen
+    assert {(pair.premise, pair.hypothesis): pair.times for pair in kept} == dict(seen)
+    assert [pair.times for pair in kept] == sorted(seen.values(), reverse=True)
+    assert run.counts["sigma"] == 0.97

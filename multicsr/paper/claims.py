@@ -107,12 +107,17 @@ def _sentence(said: Said, among: Family) -> str:
     found = said.says[effect.effect < 0] if clear else "no difference that can be shown"
     told = (
         f"{said.what}: {found}, {effect.effect:+.2f} (95 % interval {effect.low:+.2f} to {effect.high:+.2f}; {shown(p)} by"
-        f" Holm over {len(among)} claims; {said.over}{f'; {parts}' if parts else ''})."
+        f" Holm over {counted(len(among), 'claim')}; {said.over}{f'; {parts}' if parts else ''})."
     )
     if said.claimed:
         holds = "is not shown" if not clear else "holds" if effect.effect > 0 else "does not hold"
         told += f" The paper's claim {holds} here."
     return f"{told} {said.remark}".rstrip()
+
+
+def counted(number: int, what: str) -> str:
+    """So many, in words that agree."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def shown(p: float) -> str:

@@ -47,6 +47,9 @@ _LATEX = str.maketrans(
         "ω": r"$\omega$",
         "λ": r"$\lambda$",
         "≥": r"$\geq$",
+        "†": r"\dag{}",
+        "‡": r"\ddag{}",
+        "§": r"\S{}",
     }
 )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multicsr.paper import learnt
-from multicsr.paper.claims import SIGNIFICANT, Family, family
+from multicsr.paper.claims import SIGNIFICANT, Family, counted, family
 from multicsr.paper.outcome import Experiment, ExperimentOutcome, blocks, machine
 from multicsr.report import markdown_page, page
 from multicsr.report.blocks import Block, Drawing, Heading, Page, Paragraph, Points, Table
@@ -151,8 +151,8 @@ def _made(lab: Lab) -> str:
 def _tested(among: Family) -> str:
     """How claims are decided, for who reads many of them."""
     return (
-        f"One verdict a claim, over all its settings and tasks together: seeds and test items are drawn anew (hierarchical"
-        f" bootstrap), and p is adjusted for the {len(among)} claims that are tested here (Holm); below {SIGNIFICANT:g} it is"
-        f" a difference. Intervals are those of each claim alone. A verdict takes {FEWEST_SEEDS} seeds; a claim without one"
-        " says why."
+        "One verdict a claim, over all its settings and tasks together: seeds and test items are drawn anew (hierarchical"
+        f" bootstrap). p is adjusted for all that is tested here, {counted(len(among), 'claim')} (Holm); below"
+        f" {SIGNIFICANT:g} it is a difference. Intervals are those of each claim alone. A verdict takes {FEWEST_SEEDS} seeds;"
+        " where there is none, it says why."
     )

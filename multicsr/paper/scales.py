@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from multicsr.paper.languages import SWAHILI, TAGALOG, Multilingual
 from multicsr.paper.node import Node, node
+from stages.config.recipes import SCHEDULES, Schedule
 
 Thresholds = tuple[float, float, float]  # α, β, γ
 
@@ -15,6 +17,8 @@ THRESHOLDS = ("sigma", "sigma_quantile", "sigma_margin")  # the settings by whic
 
 # A training by the schedule of its objective's own recipe, whatever the scale's is.
 OWN_RECIPE: dict[str, Any] = {"train_batch": None, "lr": None, "epochs": None}
+
+WIKIPEDIA = "hub:princeton-nlp/datasets-for-simcse/wiki1m_for_simcse.txt"
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Backbone:
     supervised: str
     published: str
     reference: str  # a model measured as it is, for comparison
+    simcse: Schedule | None = None  # by which unsupervised SimCSE is published on this base; None: the scale's own
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class Scale:
     sigmas: tuple[float, ...]
     quantiles: tuple[float, ...]  # further thresholds of f6, as the share of cross pairs that is masked
     judged: int  # premises of each ω in f5
+    judge: str  # judges there and in t12, in the place of people: encoder: or nli:, so never the LLM that wrote
     batches: tuple[int, ...]
     costed: int  # distinct triplets in t13
     copied: int  # labelled triplets of f4, of which one is duplicated
@@ -59,12 +65,14 @@ class Scale:
     sizes: tuple[int, ...]  # triplets, the fewest first
     demonstrations: tuple[tuple[int, float], ...]  # (L, λ) of t10
     other_premises: str | None  # of t4; None: SNLI's, from the data folder
+    multilingual: Multilingual  # of t5
     labelled: str | None  # of t10 and t11; None: SNLI's
     train_batch: int
     lr: float
     epochs: int
     eval_every: int | None
     prompts: str | None = None  # of generation; None: the set that suits the LLM
+    simcse_sentences: str | None = None  # that unsupervised SimCSE is published on; None: the premises
     left_out: tuple[str, ...] = ()  # tasks that are not measured although they are at hand
 
     @property
@@ -84,6 +92,10 @@ class Scale:
     def score(self, gen: Node) -> Node:
         """The similarities of a corpus by the LLM that wrote it."""
         return node("score", gen, by=self.by)
+
+    def judgement(self, gen: Node) -> Node:
+        """The similarities of a corpus by a model that wrote none of it."""
+        return node("score", gen, by=self.judge)
 
     def curate(self, gen: Node, thresholds: Thresholds | None = None) -> Node:
         """The triplets of a corpus that its own LLM's scores let pass."""
@@ -154,6 +166,7 @@ SCALES = {
         sigmas=(0.3, 0.5, SIGMA),
         quantiles=(0.01, 0.05),
         judged=48,
+        judge="encoder:minilm",
         batches=(16, 32, 64, 128, 256),
         costed=960,  # of three sentences each, as many as are bundled
         copied=128,
@@ -161,6 +174,7 @@ SCALES = {
         sizes=(64, 128),
         demonstrations=((3, 0.6), (5, 0.8)),
         other_premises=None,
+        multilingual=Multilingual((TAGALOG, SWAHILI), "smollm2", "minilm-l4", halves=True),
         labelled=None,
         train_batch=32,
         lr=1e-4,
@@ -178,9 +192,21 @@ SCALES = {
         thresholds=(3.0, 3.0, 1.0),
         grid=GRID,
         backbones=(
-            Backbone("bert-base", "simcse-unsup-bert", "simcse-sup-bert", "BERT-base", "simcse-unsup-bert"),
             Backbone(
-                "roberta-base", "simcse-unsup-roberta", "simcse-sup-roberta", "RoBERTa-base", "simcse-unsup-roberta"
+                "bert-base",
+                "simcse-unsup-bert",
+                "simcse-sup-bert",
+                "BERT-base",
+                "simcse-unsup-bert",
+                simcse=SCHEDULES["simcse-unsup"],
+            ),
+            Backbone(
+                "roberta-base",
+                "simcse-unsup-roberta",
+                "simcse-sup-roberta",
+                "RoBERTa-base",
+                "simcse-unsup-roberta",
+                simcse=Schedule(512, 1e-5, 1),
             ),
         ),
         further=(),
@@ -193,17 +219,22 @@ SCALES = {
         sigmas=(0.5, 0.6, 0.7, 0.8, 0.85, SIGMA, 0.95),
         quantiles=(),
         judged=100,
+        judge="nli:FacebookAI/roberta-large-mnli",
         batches=(32, 64, 128, 256, 512),
         costed=10_000,
         copied=10_000,
         copies=(0, 1000, 5000, 10_000),
         sizes=(1_000, 10_000, 50_000),
         demonstrations=((3, 0.6), (5, 0.8)),
-        other_premises="hub:princeton-nlp/datasets-for-simcse/wiki1m_for_simcse.txt",
+        other_premises=WIKIPEDIA,
+        multilingual=Multilingual(
+            (TAGALOG,), "Qwen/Qwen3-4B-Instruct-2507", "mbert", halves=False, simcse=SCHEDULES["simcse-unsup"]
+        ),
         labelled="hub:princeton-nlp/datasets-for-simcse/nli_for_simcse.csv",
         train_batch=256,
         lr=5e-5,
         epochs=3,
         eval_every=125,
+        simcse_sentences=WIKIPEDIA,
     ),
 }

@@ -14,6 +14,8 @@ import numpy as np
 
 from stages.config import TrainConfig
 from store.problem import Problem
+from store.records import ROLES
+from store.rows.masked import MaskedPair
 
 if TYPE_CHECKING:
     from stages.models.training.recipe import Recipe
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 # What other thresholds would mask, told beside the one that is used: cosines, a margin and a share of the pairs.
 LADDER = (0.9, 0.8, 0.7, 0.6, 0.5)
 LEVEL_MARGIN, NEAREST = 0.0, 0.01
+
+
+# Pairs of texts that are kept of a training: more than a person reads, and little beside its steps.
+KEPT = 1000
 
 
 class Masking:
@@ -60,6 +66,14 @@ class Masking:
             raise Problem(
                 f"sigma_quantile {share:g} has nothing to be measured on: {error}", "train on more", "sigma_quantile"
             ) from None
+
+    def pairs(self, keep: int = KEPT) -> list[MaskedPair]:
+        """What the training masks, by pair of texts: at most `keep`, those most often first."""
+        from stages.models.training import survey
+
+        found = survey.masked_pairs(self.mask, self.recipe, keep)
+        sides = ROLES if self.vectors.entailment is not None else ("premise",)
+        return [MaskedPair(pair.place, pair.other, sides[pair.column], pair.cosine, pair.times) for pair in found]
 
     @property
     def warning(self) -> str:

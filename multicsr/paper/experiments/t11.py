@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from multicsr.paper.claims import Claim
-from multicsr.paper.experiments.baselines import all_sts, known, needs_labelled
+from multicsr.paper.experiments.baselines import LABELLED, all_sts, from_papers, known, needs_labelled
 from multicsr.paper.scales import OMEGA, OWN_RECIPE
 from multicsr.paper.trained.experiment import TrainedExperiment, always
 from multicsr.paper.trained.rows import Row
@@ -40,6 +40,7 @@ def _supervised(lab: Lab) -> list[Row]:
             varied = {"backbone": backbone.base, "method": name}
             as_paper = f"{name} on {backbone.published}"
             rows.append(Row(f"{backbone.base}, {name}", tuple(trained), varied, figures, as_paper=as_paper))
+        rows += from_papers("sts", backbone, set(LABELLED) - set(models))
     return rows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from multicsr.paper.claims import Claim
-from multicsr.paper.experiments.baselines import FIELD_CLAIMS, all_sts, field
+from multicsr.paper.experiments.baselines import FIELD_CLAIMS, all_sts, field, recipes
 from multicsr.paper.scales import OMEGA
 from multicsr.paper.trained.experiment import TrainedExperiment
 from multicsr.paper.trained.rows import Row
@@ -36,4 +36,5 @@ T2 = TrainedExperiment(
         *FIELD_CLAIMS(lab),
         Claim("MultiCSR against SynCSE on as many triplets", "method", "MultiCSR", AT_RANDOM),
     ],
+    also=recipes,
 )

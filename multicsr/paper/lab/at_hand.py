@@ -77,7 +77,9 @@ class TasksAtHand:
         """The test on translations that are not among the sentences learned from."""
         from stages.tasks import bitext
 
-        return self._add(bitext.pair(*self.material.language.tested))
+        learned = self.material.learned
+        assert learned is not None
+        return self._add(bitext.pair(*learned.tested), written=learned.halved)
 
     @cached_property
     def retrieval(self) -> tuple[str, ...]:
@@ -89,8 +91,9 @@ class TasksAtHand:
             return there
         return (self._add(retrieval.load(BUNDLED_RETRIEVAL, self.material.retrieval().parent)),)
 
-    def _add(self, task: Any) -> str:
-        """Let a task whose files were written here be measured like any other."""
+    def _add(self, task: Any, written: bool = True) -> str:
+        """Let a task be measured like any other; its files were `written` here, or lie in the data folder."""
         self._loaded[task.name] = task
-        self._written.add(task.name)
+        if written:
+            self._written.add(task.name)
         return str(task.name)

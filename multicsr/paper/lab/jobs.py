@@ -41,8 +41,8 @@ class Jobs:
                 return {"train": self._train, "drawn": self._drawn}[wanted.stage](parent, told, made)
             behind = {"copies": self._copies, "score": self._score, "curate": self._curate, "eval": self._measured}
             return behind[wanted.stage](parent, told)
-        first = {"gen": self._gen, "labelled": self._labelled, "distinct": self._distinct}
-        return (first | {"eval": self._as_it_is, "judge": self._judge})[wanted.stage](told)
+        first = {"gen": self._gen, "labelled": self._labelled, "sentences": self._sentences}
+        return (first | {"distinct": self._distinct, "eval": self._as_it_is, "judge": self._judge})[wanted.stage](told)
 
     def _gen(self, told: dict[str, Any]) -> Job:
         premises = self.material.source(told.pop("premises"))
@@ -53,6 +53,10 @@ class Jobs:
 
     def _labelled(self, told: dict[str, Any]) -> Job:
         return corpora.job(self.store, self.material.labelled_file)
+
+    def _sentences(self, told: dict[str, Any]) -> Job:
+        """Sentences as they are: what learns from them alone needs no LLM."""
+        return corpora.job(self.store, self.material.repeated(**told))
 
     def _copies(self, parent: Run, told: dict[str, Any]) -> Job:
         """The first `of` triplets of `parent`, and the very first `copies` times more."""

@@ -13,17 +13,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from multicsr.means.names import read_source
+from multicsr.paper.lab import languages
 from store import whole
 from store.problem import Problem
 
 if TYPE_CHECKING:
+    from multicsr.paper.lab.languages import Learned
     from multicsr.paper.scales import Scale
     from stages.files.sources import Source
 
 HUB = "hub:"  # before the name of a file of a data set there: OWNER/NAME/FILE
+TRIPLET = ("premise", "entailment", "contradiction")  # the columns of a file of triplets
 
 # A retrieval task from the bundled graded pairs, for want of a real one, and the gold score from which a sentence answers
 # another.
@@ -31,14 +34,6 @@ BUNDLED_RETRIEVAL = "mini-retrieval"
 RELEVANT = 4.0
 
 SNLI, SNLI_PART = "snli-dev.csv", "snli.csv"
-
-
-class Language(NamedTuple):
-    """Translations in two halves: a file of sentences in the language with little data, to learn from, and the aligned
-    files of the others, to be tested on."""
-
-    sentences: Path
-    tested: tuple[Path, Path]
 
 
 class Material:
@@ -99,29 +94,10 @@ class Material:
             if isinstance(name, str) and name.startswith(HUB):
                 _fetched(name.partition("#")[0], only_here=False)
 
-    def translations(self) -> tuple[Path, Path] | None:
-        """The first pair of aligned files of translations, the language with little data first."""
-        from stages.tasks import bitext
-
-        name = next(iter(bitext.names_in(self.data)), None) if self.data else None
-        if name is None or self.data is None:
-            return None
-        sides = bitext.load(name, self.data).sides
-        folder = self.data if (self.data / f"{name}.{sides[0]}").exists() else self.data / "tatoeba"
-        return folder / f"{name}.{sides[0]}", folder / f"{name}.{sides[1]}"
-
     @cached_property
-    def language(self) -> Language:
-        """The translations in two halves."""
-        files = self.translations()
-        assert files is not None
-        sides = [file.read_text(encoding="utf-8").splitlines() for file in files]
-        half = len(sides[0]) // 2
-        sentences = self.write(f"t5-{files[0].name}.txt", _lines(sides[0][:half]))
-        first, second = (
-            self.write(f"t5-{file.name}", _lines(lines[half:])) for file, lines in zip(files, sides, strict=True)
-        )
-        return Language(sentences, (first, second))
+    def learned(self) -> Learned | None:
+        """The language with little data of t5, with what is learned from and tested; None where it lacks a file."""
+        return languages.learned(self.data, self.write, self.scale.multilingual)
 
     @property
     def labelled(self) -> str | None:
@@ -168,7 +144,20 @@ class Material:
 
     def triplets(self, name: str, triplets: Sequence[Sequence[str]]) -> Path:
         """A file of triplets, those that occur several times too."""
-        return self.write(name, comma_separated(("premise", "entailment", "contradiction"), triplets))
+        return self.write(name, comma_separated(TRIPLET, triplets))
+
+    def repeated(self, premises: str, limit: int | None = None) -> Path:
+        """A file of triplets, of all premises or the first `limit`, for what learns from sentences alone: each stands in the
+        place of its hypotheses too, which are not read. They stream, since there may be millions."""
+        source = self.source(premises)
+        path = self.folder / f"sentences-{source.digest}{f'-{limit}' if limit else ''}.csv"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole.file(path) as part, part.open("w", encoding="utf-8", newline="") as opened:
+                rows = csv.writer(opened, lineterminator="\n")
+                rows.writerow(TRIPLET)
+                rows.writerows([text] * len(TRIPLET) for _, text in islice(source.texts(), limit))
+        return path
 
     def retrieval(self) -> Path:
         """The folder of a retrieval task: first sentences of the bundled test pairs as queries, all second ones as

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from multicsr.paper.claims import Claim, NoVerdict, Said, Tested, too_few
+from multicsr.paper.claims import Claim, NoVerdict, Said, Tested, counted, too_few
 from multicsr.paper.lab.twins import Content
 from multicsr.paper.trained.rows import FEW_TRIPLETS, RowFigures
 from stages.tasks import hierarchy
@@ -54,7 +54,7 @@ def decide(claim: Claim, results: Sequence[RowFigures], tasks: Sequence[str]) ->
         hierarchy.mean([_drawn(pair.better, task) - _drawn(pair.worse, task) for pair in told]) for task in tasks
     ]
     effect = hierarchy.bootstrap(hierarchy.mean(by_task))
-    over = f"{seeds} seeds, {_counted(len(told), 'matched setting')}, the items of {_counted(len(tasks), 'task')}"
+    over = f"{seeds} seeds, {counted(len(told), 'matched setting')}, the items of {counted(len(tasks), 'task')}"
     return Tested(claim.what, effect, over, claim.claimed, parts=parts, remark=_remark(told, len(pairs), why))
 
 
@@ -62,7 +62,7 @@ def _remark(told: Sequence[Pair], of: int, why: Sequence[str]) -> str:
     """What else a reader of the verdict must know."""
     out, said = of - len(told), list[str]()
     if out:
-        said.append(f"{_counted(out, 'setting')} left out: {' and '.join(why)}.")
+        said.append(f"{counted(out, 'setting')} left out: {' and '.join(why)}.")
     if all(row.masked_nothing for pair in told for row in pair.better):
         said.append("The mask removed nothing in it, so this is without stage 3.")
     return " ".join(said)
@@ -129,7 +129,3 @@ def _drawn(arm: Arm, task: str) -> np.ndarray:
 
 def _key(varied: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted(varied.items()))
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
