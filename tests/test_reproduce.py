@@ -19,7 +19,7 @@ from multicsr.paper.claims import Claim
 from multicsr.paper.experiments.t3 import T3
 from multicsr.paper.lab.lab import Lab
 from multicsr.paper.lab.material import BUNDLED_RETRIEVAL
-from multicsr.paper.node import in_order, node
+from multicsr.paper.node import Node, in_order, node
 from multicsr.paper.scales import SCALES, Backbone, Scale
 from multicsr.paper.trained.experiment import TrainedExperiment, always
 from multicsr.paper.trained.rows import Row
@@ -359,6 +359,24 @@ def test_the_paper_estimate_counts_each_run_once() -> None:
     once = estimate.estimate(in_order([corpus, corpus]))
     assert 4.0 < once.gpu_hours < 4.2
     assert once.disk == pytest.approx(estimate.LLM + estimate.ENCODERS + 1e6 * 1097)
+
+
+def test_the_estimate_knows_how_long_a_training_is_and_how_large_its_corpus() -> None:
+    scale = SCALES["paper"]
+    raw = scale.gen(0.3, limit=1_000_000)
+    curated, whole = scale.curate(raw), scale.train(raw, 0, False)
+
+    def hours(training: Node) -> float:
+        return estimate.estimate([training]).gpu_hours
+
+    assert hours(scale.train(curated, 0, False, as_long_as=whole)) == hours(whole)
+    drawn = scale.drawn(raw, 0, like=curated)
+    assert hours(scale.train(drawn, 0, False)) == hours(scale.train(curated, 0, False)) < hours(whole)
+    assert hours(scale.train(curated, 0, False, joined=curated)) == pytest.approx(
+        2 * hours(scale.train(curated, 0, False))
+    )
+    tenth = scale.train(node("copies", raw, of=60_000, copies=40_000), 0, False)
+    assert hours(tenth) == pytest.approx(hours(whole) / 10)
 
 
 def test_paper_scale_names_everything_that_is_missing() -> None:

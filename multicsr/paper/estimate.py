@@ -81,9 +81,13 @@ def _work(one: Node) -> float:
 
 def _seen(training: Node, parent: Node) -> int:
     """Triplets that all steps of a training see together."""
+    longer = training["as_long_as"]
+    if longer is not None:
+        return _seen(longer, longer.parent)
     if training["steps"] is not None:
         return int(training["steps"] * training["train_batch"])
-    return _triplets(parent) * int(training["epochs"] or 1)
+    joined = training["joined"]
+    return (_triplets(parent) + (_triplets(joined) if joined else 0)) * int(training["epochs"] or 1)
 
 
 def _is_masked(training: Node) -> bool:
@@ -98,4 +102,10 @@ def _premises(one: Node) -> int:
 
 
 def _triplets(parent: Node) -> int:
+    if parent.stage == "copies":
+        return int(parent["of"] + parent["copies"])
+    if parent["triplets"] is not None:  # some drawn at random, or distinct ones
+        return int(parent["triplets"])
+    if parent["like"] is not None:
+        return _triplets(parent["like"])
     return math.ceil(_premises(parent) * (KEPT if parent.stage == "curate" else 1))

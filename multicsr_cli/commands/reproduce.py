@@ -37,7 +37,7 @@ Seeds = Annotated[
     int, typer.Option(metavar="N", min=1, help="Trainings of each setting; fewer than 5 give no verdict.")
 ]
 Limit = Annotated[
-    int | None, typer.Option(metavar="N", min=8, help="Premises.", show_default="384 in mini, all in paper")
+    int | None, typer.Option(metavar="N", min=8, help="Premises.", show_default="192 in mini, all in paper")
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="List the runs, and with paper what they would take; make none.")
