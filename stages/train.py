@@ -34,7 +34,7 @@ from store.problem import Problem
 from store.records import Run, as_config, run_id
 from store.rows import masked, training
 
-VERSION = 2
+VERSION = 3
 
 # Seconds of training that a kill may cost.
 RESUME_SECONDS = 60.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from multicsr.paper.lab.twins import Content
 from multicsr.paper.trained.decision import decide
 from multicsr.paper.trained.rows import Row, RowFigures
 from multicsr.paper.trained.table import Shape, table
+from multicsr_cli.commands import reproduce
 from stages.tasks import hierarchy
 from stages.tasks.compare import Mean
 
@@ -122,6 +124,10 @@ def test_a_twin_under_another_name_counts_once_in_any_order(order: list[int], tw
     assert "3 matched settings" in found.over
     again = replace(rows[twin], runs=["another name"])
     assert decide(CURATION, [*(rows[place] for place in order), again], TASKS) == found
+
+
+def test_as_many_seeds_are_usual_as_a_verdict_takes() -> None:
+    assert signature(reproduce.command).parameters["seeds"].default == hierarchy.FEWEST_SEEDS
 
 
 def test_below_five_seeds_nothing_is_told_but_the_differences() -> None:

@@ -52,6 +52,8 @@ def scale(tiny_llm: Path, tiny_encoder: Path, prompts_file: Path, tmp_path_facto
         omegas=(-0.2, 0.0, 0.3, 0.6),
         sigmas=(-1.0, 0.5, 0.9, 1.0),
         quantiles=(),
+        crossed=True,
+        learners=("SimCSE unsup.", "RankCSE listMLE"),
         judged=6,
         judge=f"encoder:{base}",
         multilingual=replace(SCALES["mini"].multilingual, llm=str(tiny_llm), base=base),

@@ -33,7 +33,9 @@ Name = Annotated[
     ),
 ]
 ScaleName = Annotated[str, typer.Option(metavar="mini|paper", help="Embedded models, or the paper's on a GPU.")]
-Seeds = Annotated[int, typer.Option(metavar="N", min=1, help="Trainings of each setting.")]
+Seeds = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Trainings of each setting; fewer than 5 give no verdict.")
+]
 Limit = Annotated[
     int | None, typer.Option(metavar="N", min=8, help="Premises.", show_default="384 in mini, all in paper")
 ]
@@ -55,7 +57,7 @@ Into = Annotated[
 def command(
     experiment: Name = "t3",
     scale: ScaleName = "mini",
-    seeds: Seeds = 2,
+    seeds: Seeds = 5,  # as many as a verdict takes (stages/tasks/hierarchy.py)
     limit: Limit = None,
     dry_run: DryRun = False,
     page: PageFile = None,

@@ -73,9 +73,9 @@ def _read(lab: Lab) -> ExperimentOutcome:
             for batch, plain, masked in rows
         ],
         "s: from the row of its run to its end; P: to load the mask model, read every text, none of which it has seen"
-        " before, and measure the mask; MB: the most memory its process held, one of its own each. Triplets are of sentences that"
-        " occur once each, no hypotheses of one another: what they say costs nothing. The paper's are unsupervised SimCSE on 1M sentences, and"
-        " stage 3 on 0.19M triplets, on one V100.",
+        " before, and measure the mask; MB: the most memory its process held, one of its own each. Triplets are of"
+        " sentences that occur once each, no hypotheses of one another: what they say costs nothing. The paper's are"
+        " unsupervised SimCSE on 1M sentences, and stage 3 on 0.19M triplets, on one V100.",
     )
     told = {str(batch): {"plain": plain._asdict(), "masked": masked._asdict()} for batch, plain, masked in rows}
     return ExperimentOutcome([table], said, {"experiment": "t13", "machine": machine(), "rows": told})
