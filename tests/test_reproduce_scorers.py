@@ -135,7 +135,8 @@ def test_f5_accepts_what_copies_nothing_and_scores_in_order() -> None:
 
 def test_t1_reads_every_llm_with_and_without_examples_on_every_sts_task_at_hand(tmp_path: Path) -> None:
     lab = lab_of(tmp_path)
-    for scorer, shots in (("smollm2", {"likelihood"}), ("general", {"likelihood", "prompt"})):
+    sets = {"smollm2": {"likelihood"}, "flan-t5-xl": {"prompt"}, "general": {"likelihood", "prompt"}}
+    for scorer, shots in sets.items():
         lab.scale = replace(MINI, scorers=(scorer,))
         readings = t1._readings(lab)
         assert {wanted["tasks"] for wanted in readings.values()} == {("mini",)}
