@@ -1,4 +1,4 @@
-# make reproduce   set everything up, then run the main job on the embedded models (DATA=DIR SEEDS=N SCALE=paper
+# make reproduce   set everything up, then run the main job on the embedded models (DATA=DIR SEEDS=N SCALE=paper LIMIT=N
 #                  EXPERIMENT=t7, or all)
 # make test        set everything up, then check format, lint and types, and run the tests
 # make docs        make the pages that are made from the program: docs/cli.md and docs/store.md
@@ -10,7 +10,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 SCALE ?= mini
 SEEDS ?= 5
-EXPERIMENT ?= t3,f5
+MAIN := t3,f5
+EXPERIMENT ?= $(MAIN)
+# Premises: as many as two slow cores do in a quarter of an hour, for the main job; else as many as the scale has.
+LIMIT ?= $(if $(filter mini:$(MAIN),$(SCALE):$(EXPERIMENT)),96)
 OUT ?= reproduction
 ROUNDS ?= 3
 
@@ -28,7 +31,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 reproduce: setup
 	@mkdir -p $(OUT)
-	$(BIN)/multicsr reproduce $(EXPERIMENT) --scale $(SCALE) --seeds $(SEEDS) --db $(OUT)/$(SCALE).db $(if $(DATA),--data $(DATA))
+	$(BIN)/multicsr reproduce $(EXPERIMENT) --scale $(SCALE) --seeds $(SEEDS) $(if $(LIMIT),--limit $(LIMIT)) --db $(OUT)/$(SCALE).db $(if $(DATA),--data $(DATA))
 
 test: setup
 	$(BIN)/ruff format --check .

@@ -74,7 +74,7 @@ def job(
     write = partial(gen.run, store, config, prompts, reached.load, means.batch, reached.device, notes, shard=shard)
     start = partial(_start, store, source, means.workplace, reached.device, lent, config, write)
     title = method.title.format(omega=config.omega) + ("" if shard == WHOLE else f", shard {shard}")
-    return Job(store, "gen", gen.VERSION, config, None, start, title, "premises")
+    return Job(store, "gen", gen.version(config), config, None, start, title, "premises")
 
 
 def _settings(told: Mapping[str, Any]) -> tuple[Method, dict[str, Any]]:

@@ -45,11 +45,11 @@ def job(store: Store, written: Run, *, means: Means = Means(), server: Server = 
     prompts = _prompts(store, written, settings.get("prompts"), llm)
     by = settings.get("by") or catalog.prompts_for(llm)[1]
     graded = by == "prompt" and settings["scale"] == similarity.GRADED
-    if graded:
-        prompts.graded()  # refused before any model is looked for
+    most = prompts.shots(by, graded)  # a question that is not there is refused before any model is looked for
+    prompts.with_shots(by, settings.get("shots", most), graded)  # and so are more shots than there are
     reached = reach(llm, server, means.device, settings.get("dtype", "auto"), (similarity.END,))
     config = ScoreConfig(
-        **{"directions": "both" if by == "likelihood" else "one"}
+        **{"directions": "both" if by == "likelihood" else "one", "shots": most}
         | settings
         | {"by": by, "llm": llm, "llm_fingerprint": reached.fingerprint, "prompts": prompts.name}
         | {"prompts_digest": prompts.whole_digest if graded else prompts.digest}

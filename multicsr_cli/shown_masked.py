@@ -37,8 +37,18 @@ def show(store: Store, run: Run, json: bool, *, search: str | None, limit: int, 
     screen.table(
         f"{len(rows)} rows from {offset + 1}, the most often masked first",
         ("times", "cosine", "premise", "masked negative", "role", "its premise"),
-        [(row.times, f"{row.cosine:.3f}", row.premise, row.hypothesis, row.role, row.other_premise) for row in rows],
-        caption=REPEATS if any(repeats(mask, row) for row in rows) else None,
+        [
+            (
+                row.times,
+                f"{row.cosine:.3f}",
+                row.premise,
+                row.hypothesis,
+                row.role + (" *" if repeats(mask, row) else ""),
+                row.other_premise,
+            )
+            for row in rows
+        ],
+        caption=f"* {REPEATS}" if any(repeats(mask, row) for row in rows) else None,
     )
     if len(rows) == limit:
         screen.say(f"more: --offset {offset + limit}")
@@ -47,7 +57,7 @@ def show(store: Store, run: Run, json: bool, *, search: str | None, limit: int, 
 def threshold(mask: Mask) -> str:
     """From which cosine on the mask removes a negative."""
     if mask.margin is not None:
-        return f"the own positive's cosine {mask.margin:+g}"
+        return "the own positive's cosine" + (f" {mask.margin:+g}" if mask.margin else "")
     asked = "" if mask.quantile is None else f" (the nearest {100 * mask.quantile:g} % of cross pairs)"
     return ("σ -" if mask.sigma is None else f"σ {mask.sigma:.4g}") + asked
 

@@ -29,9 +29,15 @@ if TYPE_CHECKING:
     from stages.texts.demonstrations import Demonstrations
 
 VERSION = 1
+REWRITES_VERSION = 2  # of CLAIF's rewrites: neighbouring masks are merged in the whole sentence or not at all
 
 # How many missing premises are read at once and sorted by length, so that a batch holds alike lengths.
 WINDOW = 4096
+
+
+def version(config: GenConfig) -> int:
+    """What the rows of a run mean, by its method."""
+    return REWRITES_VERSION if config.method == "claif" else VERSION
 
 
 def run(
@@ -49,7 +55,7 @@ def run(
     """Write what is missing of the run, `batch` premises side by side (None: as many as fit); those that are done are stored
     before others begin. With a `shard`, only its premises: the run is finished when none is missing of the whole of it.
     `engine` says where the LLM works (None: here)."""
-    run = store.begin("gen", VERSION, config, parent=None, environment={"device": device, **(notes or {})})
+    run = store.begin("gen", version(config), config, parent=None, environment={"device": device, **(notes or {})})
     if run.finished:
         yield Tick(run.counts["premises"], run.counts["premises"], COMPLETE)
         return run

@@ -97,7 +97,8 @@ def scorer_of(
     first text whose vector is not kept."""
     if isinstance(config, ScoreConfig):
         assert prompts is not None
-        return lambda: ByLLM(config, prompts, load())
+        asked = prompts.with_shots(config.by, config.shots, config.graded)
+        return lambda: ByLLM(config, asked, load())
     if config.kind == "encoder":
         return lambda: ByEncoder(Vectors(store, config.model_fingerprint, load, batches))
     return lambda: ByClassifier(load())

@@ -34,7 +34,7 @@ from store.problem import Problem
 from store.records import Run, as_config, run_id
 from store.rows import masked, training
 
-VERSION = 2
+VERSION = 3
 
 # Seconds of training that a kill may cost.
 RESUME_SECONDS = 60.0
@@ -95,7 +95,7 @@ def _prepared(
     from stages.models.training import fit
 
     recipe = fit.Recipe(**{field.name: getattr(config, field.name) for field in fields(fit.Recipe)})
-    total, masking, teacher = fit.steps_in(count, config.train_batch, config.epochs), None, None
+    total, masking, teacher = recipe.total(count), None, None
     if loaders.mask is not None:
         assert config.mask_model_fingerprint is not None
         guide = Frozen("mask model", config.mask_model_fingerprint, loaders.mask)

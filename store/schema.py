@@ -149,13 +149,15 @@ TABLES = (
         PRIMARY KEY (run, premise)
     ) STRICT, WITHOUT ROWID
     """,
-    # A rewrite and its verdict, or another premise (`other`) that was drawn as a partner of nothing in common.
+    # A rewrite and its verdict, or a rewrite of another premise (`rewrite` of `other`), drawn as a partner of nothing in
+    # common.
     """
     CREATE TABLE partners (
         run TEXT NOT NULL REFERENCES runs(id),
         premise INTEGER NOT NULL REFERENCES premises(id),
         role TEXT NOT NULL CHECK (role GLOB 'rewrite-[0-9]*' OR role GLOB 'random-[0-9]*'),
-        other INTEGER REFERENCES premises(id) CHECK ((other NOTNULL) = (role GLOB 'random-*')),
+        other INTEGER REFERENCES premises(id) CHECK ((other NOTNULL) = (role GLOB 'random-*') AND other <> premise),
+        rewrite TEXT CHECK ((rewrite NOTNULL) = (other NOTNULL) AND rewrite GLOB 'rewrite-[0-9]*'),
         label REAL CHECK (label BETWEEN 0 AND 1),
         verdict TEXT NOT NULL CHECK (verdict IN ('keep', 'drop')),
         reason TEXT CHECK ((verdict = 'keep') = (reason IS NULL)),

@@ -102,13 +102,13 @@ VIEWS = (
     """
     CREATE VIEW sentence_pairs AS
     SELECT partners.run, partners.premise AS premise_id, premises.text AS premise,
-           coalesce(other.text, drafts.text) AS partner, partners.label, scores.value AS score, partners.role
+           drafts.text AS partner, partners.label, scores.value AS score, partners.role
     FROM partners
     JOIN runs AS curate ON curate.id = partners.run
     JOIN runs AS score ON score.id = curate.parent
     JOIN premises ON premises.id = partners.premise
-    LEFT JOIN premises AS other ON other.id = partners.other
-    LEFT JOIN drafts ON drafts.run = score.parent AND drafts.premise = partners.premise AND drafts.role = partners.role
+    JOIN drafts ON drafts.run = score.parent AND drafts.premise = coalesce(partners.other, partners.premise)
+        AND drafts.role = coalesce(partners.rewrite, partners.role)
     LEFT JOIN scores ON scores.run = score.id AND scores.premise = partners.premise AND scores.role = partners.role
     WHERE partners.verdict = 'keep'
     """,

@@ -36,6 +36,7 @@ SCORE = ScoreConfig(
     prompts_digest="1" * 12,
     by="prompt",
     expected=False,
+    shots=0,
     directions="one",
     dtype="float32",
 )

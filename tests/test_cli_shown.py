@@ -99,7 +99,7 @@ def test_models_lists_the_aliases() -> None:
 
 def test_models_lists_the_prompt_sets_and_their_languages() -> None:
     listed = {row["name"]: row for row in multicsr("models", "--json").json["prompts"]}
-    assert {"smollm2", "general", "flan-t5", "swahili"} == set(listed)
+    assert {"smollm2", "general", "flan-t5", "swahili", "tagalog"} == set(listed)
     assert listed["swahili"]["language"] == "sw"
     assert listed["smollm2"]["language"] is None
     assert "swahili" in multicsr("models").out

@@ -19,7 +19,8 @@ COMMANDS = ("gen", "score", "curate", "train", "eval", "inspect", "runs")
     [
         ("description = ", "is not TOML"),
         ("", "no usable 'description'"),
-        (TOML.replace("[question]", "[ask]"), "question.template"),
+        (TOML.replace("[question]", "[ask]"), "a part 'ask', which nothing reads"),
+        (TOML.replace('[question]\ntemplate = "{premise} / {hypothesis} ="', ""), "question.template"),
         (TOML.replace('"{instruction}: {premise} ="', '"{premise}"', 1), "{instruction} 0 times"),
         (TOML.replace("{premise} /", "{premise} {premise} /"), "{premise} 2 times"),
         (
@@ -30,7 +31,18 @@ COMMANDS = ("gen", "score", "curate", "train", "eval", "inspect", "runs")
         (TOML.replace('stop = ["e", "o"]', "stop = 3"), "stop"),
         (TOML.replace('stop = ["e", "o"]', 'stop = "eo"'), "stop"),
     ],
-    ids=["broken", "empty", "no table", "no hole", "two holes", "no instruction", "kind", "stop number", "stop text"],
+    ids=[
+        "broken",
+        "empty",
+        "unknown table",
+        "no table",
+        "no hole",
+        "two holes",
+        "no instruction",
+        "kind",
+        "stop number",
+        "stop text",
+    ],
 )
 def test_a_broken_prompt_set(
     wrong: Callable[..., Ended], tmp_path: Path, tiny_llm: Path, premises_file: Path, content: str, says: str

@@ -15,6 +15,7 @@ from stages.claif import pairs as pairing
 from stages.config import PairConfig
 from store.database import Store
 from store.problem import Problem
+from store.read import pairs, runs
 from store.records import DraftRow, Run, ScoreRow
 from store.rows import drafts, partners, scores
 from store.rows.partners import Rewrite
@@ -34,15 +35,16 @@ REASONS = ["copy", None, "duplicate", "mask", "unscored", None, "same label", No
 
 
 def rewritten(store: Store, count: int = 5) -> Run:
-    """A finished score run over `count` premises with the rewrites above."""
+    """A finished score run over `count` premises with the rewrites above; those of all but the first begin with a number."""
     there = add_premises(store, ["A dog runs.", *(f"Sentence {number}." for number in range(1, count))])
     without = {"omega": 0.0, "omega_contradiction": 0.0}
     gen = store.begin("gen", 1, replace(GEN, method="claif", sample=True, temperature=1.0, top_p=1.0, **without), None)
-    for premise in there:
+    for number, premise in enumerate(there):
+        begun = f"{number}: " if number else ""
         drafts.add(
             store,
             gen,
-            [DraftRow(premise.id, one.role, one.text, None, one.problem, "{premise}", 3) for one in REWRITES],
+            [DraftRow(premise.id, one.role, begun + one.text, None, one.problem, "{premise}", 3) for one in REWRITES],
         )
     store.finish(gen, drafts.counts(store, gen))
     score = store.begin("score", 1, SCORE, gen.id)
@@ -58,7 +60,9 @@ def curated(store: Store, score: Run, config: PairConfig = CONFIG) -> Run:
 
 
 def decided(store: Store, run: Run) -> list[tuple[object, ...]]:
-    return store.rows("SELECT premise, role, other, label, verdict, reason FROM partners WHERE run = ?", [run.id])
+    return store.rows(
+        "SELECT premise, role, other, rewrite, label, verdict, reason FROM partners WHERE run = ?", [run.id]
+    )
 
 
 def test_a_pair_is_dropped_for_its_first_reason_and_labels_are_smoothed() -> None:
@@ -78,20 +82,48 @@ def test_no_label_is_kept_three_times(values: list[float | None]) -> None:
         assert found[place].reason == expected
 
 
-@given(st.integers(0, 99), st.integers(1, 40), st.data())
-def test_random_partners_are_two_others(seed: int, count: int, data: st.DataObject) -> None:
-    place = data.draw(st.integers(0, count - 1))
-    found = pairing.others(seed, "text", place, count)
-    assert found == pairing.others(seed, "text", place, count)
-    assert len(set(found)) == len(found) == min(2, count - 1)
-    assert place not in found
-    assert all(0 <= other < count for other in found)
+@given(st.integers(0, 99), st.lists(st.integers(0, 12), max_size=40).map(sorted), st.integers(0, 12))
+def test_random_partners_are_rewrites_of_two_others(seed: int, premises: list[int], own: int) -> None:
+    """Of two different premises and never of the own; one or none only where there are no more."""
+    found = pairing.others(seed, premises, "text", own)
+    assert found == pairing.others(seed, premises, "text", own)
+    drawn = [premises[place] for place in found]
+    assert len(set(drawn)) == len(drawn) == min(2, len(set(premises) - {own}))
+    assert own not in drawn
 
 
-def test_every_other_premise_is_drawn_about_equally_often() -> None:
-    counts = Counter(other for number in range(3000) for other in pairing.others(0, f"text {number}", 3, 7))
-    assert set(counts) == {0, 1, 2, 4, 5, 6}
-    assert all(880 < count < 1120 for count in counts.values())
+def test_every_rewrite_of_another_premise_is_drawn_about_equally_often() -> None:
+    """The first draw is among the nine rewrites that are not the premise's own: 500 of 4,500 each."""
+    premises = [1, 1, 1, 2, 5, 5, 7, 7, 7, 7, 9, 9]
+    counts = Counter(pairing.others(0, premises, f"text {number}", 1)[0] for number in range(4500))
+    assert set(counts) == set(range(3, 12))
+    assert all(430 < count < 570 for count in counts.values())
+
+
+def test_a_random_partner_is_what_another_premise_keeps(store: Store) -> None:
+    """Nothing that was dropped, for whatever reason, and no premise stands on the other side of a pair."""
+    run = curated(store, rewritten(store, 9))
+    drawn = store.rows(
+        "SELECT one.premise, one.other, other.verdict, drafts.text, sentence_pairs.partner FROM partners AS one"
+        " JOIN partners AS other ON other.run = one.run AND other.premise = one.other AND other.role = one.rewrite"
+        " JOIN runs AS curate ON curate.id = one.run JOIN runs AS score ON score.id = curate.parent"
+        " JOIN drafts ON drafts.run = score.parent AND drafts.premise = one.other AND drafts.role = one.rewrite"
+        " JOIN sentence_pairs ON sentence_pairs.run = one.run AND premise_id = one.premise AND sentence_pairs.role = one.role"
+        " WHERE one.run = ? AND one.role GLOB 'random-*'",
+        [run.id],
+    )
+    assert len(drawn) == 18
+    assert all(premise != other for premise, other, *_ in drawn)
+    assert {verdict for _, _, verdict, *_ in drawn} == {"keep"}
+    assert all(text == partner for *_, text, partner in drawn)
+    own = {(premise, partner) for premise, partner in store.rows("SELECT premise, text FROM drafts")}
+    assert not {(premise, partner) for premise, *_, partner in drawn} & own
+
+
+def test_one_premise_alone_has_no_random_partner(store: Store) -> None:
+    run = curated(store, rewritten(store, 1))
+    assert run.finished
+    assert (run.counts["premises"], run.counts["random"]) == (1, 0)
 
 
 def test_a_curation_keeps_counts_and_shows_what_training_reads(store: Store) -> None:
@@ -116,7 +148,7 @@ def test_a_curation_keeps_counts_and_shows_what_training_reads(store: Store) -> 
     assert levels == {"rewrites": 40, "generated": 35, "scored": 30, "kept": run.counts["kept"]}
 
 
-@pytest.mark.parametrize("ticks", [1, 2, 3])
+@pytest.mark.parametrize("ticks", [1, 2, 3, 4, 5, 6, 7])
 def test_a_killed_curation_goes_on_to_the_same_rows(store: Store, ticks: int) -> None:
     whole = Store.memory()
     expected = decided(whole, curated(whole, rewritten(whole)))
@@ -143,3 +175,19 @@ def test_triplets_are_not_pairs(store: Store) -> None:
     _, score, _ = scored(store, [Made("one", a=4.0, b=1.0)])
     with pytest.raises(Problem, match="wrote triplets"):
         list(pairing.run(store, CONFIG, score))
+
+
+def test_a_listing_shows_and_finds_random_partners(store: Store) -> None:
+    """Behind the premise's own rewrites, in the order of their roles, with the text that is learned from."""
+    run = curated(store, rewritten(store, 9))
+    listed = pairs.listed(store, runs.view(store, run), limit=1000)
+    assert [(one.premise, one.partner, one.role) for one in listed if one.verdict == "keep"] == store.rows(
+        "SELECT premise, partner, role FROM sentence_pairs WHERE run = ?"
+        " ORDER BY premise_id, role GLOB 'random-*', role",
+        [run.id],
+    )
+    drawn = [one for one in listed if one.role.startswith("random")]
+    assert all((one.rate, one.score, one.label, one.reason) == (None, None, 0.0, None) for one in drawn)
+    rain = pairs.listed(store, runs.view(store, run), search="rain", limit=1000)
+    assert rain == [one for one in listed if "Rain" in one.partner]
+    assert any(one.role.startswith("random") for one in rain)

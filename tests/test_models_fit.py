@@ -19,7 +19,7 @@ from stages.models import catalog, checkpoint, loading
 from stages.models.encoder.model import Encoder, normalised
 from stages.models.training import fit
 from stages.models.training import recipe as recipes
-from stages.models.training.fit import MaskVectors, Recipe, Training, steps_in
+from stages.models.training.fit import MaskVectors, Recipe, Training
 from stages.models.training.loss import masked_contrastive_loss
 
 CPU = torch.device("cpu")
@@ -126,7 +126,18 @@ def test_the_order_of_an_epoch_is_a_permutation(seed: int, epoch: int, count: in
 @given(st.integers(1, 10_000), st.integers(2, 512), st.integers(1, 9))
 def test_steps_in_counts_the_smaller_last_batch(triplets: int, train_batch: int, epochs: int) -> None:
     """As many steps an epoch as it takes to see every triplet once."""
-    assert steps_in(triplets, train_batch, epochs) == len(range(0, triplets, train_batch)) * epochs
+    assert recipes.steps_in(triplets, train_batch, epochs) == len(range(0, triplets, train_batch)) * epochs
+
+
+def test_a_number_of_steps_ends_a_training_wherever_it_is_in_an_epoch(bert: Path) -> None:
+    """Eleven triplets in fours are three steps an epoch; the learning rate falls to its last share at the last step."""
+    recipe = changed(RECIPE, epochs=None, steps=7)
+    taken = list(Training(base(bert), TRIPLETS, None, recipe).steps())
+    assert [(step.step, step.epoch) for step in taken] == list(zip(range(1, 8), (0, 0, 0, 1, 1, 1, 2), strict=True))
+    assert [step.lr for step in taken] == pytest.approx([RECIPE.lr * (7 - place) / 7 for place in range(7)])
+    whole = list(Training(base(bert), TRIPLETS, None, changed(RECIPE, epochs=2)).steps())
+    as_many = list(Training(base(bert), TRIPLETS, None, changed(RECIPE, epochs=None, steps=6)).steps())
+    assert as_many == whole
 
 
 @pytest.mark.parametrize(("train_batch", "epochs"), [(4, 2), (11, 3), (64, 1), (2, 1)])
@@ -134,7 +145,7 @@ def test_steps_are_numbered_and_the_rate_falls_in_a_line(bert: Path, train_batch
     """Steps count from 1; the rate is lr * (1 - steps done / all steps): no warm-up, never 0."""
     recipe = changed(RECIPE, train_batch=train_batch, epochs=epochs, sigma=None)
     steps = list(Training(base(bert), TRIPLETS, None, recipe).steps())
-    total = steps_in(len(TRIPLETS), train_batch, epochs)
+    total = recipes.steps_in(len(TRIPLETS), train_batch, epochs)
     assert [step.step for step in steps] == list(range(1, total + 1))
     assert [step.epoch for step in steps] == [n * epochs // total for n in range(total)]
     assert [step.lr for step in steps] == pytest.approx([recipe.lr * (total - n) / total for n in range(total)])

@@ -73,14 +73,14 @@ def cosine(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def is_masked(batch: Batch, i: int, k: int, s: int) -> bool:
-    """M_iks = 0 (eq. 6-7): s is 0 for x_k+ and 1 for x_k-."""
+    """M_iks = 0 (eq. 6): s is 0 for x_k+ and 1 for x_k-."""
     x, y = batch.p[i].tolist(), batch.p[(1 + s) * batch.n + k].tolist()
     own = k == i if batch.by == "place" else batch.premise[k] == batch.premise[i]
     return cosine(x, y) >= batch.sigma and not own
 
 
 def looped(batch: Batch, h: list[list[float]]) -> float:
-    """Eq. 5, one term at a time."""
+    """Eq. 7, one term at a time."""
     n, total = batch.n, 0.0
     for i in range(n):
         denominator = 0.0
@@ -109,14 +109,14 @@ def looped_in_torch(batch: Batch, h: Tensor) -> Tensor:
 @settings(max_examples=60)
 @given(batches())
 def test_the_loss_equals_three_nested_loops(batch: Batch) -> None:
-    """Eq. 5 for any N, sigma, tau and any premises that occur twice."""
+    """Eq. 7 for any N, sigma, tau and any premises that occur twice."""
     assert float(batch.loss()) == pytest.approx(looped(batch, batch.h.tolist()), rel=1e-5, abs=1e-5)
 
 
 @settings(max_examples=60)
 @given(batches())
 def test_the_mask_equals_the_loops(batch: Batch) -> None:
-    """Eq. 6-7, cell by cell: all x+ in the first N columns, all x- in the others."""
+    """Eq. 6, cell by cell: all x+ in the first N columns, all x- in the others."""
     found = batch.masked()
     assert found.dtype == torch.bool
     assert found.shape == (batch.n, 2 * batch.n)
@@ -159,7 +159,7 @@ def test_the_lowest_sigma_masks_every_hypothesis_but_the_own(batch: Batch) -> No
 
 
 def test_a_cosine_of_exactly_sigma_is_masked() -> None:
-    """The border belongs to the mask (eq. 7 says sim >= sigma)."""
+    """The border belongs to the mask (eq. 6 says sim >= sigma)."""
     axes = torch.eye(2)
     masked = false_negatives(axes, torch.cat([axes.flip(0), axes]), own_hypotheses(torch.arange(2), 4, "place"), 1.0)
     assert masked.tolist() == [[False, True, False, False], [True, False, False, False]]

@@ -112,7 +112,7 @@ def unsupervised(batch: Batch, h: Tensor) -> Tensor:
 
 
 def is_masked(batch: Batch, i: int, column: int) -> bool:
-    """M_iks = 0 (eq. 6-7): at sigma or above, and not of the premise's own place; or the own positive's text again."""
+    """M_iks = 0 (eq. 6): at sigma or above, and not of the premise's own place; or the own positive's text again."""
     if column != i and batch.text and batch.text[column] == batch.text[i]:
         return True
     is_own = column % batch.n == i

@@ -45,17 +45,24 @@ def scale(tiny_llm: Path, tiny_encoder: Path, prompts_file: Path, tmp_path_facto
         scorers=(str(tiny_llm),),
         thresholds=(0.0, 5.0, -5.0),
         grid=((0, 5, -5), (0, 5, -4), (5, 0, 5)),
-        backbones=(Backbone(base, base, "BERT-base", base),),
+        backbones=(Backbone(base, base, base, "BERT-base", base),),
         further=(),
-        sizes=(4, 10),
+        sizes=(4,),
+        mask=("sigma", 0.9),
         omegas=(-0.2, 0.0, 0.3, 0.6),
         sigmas=(-1.0, 0.5, 0.9, 1.0),
+        quantiles=(),
+        crossed=True,
+        learners=("SimCSE unsup.", "RankCSE listMLE"),
         judged=6,
+        judge=f"encoder:{base}",
+        multilingual=replace(SCALES["mini"].multilingual, llm=str(tiny_llm), base=base),
         by="likelihood",
         prompts=str(prompts_file),
         left_out=(),
         batches=(2, 4),
         costed=8,
+        copied=6,
         copies=(0, 4),
         train_batch=4,
         lr=1e-3,
@@ -137,9 +144,9 @@ def test_an_experiment_ends_with_its_files_and_is_not_done_again(
 
 def test_of_several_those_that_lack_data_are_left_out_and_told(scale: Scale, shared_store: Path) -> None:
     lab = lab_of(shared_store, scale)
-    chosen = [reproduction.EXPERIMENTS[name] for name in ("t9", "f7")]
+    chosen = [reproduction.EXPERIMENTS[name] for name in ("t9", "f1")]
     told, skipped = reproduction.run(lab, chosen)
-    assert [one["experiment"] for one in told] == ["f7"]
+    assert [one["experiment"] for one in told] == ["f1"]
     assert list(skipped) == ["t9"]
     assert "data=DIR with TREC of SentEval would do" in skipped["t9"]
     with pytest.raises(Problem, match="t9"):
@@ -168,7 +175,7 @@ def test_the_page_holds_what_the_store_holds_and_names_the_rest(
     text = results.write(lab_of(shared_store, scale), tmp_path / "r.md", reproduction.LISTED).read_text()
     assert "## f5: " in text
     assert "rank correlation" in text
-    assert "| f5 | 4 |" in text.split("## What each took")[1]  # a corpus for each of four ω
+    assert "| f5 | 8 |" in text.split("## What each took")[1]  # a corpus for each of four ω, and its judge's scores
     assert "t9 (Transfer tasks" in text.split("## Not here")[1]
     assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".png"}  # the images that the page shows
 
@@ -236,7 +243,7 @@ def test_results_go_between_their_marks_in_a_page_of_other_text(
     scale: Scale, shared_store: Path, tmp_path: Path
 ) -> None:
     lab = lab_of(shared_store, scale)
-    chosen = [reproduction.EXPERIMENTS[name] for name in ("f5", "f7")]
+    chosen = [reproduction.EXPERIMENTS[name] for name in ("f5", "f1")]
     reproduction.run(lab, chosen)
     page = tmp_path / "page.md"
     page.write_text("Before.\n\n<!-- f5: made -->\nold\n<!-- end of f5 -->\n\nAfter.\n")
@@ -279,7 +286,18 @@ def test_what_a_run_is_found_by_is_what_it_is_made_by(scale: Scale, shared_store
     chosen = [reproduction.EXPERIMENTS[name] for name in ("t1", "t2", "t10", "t11", "f4")]
     empty = lab_of(shared_store.with_name("empty.db"), scale, data)
     wanted = reproduction.wanted(empty, chosen)
-    assert {one.stage for one in wanted} == {"gen", "labelled", "copies", "score", "curate", "train", "eval", "judge"}
+    assert {one.stage for one in wanted} == {
+        "gen",
+        "labelled",
+        "sentences",
+        "copies",
+        "drawn",
+        "score",
+        "curate",
+        "train",
+        "eval",
+        "judge",
+    }
     assert [empty.find(one) for one in wanted] == [None] * len(wanted)
     lab = lab_of(shared_store, scale, data)
     reproduction.run(lab, chosen)
@@ -332,7 +350,7 @@ def test_what_another_mask_would_remove_is_known_when_it_has_run(labelled_scale:
 
 def test_a_dry_run_writes_nothing(scale: Scale, shared_store: Path, data: Path) -> None:
     """Neither into the store nor beside it, with material that some experiments would have to write."""
-    reproduction.run(lab_of(shared_store, scale), [reproduction.EXPERIMENTS["f7"]])
+    reproduction.run(lab_of(shared_store, scale), [reproduction.EXPERIMENTS["f1"]])
 
     def there() -> dict[Path, bytes]:
         files = (path for path in shared_store.parent.rglob("*") if path.is_file())

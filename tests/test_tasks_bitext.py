@@ -66,7 +66,7 @@ def test_accuracies_are_those_of_every_pair_by_hand(
     assert task.items(encode).tolist() == both
     outcome = task.outcome(encode)
     assert outcome.metric == "accuracy"
-    assert outcome.resampled(np.ones((1, outcome.n), dtype=int))[0] == pytest.approx(task.evaluate(encode)[0].value)
+    assert outcome.resampled(np.ones((outcome.n, 1), dtype=int))[0] == pytest.approx(task.evaluate(encode)[0].value)
     n = len(rows)
     assert [figure.n for figure in figures] == [n] * 3
     for figure, right in zip(figures, (both, there, back), strict=True):

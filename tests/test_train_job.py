@@ -83,6 +83,14 @@ def test_what_is_left_open_follows_from_the_objective_and_the_number_of_triplets
     assert (other.clhaif, other.mask_model, other.eval_every) == ("positive", "none", 63)  # a quarter of 250 steps
 
 
+def test_steps_take_the_place_of_epochs(file_store: Store, written: Run, told: dict[str, Any]) -> None:
+    del told["epochs"]
+    run = wanted(file_store, written, {**told, "steps": 5}).run().run
+    assert (run.counts["steps"], run.config["epochs"]) == (5, None)
+    with pytest.raises(Problem, match=r"^steps=5 and epochs=2 each say how long"):
+        wanted(file_store, written, {**told, "steps": 5, "epochs": 2})
+
+
 def test_the_released_recipe(file_store: Store, written: Run, told: dict[str, Any], tmp_path: Path) -> None:
     """σ 0.95, batches of 128, lr 5e-5, 3 epochs, length 32, measured every 25 steps, the MLP in training only; an embedded
     base keeps its own batches and learning rate."""

@@ -43,8 +43,9 @@ class Encoders:
         from stages.models.encoder import pooling
 
         chosen = told or pooling.pooling_of(self.base)
-        if objective in MLP_IN_TRAINING and told is None and chosen == "cls":
-            return "cls_before_pooler"  # the MLP is trained, and dropped at test
+        if objective in (*MLP_IN_TRAINING, "claif") and told is None and chosen == "cls":
+            # The MLP is trained and dropped at test; CLAIF has none.
+            return "cls_before_pooler"
         if chosen is None:
             raise Problem(
                 f"{self.base.name} does not record how its tokens are pooled",
@@ -93,7 +94,7 @@ def find(store: Store, full: Mapping[str, Any], guide: Job | None) -> Encoders:
         is_mask = mask is not None and full["teacher"] == full["mask_model"]
         teacher = mask if is_mask else _frozen(full["teacher"], "teacher")
     longest = catalog.longest_input(base)
-    if longest is not None and full["max_length"] > longest:
+    if longest is not None and full["max_length"] is not None and full["max_length"] > longest:
         what = f"max_length {full['max_length']} is more than {full['base']} reads"
         raise Problem(what, f"give at most {longest}", "max_length")
     return Encoders(store, base, mask, teacher)

@@ -23,20 +23,22 @@ class Node:
 
     @property
     def needs(self) -> tuple[Node, ...]:
-        """The nodes that this one is made from: its parent, and the corpus that is joined to its own."""
-        return tuple(each for each in (self.parent, self["joined"]) if each is not None)
+        """The nodes that this one is made from: those that its settings name, and its parent."""
+        named = [value for _, value in self.settings if isinstance(value, Node)]
+        return (*named, self.parent) if self.parent is not None else tuple(named)
 
     def ancestor(self, stage: str) -> Node | None:
-        """The nearest of this node and its ancestors that is of `stage`."""
-        return next((each for each in self.line() if each.stage == stage), None)
+        """The nearest of this node, its parent, and so on, that is of `stage`."""
+        each: Node | None = self
+        while each is not None and each.stage != stage:
+            each = each.parent
+        return each
 
     def line(self) -> Iterator[Node]:
-        """This node, the corpus that is joined to its own, its parent, and so on."""
+        """This node, what it is made from, its parent last, and so on."""
         yield self
-        if self["joined"] is not None:
-            yield from self["joined"].line()
-        if self.parent is not None:
-            yield from self.parent.line()
+        for each in self.needs:
+            yield from each.line()
 
     @property
     def shown(self) -> str:

@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Read:
-    """An experiment that is a function of what its runs left in the store. One that `makes` them does so itself."""
+    """An experiment that is a function of what its runs left in the store. One that `makes` them does so itself; `needs` says
+    what it lacks."""
 
     name: str
     title: str
     plan: Callable[[Lab], Sequence[Node]]
     read: Callable[[Lab], ExperimentOutcome]
     makes: bool = False
+    needs: Callable[[Lab], str | None] = lambda lab: None
 
     def missing(self, lab: Lab) -> str | None:
-        return None
+        return self.needs(lab)
 
     def nodes(self, lab: Lab) -> list[Node]:
         return in_order(self.plan(lab))

@@ -2,15 +2,19 @@
 
 A rewrite is dropped where it could not be used or has no score, repeats its premise or an earlier rewrite of it, or where
 two of the premise's pairs have its label already. The label of the others is 0.8 y + 0.1 (label smoothing), y the
-similarity in [0, 1]; and every premise is paired with two others, drawn at random, towards 0. No model is called.
+similarity in [0, 1]. Then every premise is paired, towards 0, with two of the rewrites that were kept of other premises,
+drawn at random as in the published code: of a pair, the second sentence is always one that the LLM wrote. No model is
+called.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from stages.config import PairConfig
 from stages.stage import COMPLETE, Tick, Ticks
@@ -20,9 +24,9 @@ from store.problem import Problem
 from store.records import Run
 from store.rows import drafts, partners
 from store.rows.decisions import plain
-from store.rows.partners import Partner, Rewrite
+from store.rows.partners import Kept, Partner, Rewrite
 
-VERSION = 1
+VERSION = 2  # random partners are rewrites
 
 SMOOTHED, FLOOR = 0.8, 0.1  # a label is FLOOR + SMOOTHED * y
 SAME_LABEL = 2  # partners of a sentence that may have the same label
@@ -52,15 +56,11 @@ def run(store: Store, config: PairConfig, parent: Run, at_once: int = PREMISES_A
     with store.only_writer(run):
         ids = partners.premises(store, gen)
 
-        def rule(premise: str, place: int, rewrites: Sequence[Rewrite]) -> list[Partner]:
-            drawn = others(config.seed, premise, place, len(ids))
-            return [
-                *judged(premise, rewrites),
-                *(Partner(f"random-{number}", ids[other], 0.0, None) for number, other in enumerate(drawn)),
-            ]
-
-        for done in partners.decide(store, run, ids, rule, at_once):
+        for done in partners.decide(store, run, ids, judged, at_once):
             yield Tick(done, total, "deciding", done)
+        kept = partners.kept(store, run, ids)
+        for _ in partners.draw(store, run, ids, partial(drawn, config.seed, kept), at_once):
+            yield Tick(total, total, "drawing random partners", total)
         return store.finish(run, partners.counts(store, run))
 
 
@@ -79,17 +79,29 @@ def judged(premise: str, rewrites: Sequence[Rewrite]) -> Iterator[Partner]:
         if reason is None and label is not None:
             seen.add(text)
             labels[label] += 1
-        yield Partner(rewrite.role, None, label, reason)
+        yield Partner(rewrite.role, label, reason)
 
 
-def others(seed: int, premise: str, place: int, count: int) -> list[int]:
-    """The places of a premise's random partners among `count` premises, of which its own is `place`: never that, never one
-    twice, and fewer only where there are no more."""
+def drawn(seed: int, kept: Kept, premise: str, id: int) -> Iterator[Partner]:
+    """The random partners of the premise `id` among the rewrites that are kept."""
+    for number, place in enumerate(others(seed, kept.premises, premise, id)):
+        yield Partner(f"random-{number}", 0.0, None, kept.premises[place], kept.role(place))
+
+
+def others(seed: int, premises: Sequence[int], premise: str, id: int) -> list[int]:
+    """The places of a premise's random partners among rewrites of which `premises`, ascending, tells the premise of each.
+
+    Each rewrite of the premises left is as likely as any other: left out are its own and those of a premise that was drawn.
+    There are fewer than RANDOM only where no more premises have a rewrite.
+    """
     key = hashlib.blake2b(f"{seed}/random/{premise}".encode(), digest_size=8).digest()
     draw = random.Random(int.from_bytes(key, "big")).random  # the same numbers in every version of Python
-    taken = [place]
-    while len(taken) <= min(RANDOM, count - 1):
-        other = int(draw() * count)
-        if other not in taken:
-            taken.append(other)
-    return taken[1:]
+    found: list[int] = []
+    out = [(bisect_left(premises, id), bisect_right(premises, id))]  # spans of places
+    while len(found) < RANDOM and (left := len(premises) - sum(end - start for start, end in out)):
+        place = int(draw() * left)
+        for start, end in sorted(out):
+            place += end - start if place >= start else 0
+        found.append(place)
+        out.append((bisect_left(premises, premises[place]), bisect_right(premises, premises[place])))
+    return found

@@ -1,11 +1,13 @@
 """CLAIF's rewrites of a premise, in place of the two hypotheses (CLAIF, section 3.1). Arrow: premise -> hypotheses.
 
-For each mask rate r = K/10, K = 0 ... 8, ceil(len * r) random whole words of the premise are masked, of two neighbouring
-masks one is made with probability 1/2, and the LLM fills the masks; at r = 0 it writes a sentence with the same meaning.
-The higher the rate, the less the rewrite has in common with its premise, so that pairs of every similarity come about.
+For each mask rate r = K/10, K = 0 ... 8, ceil(len * r) random whole words of the premise are masked, and the LLM fills the
+masks; at r = 0 it writes a sentence with the same meaning. One draw for each masked sentence says, with probability 1/2,
+whether all of its neighbouring masks are merged or none: that is how the published code reads the paper's "merged with
+probability 0.5". The higher the rate, the less the rewrite has in common with its premise, so that pairs of every similarity
+come about.
 
-What is masked depends on (seed, role, premise) alone; how a mask looks to the LLM is said by the prompt set, since a small
-one repeats [MASK] where it would fill "...". The rest is `stages/gen.py`, which stores what is written.
+What is masked and what is merged depends on (seed, role, premise) alone; how a mask looks to the LLM is said by the prompt
+set, since a small one repeats [MASK] where it would fill "...". The rest is `stages/gen.py`, which stores what is written.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from stages.texts.prompts import PromptSet, Template
 from store.problem import Problem
 from store.records import REWRITES, Premise
 
-MERGED = 0.5  # the probability that two neighbouring masks are one
+MERGED = 0.5  # the probability that the neighbouring masks of a sentence are merged
 
 _ITS_NAME = re.compile(r"\[\s*mask", re.IGNORECASE)
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
@@ -37,10 +39,11 @@ def mask(premise: str, tenths: int, seed: int, gap: str) -> str:
     weights = [draw() for _ in words]
     count = -(-len(words) * tenths // 10)  # in whole numbers: 10 * 0.7 is above 7
     chosen = sorted(sorted(range(len(words)), key=weights.__getitem__)[:count])
+    merged = draw() < MERGED
     pieces, end, before = [], 0, -2
     for place in chosen:
         first, last = words[place]
-        if place != before + 1 or draw() >= MERGED:
+        if not merged or place != before + 1:
             pieces += [premise[end:first], gap]
         end, before = last, place
     return "".join([*pieces, premise[end:]])

@@ -24,6 +24,7 @@ class ScoreConfig(Settings):
     prompts: str = setting(
         "the set of instructions", usual="the one that suits the LLM", noted=True, metavar="NAME|FILE"
     )
+    shots: int = setting("the LLM reads the set's first K in-context examples", usual="all", low=0, metavar="K")
     directions: str = setting(
         "with likelihood: that of the hypothesis given the premise (one), or the mean of both ways",
         usual="both",
@@ -52,6 +53,11 @@ class ScoreConfig(Settings):
             raise Problem(
                 "scale 0-1 goes with by=prompt, without expected=True", "leave it out, or give by=prompt", "scale"
             )
+
+    @property
+    def graded(self) -> bool:
+        """Whether CLAIF's question is asked."""
+        return self.scale == "0-1"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,6 +56,9 @@ SCHEDULES = {
 }
 PAIRS_AT_ONCE = 32  # CLAIF's pairs as they are
 
+# Tokens that a sentence is cut to in SimCSE's training and all that followed it; CLAIF's cuts at the encoder's own limit.
+MAX_LENGTH = 32
+
 # Dev measurements in a short training; a long one is measured every 125 steps, as the paper's baselines are.
 MEASUREMENTS, LONGEST_INTERVAL = 4, 125
 
@@ -63,8 +66,9 @@ MEASUREMENTS, LONGEST_INTERVAL = 4, 125
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Settings):
     """Of the THRESHOLDS one is given where a mask model is used, else none, and `own` with it. `tau` is None where the loss
-    has no softmax, `reviews_digest` where no person's word changes a triplet. `with_runs` are further runs whose triplets
-    join those of the parent (MultiCSR, appendix G), in this order; each id names their content."""
+    has no softmax, `reviews_digest` where no person's word changes a triplet, `max_length` where nothing but the encoder's
+    own limit cuts. `with_runs` are further runs whose triplets join those of the parent (MultiCSR, appendix G), in this
+    order; each id names their content."""
 
     base: str = setting("the encoder G that is trained", "minilm-l4")
     objective: str = setting(
@@ -146,14 +150,21 @@ class TrainConfig(Settings):
         usual="32 for an embedded base, else the paper's",
         low=2,
     )
-    epochs: int = setting(
+    epochs: int | None = setting(
         "times each triplet is seen", usual="3; 1 for simcse-unsup where the base is not embedded", low=1
     )
+    steps: int | None = setting(
+        "optimiser steps in all, instead of whole epochs: corpora of different sizes then cost the same", None, low=1
+    )
     lr: float = setting("learning rate", usual="1e-4 for an embedded base, else the paper's", low=0, high=1, above=True)
-    max_length: int = setting("tokens a sentence is cut to while training", 32, low=4)
+    max_length: int | None = setting(
+        "tokens a sentence is cut to while training",
+        usual=f"{MAX_LENGTH}; with claif the base's own limit",
+        low=4,
+    )
     pooler: str = setting(
         "how the vectors of tokens become one: mean, cls, cls_before_pooler, first_last_mean, embeddings_last_mean or prompt",
-        usual="the base's own",
+        usual="the base's own; cls_before_pooler instead of cls with simcse-unsup, multicsr-released and claif",
         choices=POOLERS,
     )
     seed: int = seeded("of everything drawn: order, dropout, first weights")
@@ -192,6 +203,7 @@ class TrainConfig(Settings):
         assert given == (self.mask_model != NO_MASK)
         assert (self.own is None) == (self.mask_model == NO_MASK)
         assert (self.clhaif is None) == (self.objective != "clhaif")
+        assert (self.epochs is None) == (self.steps is not None)
 
 
 def usual(
@@ -202,7 +214,7 @@ def usual(
     with the base, and `dev` the task."""
     schedule = EMBEDDED_SCHEDULE if told["base"] in EMBEDDED_BASES else SCHEDULES[told["objective"]]
     found = {**schedule._asdict(), **({"train_batch": PAIRS_AT_ONCE} if pairs else {}), **_usual_mask(told, guide)}
-    found["dev"] = dev
+    found |= {"dev": dev, "max_length": None if told["objective"] == "claif" else MAX_LENGTH}
     if told["objective"] == "multicsr-released":
         found["eval_every"] = RELEASED_INTERVAL
     if told["objective"] in CONTRASTIVE:
@@ -213,7 +225,12 @@ def usual(
     found.setdefault("teacher", guide if found["mask_model"] == NO_MASK else found["mask_model"])
     if told["rank"] is None:
         del found["teacher"]
-    steps = math.ceil(examples / found["train_batch"]) * found["epochs"]
+    if told["steps"] is not None:
+        if told.get("epochs") is not None:
+            what = f"steps {told['steps']} and epochs={told['epochs']} each say how long a training is"
+            raise Problem(what, "give one of them", "steps")
+        found["epochs"] = None
+    steps = told["steps"] or math.ceil(examples / found["train_batch"]) * found["epochs"]
     found.setdefault("eval_every", min(LONGEST_INTERVAL, max(1, math.ceil(steps / MEASUREMENTS))))
     return found
 

@@ -98,7 +98,7 @@ class Course:
                 raise
             raise Problem(
                 f"memory ran out at step {self.going.step + 1} with {config.train_batch} triplets of up to"
-                f" {config.max_length} tokens at once (train_batch, max_length)",
+                f" {config.max_length or self.going.encoder.max_length} tokens at once (train_batch, max_length)",
                 f"give {'chunk=64, say' if chunk is None else f'a smaller chunk than {chunk}'} (the result is the same),"
                 " or a device with more memory",
             ) from error

@@ -73,6 +73,13 @@ ALIASES: dict[str, Alias] = {
         pooler="cls",
         guides=Guides("simcse-unsup-roberta", "simcse-sup-roberta"),
     ),
+    "mbert": Alias(
+        "encoder",
+        "BERT-base cased in 104 languages",
+        hub="google-bert/bert-base-multilingual-cased",
+        pooler="cls",
+    ),
+    "xlm-r": Alias("encoder", "XLM-RoBERTa-base, 100 languages", hub="FacebookAI/xlm-roberta-base", pooler="cls"),
     "simcse-unsup-bert": Alias(
         "encoder",
         "unsupervised SimCSE, BERT-base",

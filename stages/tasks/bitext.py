@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -75,6 +77,24 @@ class BitextTask:
                 )
             ),
         ]
+
+
+def by_spelling(texts: Sequence[str]) -> np.ndarray:
+    """Vectors without a model: how often each three characters occur in a text, (len(texts), distinct threes).
+
+    Nearest by them are texts that share names, numbers and loanwords. An encoder that finds fewer translations than these
+    cannot read one of the two languages.
+    """
+    threes = [
+        Counter(map("".join, zip(*(f" {text.casefold()} "[place:] for place in range(3)), strict=False)))
+        for text in texts
+    ]
+    column = {three: place for place, three in enumerate(dict.fromkeys(three for counts in threes for three in counts))}
+    vectors = np.zeros((len(texts), len(column)), np.float32)
+    for row, counts in enumerate(threes):
+        for three, count in counts.items():
+            vectors[row, column[three]] = count
+    return vectors
 
 
 def names_in(data: Path) -> tuple[str, ...]:

@@ -1,9 +1,7 @@
 """Prompt sets: what the LLM is told, in one TOML file a set, so that changing a word makes another run.
 
-A set holds, for each role, a list of interchangeable instructions and a template with `{instruction}` and `{premise}`
-(shots are simply part of it), the two likelihood prompts, and the question for a score. The instruction a premise gets
-is drawn by (seed, premise): the same in any order, batch or store. It may be written in any `language` (a BCP 47 tag), and
-then says how `refusals` begin in it.
+docs/prompts.md says what a set holds. The instruction a premise gets is drawn by (seed, premise): the same in any order,
+batch or store.
 
 Shots are not marked. A blank line ends a part of a template, the last part is what is asked, and a part before it that
 has the same form, with its holes filled and an answer behind it, is a shot.
@@ -16,6 +14,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +26,8 @@ BUNDLED = files("stages") / "bundled" / "prompts"
 BLANK_LINE = "\n\n"
 # Parts that most runs never read: only one that does is named after them.
 ASKED_APART = ("similarity", "rewrite", "fill")
+ABOUT = ("description", "language", "chat", "stop", "one_sentence", "refusals")
+PARTS = (*ABOUT, "entailment", "contradiction", "likelihood", "question", *ASKED_APART)
 HOLE = r"\{premise\}|\{hypothesis\}"
 
 # What stands for the premise in a prompt that asks for a hypothesis of nothing in particular.
@@ -65,7 +66,8 @@ def with_demonstrations(template: str, shown: Sequence[tuple[str, str]]) -> str:
 
 @dataclass(frozen=True)
 class PromptSet:
-    """A named set of prompts. `chat` sends each through the model's chat template as the user's message."""
+    """A named set of prompts. `chat` sends each through the model's chat template as the user's message. A hypothesis ends at
+    the first of the `stop` texts or, with `one_sentence`, behind its first sentence."""
 
     name: str
     description: str
@@ -106,18 +108,23 @@ class PromptSet:
         """How one of the two hypotheses is asked for."""
         return self.entailment if role == "entailment" else self.contradiction
 
-    def shots(self, by: str) -> int:
-        """How many in-context examples a pair is scored with: prompt or likelihood."""
-        return sum(_are_shots(self.question if by == "prompt" else self.given))
+    def shots(self, by: str, graded: bool = False) -> int:
+        """How many in-context examples a pair is scored with: prompt (where `graded`, by CLAIF's question) or likelihood.
+        Raises Problem where the set has no such question."""
+        template = self.graded() if graded else self.question if by == "prompt" else self.given
+        return sum(_are_shots(template))
 
-    def with_shots(self, by: str, count: int) -> PromptSet:
+    def with_shots(self, by: str, count: int, graded: bool = False) -> PromptSet:
         """The set with only the first `count` shots for scoring. Raises Problem if there are fewer."""
-        if not 0 <= count <= self.shots(by):
+        most = self.shots(by, graded)
+        if not 0 <= count <= most:
             raise Problem(
-                f"shots {count} is out of range: the prompt set {self.name} has {self.shots(by)} to score by {by}",
-                f"give a whole number from 0 to {self.shots(by)}, or another set: prompts=FILE",
+                f"shots {count} is out of range: the prompt set {self.name} has {most} to score by {by}",
+                f"give a whole number from 0 to {most}, or another set: prompts=FILE",
                 "shots",
             )
+        if graded:
+            return replace(self, similarity=_first_shots(self.graded(), count))
         if by == "prompt":
             return replace(self, question=_first_shots(self.question, count))
         return replace(self, given=_first_shots(self.given, count), alone=_first_shots(self.alone, count))
@@ -213,6 +220,13 @@ class _Table(NamedTuple):
 
 
 def _checked(parts: dict[str, Any], toml: str, name: str) -> PromptSet:
+    unknown = next((part for part in parts if part not in PARTS), None)
+    if unknown is not None:
+        near = get_close_matches(unknown, PARTS, 1)
+        raise Problem(
+            f"the prompt set {name} has a part {unknown!r}, which nothing reads",
+            f"did you mean {near[0]}?" if near else f"leave it out; a set may have {', '.join(PARTS)}",
+        )
     table = _Table(parts, name)
     return PromptSet(
         name=name,

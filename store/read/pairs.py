@@ -10,18 +10,21 @@ from store.read.runs import View
 from store.read.triplets import full_text_query
 from store.records import REWRITES
 
-# Every pair of a view. A rewrite has a draft; a random partner stands among the decisions alone.
+# Every pair of a view. `draft` is the rewrite that was written for this premise; a random partner was written for another,
+# and is searched like it.
 PAIRS = """
-    SELECT premises.id AS premise_id, drafts.id AS draft, premises.text AS premise, drafts.text AS partner,
-           drafts.role AS role, scores.value AS score, label, verdict, coalesce(reason, problem) AS reason
+    SELECT premises.id AS premise_id, drafts.id AS draft, drafts.id AS searched, premises.text AS premise,
+           drafts.text AS partner, drafts.role AS role, scores.value AS score, label, verdict,
+           coalesce(reason, problem) AS reason
     FROM drafts JOIN premises ON premises.id = drafts.premise
     LEFT JOIN scores ON scores.run = :score AND scores.premise = drafts.premise AND scores.role = drafts.role
     LEFT JOIN partners ON partners.run = :curate AND partners.premise = drafts.premise AND partners.role = drafts.role
     WHERE drafts.run = :gen
     UNION ALL
-    SELECT premises.id, NULL, premises.text, other.text, role, NULL, label, verdict, reason
-    FROM partners JOIN premises ON premises.id = premise JOIN premises AS other ON other.id = partners.other
-    WHERE run = :curate
+    SELECT premises.id, NULL, drafts.id, premises.text, drafts.text, partners.role, NULL, label, verdict, reason
+    FROM partners JOIN premises ON premises.id = partners.premise
+    JOIN drafts ON drafts.run = :gen AND drafts.premise = partners.other AND drafts.role = partners.rewrite
+    WHERE partners.run = :curate
 """
 
 
@@ -57,7 +60,7 @@ def listed(
     if search is not None:
         where.append(
             "(premise_id IN (SELECT rowid FROM premises_fts WHERE premises_fts MATCH :search)"
-            " OR draft IN (SELECT rowid FROM drafts_fts WHERE drafts_fts MATCH :search))"
+            " OR searched IN (SELECT rowid FROM drafts_fts WHERE drafts_fts MATCH :search))"
         )
     page = store.rows(
         f"SELECT premise, partner, role, score, label, verdict, reason FROM ({PAIRS}) WHERE {' AND '.join(where)}"

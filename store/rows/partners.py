@@ -1,13 +1,16 @@
 """Pairs: which rewrites are kept as partners of their premise, and towards which similarity. Arrow: scores -> decision.
 
-CLAIF decides on a pair at a time, so `partners` has a row a pair; premises are read and decided window by window, and what
-is to be said of a premise's pairs depends on that premise alone, save its random partners, which are other premises.
+CLAIF decides on a pair at a time, so `partners` has a row a pair. Premises are read and decided window by window, twice: what
+is to be said of a premise's own rewrites depends on them alone, and its random partners are drawn from the rewrites that
+were then kept of the others.
 """
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -15,7 +18,10 @@ from store.database import Store
 from store.records import Run
 from store.rows.drafts import FIRST
 
-PREMISES_AT_ONCE = 4096  # whose pairs are read for training; no cursor is open between two windows
+PREMISES_AT_ONCE = 4096  # whose pairs are read; no cursor is open between two windows
+
+
+ROLE = "rewrite-"  # K follows
 
 
 class Rewrite(NamedTuple):
@@ -28,16 +34,30 @@ class Rewrite(NamedTuple):
 
 
 class Partner(NamedTuple):
-    """A pair with its verdict: dropped iff there is a reason. `other` is the premise that a random partner is."""
+    """A pair with its verdict: dropped iff there is a reason. A random partner has the role
+    `rewrite` among the drafts of the premise `other`."""
 
     role: str
-    other: int | None
     label: float | None
     reason: str | None
+    other: int | None = None
+    rewrite: str | None = None
 
 
-# (premise, its place among the run's premises, its rewrites) -> its pairs
-Decide = Callable[[str, int, Sequence[Rewrite]], list[Partner]]
+class Kept(NamedTuple):
+    """The rewrites that a run keeps, in the order of their premises: of each its premise and the K of its role, rewrite-K."""
+
+    premises: array[int]
+    numbers: array[int]
+
+    def role(self, place: int) -> str:
+        return f"{ROLE}{self.numbers[place]}"
+
+
+# (premise, its rewrites) -> its pairs
+Decide = Callable[[str, Sequence[Rewrite]], Iterable[Partner]]
+# (premise, its id) -> its random partners
+Draw = Callable[[str, int], Iterable[Partner]]
 
 
 def premises(store: Store, gen: Run) -> list[int]:
@@ -48,7 +68,7 @@ def premises(store: Store, gen: Run) -> list[int]:
 
 
 def decide(store: Store, run: Run, ids: Sequence[int], rule: Decide, at_once: int) -> Iterator[int]:
-    """Decide on the pairs of every premise of `ids` by `rule`, `at_once` a transaction, yielding how many are done."""
+    """Decide on the rewrites of every premise of `ids` by `rule`, `at_once` a transaction, yielding how many are done."""
     score = store.parent(run)
     done = decided(store, run)
     yield done
@@ -61,18 +81,54 @@ def decide(store: Store, run: Run, ids: Sequence[int], rule: Decide, at_once: in
             " WHERE drafts.run = :gen AND drafts.premise BETWEEN :first AND :last ORDER BY drafts.premise, drafts.id",
             {"score": score.id, "gen": score.parent, "first": window[0], "last": window[-1]},
         )
-        rows = []
-        for place, ((id, text), some) in enumerate(groupby(written, key=lambda row: row[:2]), start=done):
-            for partner in rule(text, place, [Rewrite(*row[2:]) for row in some]):
-                verdict = "drop" if partner.reason else "keep"
-                rows.append((run.id, id, partner.role, partner.other, partner.label, verdict, partner.reason))
-        with store.writing() as connection:
-            connection.executemany(
-                "INSERT INTO partners (run, premise, role, other, label, verdict, reason) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                rows,
-            )
+        whole = groupby(written, key=lambda row: row[:2])
+        _add(store, run, [(id, rule(text, [Rewrite(*row[2:]) for row in some])) for (id, text), some in whole])
         done += len(window)
         yield done
+
+
+def kept(store: Store, run: Run, ids: Sequence[int]) -> Kept:
+    """The rewrites that the run keeps of its premises `ids`; 12 bytes each, since there may be millions."""
+    found = Kept(array("q"), array("i"))
+    for start in range(0, len(ids), PREMISES_AT_ONCE):
+        window = ids[start : start + PREMISES_AT_ONCE]
+        for premise, role in store.rows(
+            "SELECT premise, role FROM partners WHERE run = ? AND premise BETWEEN ? AND ? AND verdict = 'keep'"
+            " AND other IS NULL ORDER BY premise, role",
+            [run.id, window[0], window[-1]],
+        ):
+            found.premises.append(premise)
+            found.numbers.append(int(role.removeprefix(ROLE)))
+    return found
+
+
+def draw(store: Store, run: Run, ids: Sequence[int], rule: Draw, at_once: int) -> Iterator[None]:
+    """Give every premise of `ids` its random partners by `rule`, `at_once` a transaction; those that have them keep them."""
+    (last,) = store.one("SELECT max(premise) FROM partners WHERE run = ? AND other NOTNULL", [run.id])
+    for start in range(bisect_right(ids, last or 0), len(ids), at_once):
+        window = ids[start : start + at_once]
+        texts = store.rows(
+            "SELECT DISTINCT premises.id, premises.text FROM partners JOIN premises ON premises.id = partners.premise"
+            " WHERE partners.run = ? AND partners.premise BETWEEN ? AND ? ORDER BY premises.id",
+            [run.id, window[0], window[-1]],
+        )
+        _add(store, run, [(id, rule(text, id)) for id, text in texts])
+        yield
+
+
+def _add(store: Store, run: Run, decided: Sequence[tuple[int, Iterable[Partner]]]) -> None:
+    """Store the pairs of premises, by their ids, in one transaction."""
+    rows = [
+        (run.id, id, one.role, one.other, one.rewrite, one.label, "drop" if one.reason else "keep", one.reason)
+        for id, partners in decided
+        for one in partners
+    ]
+    with store.writing() as connection:
+        connection.executemany(
+            "INSERT INTO partners (run, premise, role, other, rewrite, label, verdict, reason)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
 
 
 def decided(store: Store, run: Run) -> int:

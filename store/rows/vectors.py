@@ -47,6 +47,15 @@ def cached(
             yield [known[key] for key in keys]
 
 
+def forget(store: Store, model: str, texts: Iterable[str]) -> None:
+    """Take the vectors of `texts` by `model` out of the cache, so that to compute them again costs what it did."""
+    with _open(store) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        keys = ((model, _key(text)) for text in texts)
+        connection.executemany("DELETE FROM vectors WHERE model = ? AND text = ?", keys)
+        connection.execute("COMMIT")
+
+
 @contextmanager
 def _open(store: Store) -> Iterator[sqlite3.Connection]:
     path = store.files / "vectors.db" if store.path is not None else None

@@ -1,4 +1,4 @@
-"""f5: generation under each ω, judged by a similarity model in the place of people."""
+"""f5: generation under each ω, judged by another model in the place of people."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from multicsr.paper.claims import over_items
+from multicsr.paper.claims import Said, over_items
 from multicsr.paper.lab.material import comma_separated
 from multicsr.paper.node import Node
 from multicsr.paper.outcome import UNKNOWN, ExperimentOutcome, ResultTable
@@ -48,45 +48,51 @@ def _gen(lab: Lab, omega: float) -> Node:
 
 
 def _read(lab: Lab) -> ExperimentOutcome:
-    scale, judge = lab.scale, lab.scale.backbone.mask_model
-    written = {omega: rows_of(lab, _gen(lab, omega), scale.judged) for omega in scale.omegas}
+    scale = lab.scale
+    written = {omega: rows_of(lab, scale.judgement(_gen(lab, omega)), scale.judged) for omega in scale.omegas}
     n = min(map(len, written.values()))
-    judged = {omega: _judged(lab, omega, rows, n) for omega, rows in written.items()}
-    said = [
-        over_items(
-            f"ω {better:g} against {worse:g}, the share that {judge} accepts",
-            judged[better].accepted,
-            judged[worse].accepted,
-            "premises",
-        )
-        for better, worse in ((OMEGA, 0.0), (0.0, min(scale.omegas)), (OMEGA, max(scale.omegas)))
+    judged = {omega: _judged(omega, rows[:n]) for omega, rows in written.items()}
+    said: list[Said] = [
+        f"{scale.llm} wrote, and {scale.judge} judged: another model, which wrote none of it.",
+        *(
+            over_items(
+                f"ω {better:g} against {worse:g}, the share that {scale.judge} accepts",
+                judged[better].accepted,
+                judged[worse].accepted,
+                "premises",
+            )
+            for better, worse in ((OMEGA, 0.0), (0.0, min(scale.omegas)), (OMEGA, max(scale.omegas)))
+        ),
     ]
     table = ResultTable(
-        f"Generation by ω, judged by the similarity model {judge} instead of people",
+        f"Generation by ω, judged by {scale.judge} instead of people",
         ("ω", "accepted, %", "against ω 0", "copies x+", "copies x-", "distinct x-", "n", "paper"),
         [_cells(row, judged[0.0]) for row in judged.values()],
-        "accepted: neither hypothesis copies the premise, and the entailment is the more similar one; ± standard error."
-        " A similarity model cannot tell what follows from what is merely close: f5-hypotheses.csv is for people to judge"
-        " blind, f5-key.csv says which ω wrote what.",
+        f"accepted: neither hypothesis copies the premise, and the entailment is the one that {_finds(scale.judge)};"
+        " ± standard error. No model judges as people do: f5-hypotheses.csv is for people to judge blind, f5-key.csv says"
+        " which ω wrote what.",
     )
     rows = [
         {"omega": row.omega, "accepted": float(row.accepted.mean()), "distinct": row.distinct, "n": row.n}
         for row in judged.values()
     ]
-    document = {"experiment": "f5", "judge": judge, "rows": rows}
+    document = {"experiment": "f5", "judge": scale.judge, "writer": scale.llm, "rows": rows}
     return ExperimentOutcome([table], said, document, lambda: _plot(list(judged.values())), _for_people(written, n))
 
 
-def _judged(lab: Lab, omega: float, rows: Sequence[ListedTriplet], n: int) -> JudgedOmega:
-    """The first `n` rows as the judge sees them: no copy, and cos(x, x+) above cos(x, x-), is accepted."""
+def _finds(judge: str) -> str:
+    """What a judge goes by: an encoder cannot tell what follows from what is merely close, a classifier is made to."""
+    return "it finds more similar to the premise" if judge.startswith("encoder:") else "it finds likelier to follow"
+
+
+def _judged(omega: float, rows: Sequence[ListedTriplet]) -> JudgedOmega:
+    """Rows with the judge's scores: no copy, and the entailment above the contradiction, is accepted."""
     from store.rows.decisions import plain
 
-    texts = [text for row in rows for text in (row.premise, row.entailment or " ", row.contradiction or " ")]
-    vectors = lab.encode(lab.scale.backbone.mask_model, texts).reshape(len(rows), 3, -1)[:n]
-    nearer = np.einsum("nd,nd->n", vectors[:, 0], vectors[:, 1]) > np.einsum("nd,nd->n", vectors[:, 0], vectors[:, 2])
-    copied = np.array([copies(row) for row in rows[:n]])
-    distinct = 100 * len({plain(row.contradiction) for row in rows[:n]}) / n
-    return JudgedOmega(omega, 100.0 * (nearer & ~copied.any(axis=1)), copied, distinct)
+    above = np.array([row.a is not None and row.b is not None and row.a > row.b for row in rows])
+    copied = np.array([copies(row) for row in rows])
+    distinct = 100 * len({plain(row.contradiction) for row in rows}) / len(rows)
+    return JudgedOmega(omega, 100.0 * (above & ~copied.any(axis=1)), copied, distinct)
 
 
 def _cells(row: JudgedOmega, base: JudgedOmega) -> list[str]:
@@ -156,4 +162,8 @@ def _plot(judged: Sequence[JudgedOmega]) -> Figure:
     return figure
 
 
-F5 = Read("f5", "Effect of ω on generation", lambda lab: [_gen(lab, omega) for omega in lab.scale.omegas], _read)
+def _nodes(lab: Lab) -> list[Node]:
+    return [lab.scale.judgement(_gen(lab, omega)) for omega in lab.scale.omegas]
+
+
+F5 = Read("f5", "Effect of ω on generation", _nodes, _read)

@@ -29,6 +29,8 @@ LEARNED_ALIKE: dict[str, dict[str, Any]] = {
     "MultiCSR's loss, then whitening": {"whiten": True},
 }
 
+AT_RANDOM = "SimCSE (SynCSE), as many"
+
 
 def _methods(lab: Lab) -> list[Row]:
     scale, base = lab.scale, lab.scale.backbone.base
@@ -42,6 +44,9 @@ def _methods(lab: Lab) -> list[Row]:
         rows.append(Row(name, models, {"method": name}))
     models = tuple(scale.train(scale.curate(corpus), seed) for seed in lab.seeds)
     rows.append(Row("MultiCSR: curated, masked", models, {"method": "MultiCSR"}))
+    drawn = [scale.drawn(corpus, seed, like=scale.curate(corpus)) for seed in lab.seeds]
+    models = tuple(scale.train(some, s, objective="simcse") for some, s in zip(drawn, lab.seeds, strict=True))
+    rows.append(Row(f"{AT_RANDOM} triplets at random", models, {"method": AT_RANDOM}))
     # As many sentences by the LLM as the others have: nine a premise instead of two.
     rewrites = scale.rewrites(scale.limit and scale.limit * len(ROLES) // len(REWRITES))
     pairs = node("curate", scale.score(rewrites), strategy="claif")
@@ -55,11 +60,12 @@ METHODS = TrainedExperiment(
     _methods,
     lambda lab: tuple(name for name in ("mini", "stsb dev") if lab.tasks.has(name)),
     always(
+        Claim("MultiCSR against SimCSE on as many triplets at random", "method", "MultiCSR", AT_RANDOM, False),
         *(
             Claim(f"{name} against SimCSE (SynCSE) on the same triplets", "method", name, "SimCSE (SynCSE)", False)
             for name in (*LEARNED_ALIKE, "MultiCSR")
             if name != "SimCSE (SynCSE)"
-        )
+        ),
     ),
     headline=None,
     remark="MultiCSR learns from a selection of the triplets; CLAIF from pairs of its own, of as many sentences by the LLM."

@@ -14,20 +14,33 @@ if TYPE_CHECKING:
     from multicsr.paper.lab.lab import Lab
 
 
-def _sizes_of(lab: Lab) -> list[int | None]:
-    """The numbers of premises, the fewest first: none beyond the scale's own."""
+ALL = "all"
+ALIKE, FEWER = "for as many steps", "for as many epochs"
+
+
+def _sizes_of(lab: Lab) -> list[int]:
+    """The numbers of triplets below the scale's own, the fewest first."""
     most = lab.scale.limit
-    return list(
-        dict.fromkeys(limit if most is None or limit is None else min(limit, most) for limit in lab.scale.sizes)
-    )
+    return [size for size in lab.scale.sizes if most is None or size < most]
 
 
 def _sizes(lab: Lab) -> list[Row]:
+    """All triplets, and some drawn at random by the seed of the training, for as many epochs and for as many steps."""
     scale, rows = lab.scale, list[Row]()
-    for limit in _sizes_of(lab):
-        corpus = scale.gen(OMEGA, limit=limit)
-        models = tuple(scale.train(corpus, seed, mask=False) for seed in lab.seeds)
-        rows.append(Row(f"{limit:,} premises" if limit else "all premises", models, {"premises": limit}))
+    corpus = scale.gen(OMEGA)
+    every = tuple(scale.train(corpus, seed, False) for seed in lab.seeds)
+    for size in _sizes_of(lab):
+        drawn = [scale.drawn(corpus, seed, triplets=size) for seed in lab.seeds]
+        few = tuple(scale.train(some, seed, False) for some, seed in zip(drawn, lab.seeds, strict=True))
+        long = tuple(
+            scale.train(some, seed, False, as_long_as=whole)
+            for some, seed, whole in zip(drawn, lab.seeds, every, strict=True)
+        )
+        rows += [
+            Row(f"{size:,} triplets, {how}", models, {"triplets": size, "trained": how})
+            for how, models in ((FEWER, few), (ALIKE, long))
+        ]
+    rows.append(Row("all triplets", every, {"triplets": ALL, "trained": ALIKE}))
     return [Row(f"{scale.backbone.base}, as it is", (scale.backbone.base,)), *rows]
 
 
@@ -35,14 +48,12 @@ SIZES = TrainedExperiment(
     "sizes",
     "How few triplets are enough",
     _sizes,
+    lambda lab: lab.tasks.dev_table,
     claims=lambda lab: [
-        Claim(
-            f"{fewer:,} premises instead of {_sizes_of(lab)[-1] or 'all'}", "premises", fewer, _sizes_of(lab)[-1], False
-        )
-        for fewer in _sizes_of(lab)[:-1]
-        if fewer
+        Claim(f"{size:,} triplets instead of all, for as many steps", "triplets", size, ALL, False)
+        for size in _sizes_of(lab)
     ],
-    curve=Curve("premises", "premises", doubling=True),
+    curve=Curve("triplets", "triplets", doubling=True),
     headline=None,
-    remark="No table of the paper: triplets as the LLM wrote them, without curation and mask, for as many epochs each.",
+    remark="No table of the paper: triplets as the LLM wrote them, without curation and mask.",
 )

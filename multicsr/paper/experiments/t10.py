@@ -54,6 +54,7 @@ T10 = TrainedExperiment(
     "t10",
     "Demonstrations",
     _demonstrations,
+    lambda lab: lab.tasks.dev_table,
     claims=lambda lab: [Claim(f"{shots} demonstrations", "L", shots, 0) for shots, _ in lab.scale.demonstrations],
     headline="stsb dev",
     needs=needs_labelled,

@@ -24,7 +24,8 @@ NOT_HERE = ("InfoCSE", "RankEncoder")
 def _learners(lab: Lab) -> list[Row]:
     scale, rows = lab.scale, list[Row]()
     for backbone in scale.backbones:
-        for learner, told in LEARNERS.items():
+        for learner in scale.learners:
+            told = LEARNERS[learner]
             settings = {"teacher": backbone.mask_model, **told} if "rank" in told else told
             alone = tuple(
                 scale.train(scale.gen(0.0), seed, backbone=backbone, objective="simcse-unsup", **settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from multicsr.paper.experiments.baselines import FIELD_CLAIMS, TRANSFER, field
+from multicsr.paper.experiments.baselines import FIELD_CLAIMS, TRANSFER, field, recipes
 from multicsr.paper.trained.experiment import TrainedExperiment
 
 if TYPE_CHECKING:
@@ -24,5 +24,6 @@ T9 = TrainedExperiment(
     lambda lab: TRANSFER,
     FIELD_CLAIMS,
     needs=_needs_transfer,
+    also=recipes,
     remark="At the scale mini TREC and MRPC are measured: the probes of the others take more than an hour on two cores.",
 )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from multicsr.paper.lab.material import Material
 
 DEV = " dev"  # behind the name of a task: its dev split
+STSB_DEV, BUNDLED = f"stsb{DEV}", "mini"
 
 
 class TasksAtHand:
@@ -49,6 +50,11 @@ class TasksAtHand:
         """The tasks of every experiment, as far as they are at hand."""
         return self.among(self.material.scale.tasks)
 
+    @cached_property
+    def dev_table(self) -> tuple[str, ...]:
+        """What the paper's tables on STS-B dev are measured on: on that, or where it is not at hand on the bundled pairs."""
+        return self.among((STSB_DEV,)) or (BUNDLED,)
+
     def among(self, names: Iterable[str]) -> tuple[str, ...]:
         """Those of `names` that are at hand."""
         return tuple(name for name in names if self.has(name))
@@ -71,7 +77,9 @@ class TasksAtHand:
         """The test on translations that are not among the sentences learned from."""
         from stages.tasks import bitext
 
-        return self._add(bitext.pair(*self.material.language.tested))
+        learned = self.material.learned
+        assert learned is not None
+        return self._add(bitext.pair(*learned.tested), written=learned.halved)
 
     @cached_property
     def retrieval(self) -> tuple[str, ...]:
@@ -83,8 +91,9 @@ class TasksAtHand:
             return there
         return (self._add(retrieval.load(BUNDLED_RETRIEVAL, self.material.retrieval().parent)),)
 
-    def _add(self, task: Any) -> str:
-        """Let a task whose files were written here be measured like any other."""
+    def _add(self, task: Any, written: bool = True) -> str:
+        """Let a task be measured like any other; its files were `written` here, or lie in the data folder."""
         self._loaded[task.name] = task
-        self._written.add(task.name)
+        if written:
+            self._written.add(task.name)
         return str(task.name)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from multicsr import corpora, curate, evaluate, gen, judge, score, train
 from multicsr.job import Job, Means
@@ -30,16 +33,16 @@ class Jobs:
     dtype: str
 
     def of(self, wanted: Node, made: Mapping[Node, Run]) -> Job:
-        """The job of a node whose parent and joined corpus are `made`. Raises Problem where a file or model is missing."""
+        """The job of a node; what it is made from is `made`. Raises Problem where a file or model is missing."""
         told = dict(wanted.settings)
         if wanted.parent is not None:
             parent = made[wanted.parent]
-            if wanted.stage == "train":
-                return self._train(parent, told, made)
+            if wanted.stage in ("train", "drawn"):
+                return {"train": self._train, "drawn": self._drawn}[wanted.stage](parent, told, made)
             behind = {"copies": self._copies, "score": self._score, "curate": self._curate, "eval": self._measured}
             return behind[wanted.stage](parent, told)
-        first = {"gen": self._gen, "labelled": self._labelled, "eval": self._as_it_is, "judge": self._judge}
-        return first[wanted.stage](told)
+        first = {"gen": self._gen, "labelled": self._labelled, "sentences": self._sentences}
+        return (first | {"distinct": self._distinct, "eval": self._as_it_is, "judge": self._judge})[wanted.stage](told)
 
     def _gen(self, told: dict[str, Any]) -> Job:
         premises = self.material.source(told.pop("premises"))
@@ -51,14 +54,38 @@ class Jobs:
     def _labelled(self, told: dict[str, Any]) -> Job:
         return corpora.job(self.store, self.material.labelled_file)
 
+    def _sentences(self, told: dict[str, Any]) -> Job:
+        """Sentences as they are: what learns from them alone needs no LLM."""
+        return corpora.job(self.store, self.material.repeated(**told))
+
     def _copies(self, parent: Run, told: dict[str, Any]) -> Job:
-        """The triplets of `parent` with the first one `copies` times more, or `alone` nothing but it."""
+        """The first `of` triplets of `parent`, and the very first `copies` times more."""
         from store.rows import training
 
-        triplets = [tuple(triplet) for triplet in training.triplets(self.store, parent)]
-        rows = [*([] if told.get("alone") else triplets), *triplets[:1] * told["copies"]]
-        name = f"{parent.id}-{'alone-' if told.get('alone') else ''}{told['copies']}.csv"
-        return corpora.job(self.store, self.material.copies(name, rows))
+        triplets = list(islice(training.triplets(self.store, parent), told["of"]))
+        name = f"{parent.id}-{told['of']}-and-{told['copies']}.csv"
+        return self._import(name, [*triplets, *triplets[:1] * told["copies"]])
+
+    def _drawn(self, parent: Run, told: dict[str, Any], made: Mapping[Node, Run]) -> Job:
+        """So many triplets of `parent` (all, where it has no more), or as many as the corpus `like` it has, drawn by the
+        seed, in the order of `parent`."""
+        from store.rows import training
+
+        triplets = list(training.triplets(self.store, parent))
+        size = told["triplets"] if "triplets" in told else training.count_triplets(self.store, made[told["like"]])
+        places = np.random.default_rng(told["seed"]).choice(len(triplets), min(size, len(triplets)), replace=False)
+        name = f"{parent.id}-{size}-by-{told['seed']}.csv"
+        return self._import(name, [triplets[place] for place in sorted(places)])
+
+    def _distinct(self, told: dict[str, Any]) -> Job:
+        """So many triplets of sentences that occur once each, which are no hypotheses of one another."""
+        texts = list(islice(self.material.sentences(), 3 * told["triplets"]))
+        rows = list(zip(texts[::3], texts[1::3], texts[2::3], strict=True))
+        assert len(rows) == told["triplets"]
+        return self._import(f"distinct-{len(rows)}.csv", rows)
+
+    def _import(self, name: str, triplets: Sequence[Sequence[str]]) -> Job:
+        return corpora.job(self.store, self.material.triplets(name, triplets))
 
     def _score(self, parent: Run, told: dict[str, Any]) -> Job:
         return score.job(self.store, parent, means=self.means, dtype=self.dtype, **told)
@@ -68,6 +95,8 @@ class Jobs:
 
     def _train(self, parent: Run, told: dict[str, Any], made: Mapping[Node, Run]) -> Job:
         joined = (made[told.pop("joined")],) if "joined" in told else ()
+        if "as_long_as" in told:  # another training: as many optimiser steps, whatever the corpora have
+            told |= {"steps": made[told.pop("as_long_as")].counts["steps"], "epochs": None}
         where: dict[str, Any] = {"data": self.material.data, "means": self.means, "dtype": self.dtype}
         return train.job(self.store, parent, with_runs=joined, **where, **told)
 

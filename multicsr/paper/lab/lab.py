@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # Fewer triplets make no batch with a negative of another premise.
 LEAST_TRIPLETS = 2
 
+LEARNING = ("train", "drawn")  # stages that need that many
+
 # Makes a job, and shows its progress under a title.
 Drive = Callable[[Job, str], Made]
 
@@ -122,13 +124,13 @@ class Lab:
     def can_train(self, wanted: Node) -> bool:
         """Whether the triplets of a training are enough for one; what it is made from is made."""
         assert wanted.parent is not None
-        return triplets(self.make(wanted.parent)) >= LEAST_TRIPLETS
+        return triplets(self.make(_sized_by(wanted.parent))) >= LEAST_TRIPLETS
 
     def is_impossible(self, wanted: Node) -> bool:
-        """Whether curation left nothing to train on, so that what is wanted cannot be made."""
-        training = wanted.ancestor("train")
-        parent = self.find(training.parent) if training is not None and training.parent is not None else None
-        return parent is not None and triplets(parent) < LEAST_TRIPLETS
+        """Whether curation left nothing to train on, or to draw as much as, so that what is wanted cannot be made."""
+        corpora = [each["like"] or each.parent for each in wanted.line() if each.stage in LEARNING]
+        found = [self.find(_sized_by(corpus)) for corpus in corpora if corpus is not None]
+        return any(run is not None and triplets(run) < LEAST_TRIPLETS for run in found)
 
     def encode(self, model: str, texts: Sequence[str]) -> np.ndarray:
         """The unit vectors (len(texts), d) that an encoder gives, kept in the store."""
@@ -152,6 +154,11 @@ class Lab:
 def triplets(corpus: Run) -> int:
     """How many triplets a gen or curate run has."""
     return int(corpus.counts.get("kept", corpus.counts.get("premises", 0)))
+
+
+def _sized_by(corpus: Node) -> Node:
+    """The corpus that has as many triplets: of one that is drawn at random, the one that it is drawn like."""
+    return corpus["like"] or corpus
 
 
 def _is_labelled(wanted: Node) -> bool:

@@ -9,37 +9,31 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from multicsr.means.names import read_source
+from multicsr.paper.lab import languages
 from store import whole
 from store.problem import Problem
 
 if TYPE_CHECKING:
+    from multicsr.paper.lab.languages import Learned
     from multicsr.paper.scales import Scale
     from stages.files.sources import Source
 
 HUB = "hub:"  # before the name of a file of a data set there: OWNER/NAME/FILE
+TRIPLET = ("premise", "entailment", "contradiction")  # the columns of a file of triplets
 
 # A retrieval task from the bundled graded pairs, for want of a real one, and the gold score from which a sentence answers
 # another.
 BUNDLED_RETRIEVAL = "mini-retrieval"
 RELEVANT = 4.0
 
-# Of a premise in SNLI's dev set: an entailment, a contradiction, and one that is neither.
-LABELLED_PAIRS = 3
 SNLI, SNLI_PART = "snli-dev.csv", "snli.csv"
-
-
-class Language(NamedTuple):
-    """Translations in two halves: a file of sentences in the language with little data, to learn from, and the aligned
-    files of the others, to be tested on."""
-
-    sentences: Path
-    tested: tuple[Path, Path]
 
 
 class Material:
@@ -55,8 +49,30 @@ class Material:
         return f"needs {what}, and {where}; data=DIR with {file} would do"
 
     def nli_premises(self) -> str | None:
-        """Premises of an NLI corpus: the scale's own where it names others, else SNLI's."""
-        return self.scale.premises if self.scale.other_premises else self._in_data("snli/s1.dev")
+        """Premises of an NLI corpus, each of which has a labelled triplet: a column of the scale's, else SNLI's."""
+        if self.scale.labelled is not None:
+            return f"{self.scale.labelled}#sent0"
+        return str(self._labelled_premises) if self.labelled else None
+
+    @cached_property
+    def _labelled_premises(self) -> Path:
+        from stages.files.corpora import corpus
+
+        rows = corpus(self.labelled_file).triplets()
+        return self.write("snli-premises.txt", _lines(dict.fromkeys(row.triplet.premise for row in rows)))
+
+    def sentences(self) -> Iterator[str]:
+        """Sentences that occur once each: the scale's premises, and then those of the bundled pairs."""
+        from stages.tasks import sts
+
+        pairs = [part for split in ("dev", "test") for part in sts.load("mini", None, split).subsets]
+        bundled = (text for part in pairs for texts in (part.first, part.second) for text in texts)
+        premises = (text for _, text in self.source(self.scale.premises).texts())
+        seen = set[str]()
+        for text in chain(premises, bundled):
+            if text not in seen:
+                seen.add(text)
+                yield text
 
     def other_premises(self) -> str:
         """Sentences of elsewhere."""
@@ -78,29 +94,10 @@ class Material:
             if isinstance(name, str) and name.startswith(HUB):
                 _fetched(name.partition("#")[0], only_here=False)
 
-    def translations(self) -> tuple[Path, Path] | None:
-        """The first pair of aligned files of translations, the language with little data first."""
-        from stages.tasks import bitext
-
-        name = next(iter(bitext.names_in(self.data)), None) if self.data else None
-        if name is None or self.data is None:
-            return None
-        sides = bitext.load(name, self.data).sides
-        folder = self.data if (self.data / f"{name}.{sides[0]}").exists() else self.data / "tatoeba"
-        return folder / f"{name}.{sides[0]}", folder / f"{name}.{sides[1]}"
-
     @cached_property
-    def language(self) -> Language:
-        """The translations in two halves."""
-        files = self.translations()
-        assert files is not None
-        sides = [file.read_text(encoding="utf-8").splitlines() for file in files]
-        half = len(sides[0]) // 2
-        sentences = self.write(f"t5-{files[0].name}.txt", _lines(sides[0][:half]))
-        first, second = (
-            self.write(f"t5-{file.name}", _lines(lines[half:])) for file, lines in zip(files, sides, strict=True)
-        )
-        return Language(sentences, (first, second))
+    def learned(self) -> Learned | None:
+        """The language with little data of t5, with what is learned from and tested; None where it lacks a file."""
+        return languages.learned(self.data, self.write, self.scale.multilingual)
 
     @property
     def labelled(self) -> str | None:
@@ -111,20 +108,30 @@ class Material:
 
     @cached_property
     def labelled_file(self) -> Path:
-        """A file of labelled triplets, or of labelled pairs as SNLI has them: of as many premises as the scale has."""
-        return self._labelled_as(SNLI_PART, LABELLED_PAIRS * (self.scale.limit or 1))
+        """A file of labelled triplets, or of labelled pairs as SNLI has them: as many triplets as the scale has premises."""
+        from stages.files.corpora import corpus
+
+        whole = self.demonstrated_file
+        if self.scale.labelled is not None:
+            return whole
+        ends = [row.line for row in islice(corpus(whole).triplets(), self.scale.limit)]
+        return self._pairs(SNLI_PART, self._rows[: ends[-1] - 1])  # the first line is the header
 
     @cached_property
     def demonstrated_file(self) -> Path:
         """The labelled corpus whose nearest triplets are shown: all of it."""
-        return self._labelled_as(SNLI)
-
-    def _labelled_as(self, name: str, pairs: int | None = None) -> Path:
         if self.scale.labelled is not None:
             return Path(self._place(self.scale.labelled))
-        lines = [Path(part).read_text(encoding="utf-8").splitlines() for part in self._snli() if part]
-        rows = list(zip(*lines, strict=True))[:pairs]
+        return self._pairs(SNLI, self._rows)
+
+    def _pairs(self, name: str, rows: Sequence[Sequence[str]]) -> Path:
         return self.write(name, comma_separated(("sentence1", "sentence2", "gold_label"), rows))
+
+    @cached_property
+    def _rows(self) -> list[tuple[str, ...]]:
+        """SNLI's pairs: premise, hypothesis, label."""
+        lines = [Path(part).read_text(encoding="utf-8").splitlines() for part in self._snli() if part]
+        return list(zip(*lines, strict=True))
 
     def _snli(self) -> list[str | None]:
         return [self._in_data(f"snli/{name}.dev") for name in ("s1", "s2", "labels")]
@@ -135,9 +142,22 @@ class Material:
     def _place(self, path: str) -> str:
         return _fetched(path, only_here=True) if path.startswith(HUB) else path
 
-    def copies(self, name: str, triplets: Sequence[Sequence[str]]) -> Path:
+    def triplets(self, name: str, triplets: Sequence[Sequence[str]]) -> Path:
         """A file of triplets, those that occur several times too."""
-        return self.write(name, comma_separated(("premise", "entailment", "contradiction"), triplets))
+        return self.write(name, comma_separated(TRIPLET, triplets))
+
+    def repeated(self, premises: str, limit: int | None = None) -> Path:
+        """A file of triplets, of all premises or the first `limit`, for what learns from sentences alone: each stands in the
+        place of its hypotheses too, which are not read. They stream, since there may be millions."""
+        source = self.source(premises)
+        path = self.folder / f"sentences-{source.digest}{f'-{limit}' if limit else ''}.csv"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole.file(path) as part, part.open("w", encoding="utf-8", newline="") as opened:
+                rows = csv.writer(opened, lineterminator="\n")
+                rows.writerow(TRIPLET)
+                rows.writerows([text] * len(TRIPLET) for _, text in islice(source.texts(), limit))
+        return path
 
     def retrieval(self) -> Path:
         """The folder of a retrieval task: first sentences of the bundled test pairs as queries, all second ones as

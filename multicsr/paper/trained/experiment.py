@@ -38,7 +38,7 @@ class TrainedExperiment:
     """An experiment of rows, each a model.
 
     The published figure called `headline` has a column where ours of that task and split are measured (None: it has none).
-    `also` are further sentences, which no test decides. A `timed` table tells how long the trainings took.
+    `also` says what no test decides. A `timed` table tells how long the trainings took.
     """
 
     name: str
@@ -49,7 +49,7 @@ class TrainedExperiment:
     curve: Curve | None = None
     headline: str | None = AVERAGE
     needs: Callable[[Lab], str | None] = lambda lab: None
-    also: Callable[[Lab], Sequence[str]] = lambda lab: ()
+    also: Callable[[Lab], Sequence[Said]] = lambda lab: ()
     remark: str = ""
     timed: bool = False
 

@@ -1,7 +1,7 @@
 """Training an encoder: the losses, and the steps that minimise them.
 
 loss         every loss with its equation: vectors in, a mean out
-mask         what of a batch is no negative (eq. 6-7)
+mask         what of a batch is no negative (eq. 6)
 survey       what a mask removes from the batches of a training, before its first step and pair by pair
 recipe       what a training is told, and the order, seeds and learning rates that follow from it
 objective    the loss of a batch, with the mask, labels or teacher's vectors that lie beside the examples

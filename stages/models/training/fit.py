@@ -26,7 +26,6 @@ from stages.models.training.parts import Parts, trained
 from stages.models.training.ranks import Ranks
 from stages.models.training.recipe import Recipe as Recipe
 from stages.models.training.recipe import Step, batches, lr_share, seed_for
-from stages.models.training.recipe import steps_in as steps_in
 from stages.models.training.token_rows import TokenRows
 
 # Gradients longer than this are scaled down; the value of the field's trainers.
@@ -67,7 +66,7 @@ class Training:
         texts = self._read(examples)
         self.count = len(texts)
         self.objective = Objective(recipe, texts, mask, labels, teacher)
-        self.total = steps_in(self.count, recipe.train_batch, recipe.epochs)
+        self.total = recipe.total(self.count)
         self.used = self._used_words()
         table = encoder.words.weight
         self.words = table if self.used is None else table.detach()[self.used].requires_grad_()
@@ -75,8 +74,12 @@ class Training:
         self.parts = None
         if chunk is not None or ranks is not None:
             self.parts = Parts(encoder, None if self.used is None else self.words, recipe.dtype, chunk, ranks)
-        # Fused: one pass over the weights.
-        self.optimiser = torch.optim.AdamW(self.trained, lr=recipe.lr, weight_decay=0.0, fused=True)
+        # Biases and the weights of norms, which alone have one dimension, never decay.
+        groups = [
+            {"params": [weight for weight in self.trained if weight.ndim > 1], "weight_decay": recipe.weight_decay},
+            {"params": [weight for weight in self.trained if weight.ndim == 1], "weight_decay": 0.0},
+        ]
+        self.optimiser = torch.optim.AdamW(groups, lr=recipe.lr, fused=True)  # fused: one pass over the weights
 
     def _read(self, examples: Iterable[Sequence[str]]) -> Tensor:
         """Fill `rows`, and return the digest of each text, (n, texts of an example)."""
@@ -95,9 +98,10 @@ class Training:
     def _used_words(self) -> Tensor | None:
         """The token ids that occur, (V,), and from here on each row's ids count from 0 within them.
 
-        A word that occurs nowhere has gradient 0 at every step, hence moments 0, and without weight decay AdamW leaves
-        it where it is. Most weights of a small encoder are such words' vectors; to clear, measure and step over them
-        took a tenth of a step. None for a backbone that does not pack: its padding would have to be among them.
+        A word that occurs nowhere has gradient 0 at every step, hence moments 0, and all that AdamW does to it is to let
+        it decay, which `_put_back` does instead. Most weights of a small encoder are such words' vectors; to clear,
+        measure and step over them took a tenth of a step. None for a backbone that does not pack: its padding would have
+        to be among them.
         """
         if self.encoder.first_position is None:
             return None
@@ -129,7 +133,7 @@ class Training:
     def _step(self, chosen: Tensor, epoch: int) -> Step:
         """One optimiser step over the examples `chosen` (N,)."""
         recipe = self.recipe
-        lr = recipe.lr * lr_share(self.step, self.total, warm_up=self.pairs)
+        lr = recipe.lr * lr_share(self.step, self.total, warm_up=recipe.objective == "claif")
         for group in self.optimiser.param_groups:
             group["lr"] = lr
         self.encoder.train()
@@ -146,9 +150,16 @@ class Training:
         torch.nn.utils.clip_grad_norm_(self.trained, GRADIENT_NORM)
         self.optimiser.step()
         if self.used is not None:
-            self.encoder.words.weight.data[self.used] = self.words.detach()
+            self._put_back(self.used, lr)
         self.step += 1
         return Step(self.step, epoch, float(loss.detach()), share, lr)
+
+    def _put_back(self, used: Tensor, lr: float) -> None:
+        """Bring the encoder's table of words to where a step at `lr` over all of it would have."""
+        table = self.encoder.words.weight.data
+        if self.recipe.weight_decay:
+            table.mul_(1 - lr * self.recipe.weight_decay)
+        table[used] = self.words.detach()
 
     def _encoded(self, rows: list[list[int]], starts: list[int] | None, seed: int) -> Tensor:
         """The vectors of a batch under the dropout of `seed`, (len(rows), d)."""

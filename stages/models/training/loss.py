@@ -2,7 +2,7 @@
 
 For a batch of N triplets (x_k, x_k+, x_k-) with vectors h, cosine similarity and temperature tau:
 
-`multicsr` (MultiCSR, eq. 5-7)
+`multicsr` (MultiCSR, eq. 7, with M of eq. 6; eq. 5 without it)
 
     loss_i = -log( exp(cos(h_i, h_i+)/tau) / sum_k sum_{s in {+,-}} M_iks exp(cos(h_i, h_k^s)/tau) )
     M_iks  = 0 if cos_P(x_i, x_k^s) >= sigma and k != i, else 1
@@ -37,7 +37,7 @@ TEACHER_TAU = RANK_TAU / 2
 
 
 def masked_contrastive_loss(premise: Tensor, hypotheses: Tensor, masked: Tensor | None, tau: float) -> Tensor:
-    """Mean loss over the batch (MultiCSR, eq. 5; without a mask SimCSE, eq. 4 and 5), a scalar in float32.
+    """Mean loss over the batch (MultiCSR, eq. 7; without a mask its eq. 5, and SimCSE, eq. 4 and 5), a scalar in float32.
 
     premise (N, d), hypotheses (M, d) of which row i is the positive of premise i, masked (N, M) or None. M is 2N for
     triplets, all x+ then all x-, and N for sentences encoded twice. tau divides a cosine.

@@ -1,4 +1,4 @@
-"""The mask of MultiCSR's third stage (eq. 6-7): which hypotheses of a batch are no negatives. Pure: vectors in, booleans out.
+"""The mask of MultiCSR's third stage (eq. 6): which hypotheses of a batch are no negatives. Pure: vectors in, booleans out.
 
 For a batch of N examples, P's vectors of unit length and cosine similarity:
 
@@ -100,7 +100,7 @@ def own_hypotheses(premises: Tensor, count: int, own: str) -> Tensor:
 
 
 def false_negatives(premise_p: Tensor, hypotheses_p: Tensor, own: Tensor, sigma: float | Tensor) -> Tensor:
-    """Where M is 0 (MultiCSR, eq. 6-7): True marks a hypothesis that the mask model finds too similar to be a negative.
+    """Where M is 0 (MultiCSR, eq. 6): True marks a hypothesis that the mask model finds too similar to be a negative.
 
     premise_p (N, w) and hypotheses_p (M, w): the mask model's vectors, scaled to length 1; M is 2N, all x+ then all x-, or N.
     own (N, M): what is never masked. sigma: a cosine, or one for each premise (N, 1). Returns a boolean (N, M).

@@ -16,23 +16,26 @@ from torch import Tensor
 
 from stages.models.training.mask import PLACE, MaskRule
 
-# The share of the steps over which the learning rate rises, where CLAIF's pairs are trained on (its own recipe).
+# CLAIF's own recipe: the share of the steps over which the learning rate rises, and, as its code leaves it to the trainer of
+# sentence-transformers, AdamW's decay of every weight but biases and those of norms.
 WARM_UP = 0.1
+WEIGHT_DECAY = 0.01
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What training needs to know. `dtype` bfloat16 computes the encoder's matrix products in it; weights and loss stay
-    float32. `tau` is None for `claif`, `clhaif` (positive or all) for every other objective than that. `rank` (listnet or
-    listmle) adds RankCSE's terms, else None. `sigma`, `sigma_margin` and `own` are the mask's (`mask.py`): without either of
-    the first two there is none."""
+    float32. None are `tau` for `claif`, `clhaif` (positive or all) for every other objective than that, `rank` (listnet or
+    listmle) where RankCSE's terms are not added, and `max_length` where only the encoder's own limit cuts a text. `sigma`,
+    `sigma_margin` and `own` are the mask's (`mask.py`): without either of the first two there is none. A training ends after
+    so many `steps`, or, where these are None, `epochs`."""
 
     tau: float | None
     sigma: float | None
     train_batch: int
-    epochs: int
+    epochs: int | None
     lr: float
-    max_length: int
+    max_length: int | None
     seed: int
     dtype: str
     objective: str = "multicsr"
@@ -40,6 +43,14 @@ class Recipe:
     rank: str | None = None
     sigma_margin: float | None = None
     own: str | None = None
+    steps: int | None = None
+
+    def total(self, triplets: int) -> int:
+        """Optimiser steps of a whole training on so many triplets."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None
+        return steps_in(triplets, self.train_batch, self.epochs)
 
     @property
     def mask(self) -> MaskRule | None:
@@ -47,6 +58,11 @@ class Recipe:
         if self.sigma is None and self.sigma_margin is None:
             return None
         return MaskRule(self.sigma, self.sigma_margin, self.own or PLACE, self.objective == "multicsr-released")
+
+    @property
+    def weight_decay(self) -> float:
+        """The share of a weight that AdamW takes away at each step, times the learning rate."""
+        return WEIGHT_DECAY if self.objective == "claif" else 0.0
 
 
 @dataclass(frozen=True)
@@ -61,17 +77,18 @@ class Step:
 
 
 def steps_in(triplets: int, train_batch: int, epochs: int) -> int:
-    """Optimiser steps of a whole training; the last batch of an epoch may be smaller."""
+    """Optimiser steps of whole epochs; the last batch of an epoch may be smaller."""
     return math.ceil(triplets / train_batch) * epochs
 
 
 def batches(recipe: Recipe, count: int, step: int = 0) -> Iterator[tuple[int, Tensor]]:
     """The epoch and the examples (N,) of each step of a training on `count`, from `step` on."""
-    an_epoch = steps_in(count, recipe.train_batch, 1)
+    an_epoch, total = steps_in(count, recipe.train_batch, 1), recipe.total(count)
     first, place = divmod(step, an_epoch)
-    for epoch in range(first, recipe.epochs):
+    for epoch in range(first, math.ceil(total / an_epoch)):
+        left = total - epoch * an_epoch  # fewer than an epoch's, where steps end a training within one
         places = order(recipe.seed, epoch, count)
-        yield from ((epoch, chosen) for chosen in places.split(recipe.train_batch)[place:])
+        yield from ((epoch, chosen) for chosen in places.split(recipe.train_batch)[place:left])
         place = 0
 
 

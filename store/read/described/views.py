@@ -37,7 +37,7 @@ VIEWS = {
             "run": "the curate run",
             "premise_id": PREMISE,
             "premise": "the sentence",
-            "partner": "its rewrite, or another premise",
+            "partner": "its rewrite, or one of another premise",
             "label": LABEL,
             "score": "sim(premise, partner), 0 to 5; null for a random partner",
             "role": PARTNER_ROLE,

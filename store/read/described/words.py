@@ -15,7 +15,7 @@ class DescribedObject(NamedTuple):
 RUN = "the run"
 PREMISE = "the premise's id"
 ROLE = "entailment or contradiction; rewrite-K in a run of pairs, K ten times the mask rate, or counted in a file"
-PARTNER_ROLE = "rewrite-K as in `drafts`, or random-K for another premise drawn at random"
+PARTNER_ROLE = "rewrite-K as in `drafts`, or random-K for a rewrite of another premise, drawn at random"
 LABEL = "what cos(premise, partner) is trained towards, 0 to 1: 0.1 + 0.8 · score / 5, and 0 for a random partner"
 PLACE = "the premise's place among the training's examples, from 0 in the order in which they are read"
 OTHER_PLACE = "the place of the example that the negative belongs to"
