@@ -14,7 +14,8 @@ from multicsr.means import chosen, training_encoders
 from multicsr.means.names import notes_of, resolve
 from multicsr.means.training_encoders import model_folder
 from stages.config import TrainConfig
-from stages.config.train import SCORED, SELF, usual
+from stages.config.recipes import usual
+from stages.config.train import SCORED, SELF
 from stages.settings import complete
 from store.problem import Problem
 from store.records import Run

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages.config import ImportConfig
-from stages.config.train import DEV, EMBEDDED_BASES, MASK_MODEL
+from stages.config.recipes import EMBEDDED_BASES
+from stages.config.train import DEV, MASK_MODEL
 
 if TYPE_CHECKING:
     from store.database import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from stages.config.train import Schedule
+from stages.config.recipes import Schedule
 
 
 class Language(NamedTuple):

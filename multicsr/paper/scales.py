@@ -7,7 +7,7 @@ from typing import Any
 
 from multicsr.paper.languages import SWAHILI, TAGALOG, Multilingual
 from multicsr.paper.node import Node, node
-from stages.config.train import SCHEDULES, Schedule
+from stages.config.recipes import SCHEDULES, Schedule
 
 Thresholds = tuple[float, float, float]  # α, β, γ
 

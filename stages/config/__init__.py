@@ -7,6 +7,7 @@ gen.py         GenConfig, and ImportConfig for what was written elsewhere
 score.py       ScoreConfig by an LLM, ModelScoresConfig by another model, ImportedScoresConfig
 curate.py      CurateConfig over triplets, PairConfig over CLAIF's pairs
 train.py       TrainConfig
+recipes.py     what a training takes where it is not told
 evaluate.py    EvalConfig of an encoder, JudgeConfig of an LLM as scorer
 """
 
