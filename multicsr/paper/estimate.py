@@ -16,8 +16,9 @@ WIKIPEDIA = 1_000_000  # wiki1m_for_simcse.txt
 # of NLI's premises is not published; the same share is assumed.
 KEPT = 0.19
 
-# TFLOP a premise, Flan-T5-XL (docs/scale.md): two prompts are read and four streams written; then two questions are asked.
-GEN, SCORE, ASKED = 0.34, 0.39, 0.195
+# TFLOP a premise, Flan-T5-XL (docs/scale.md): two prompts are read and four streams written; then two questions are asked,
+# each behind five shots.
+GEN, SCORE, ASKED = 0.34, 1.11, 0.555
 
 PEAK, UTILISED = 989.0, 0.10  # TFLOP/s of an H200 in bfloat16, and the assumed share of it
 
