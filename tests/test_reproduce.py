@@ -75,6 +75,24 @@ def lab_of(path: Path, scale: Scale, data: Path | None = None, seeds: int = 1, b
     return Lab(Store.open(path), scale, seeds=seeds, data=data, device="cpu", dtype="float32", batch=batch)
 
 
+@pytest.fixture
+def labelled_scale(scale: Scale, tmp_path: Path) -> Scale:
+    """A scale with a labelled corpus of distinct texts: the tiny LLM writes some twice, which any mask removes."""
+    file = tmp_path / "labelled.csv"
+    words = ("Bus {} leaves the old town.", "A train {} stands still.", "{} birds sing in our garden.")
+    rows = [",".join(word.format(place**3) for word in words) for place in range(70)]
+    file.write_text("\n".join(["premise,entailment,contradiction", *rows]) + "\n")
+    return replace(scale, labelled=str(file))
+
+
+def kept(lab: Lab, gamma: float) -> Node:
+    """All of the labelled corpus, by a rule of its own for each γ that lets everything pass."""
+    labelled = lab.labelled()
+    assert labelled is not None
+    scored = node("score", labelled, by=f"encoder:{lab.scale.backbone.base}")
+    return node("curate", scored, alpha=0.0, beta=5.0, gamma=gamma)
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with a little of everything: SNLI, translations, a transfer task, a BEIR folder."""
@@ -176,7 +194,7 @@ def rated(name: str, masks: tuple[bool, ...]) -> TrainedExperiment:
             )
             for rate in (1e-2, 1e-5)
             for gamma in (-5.0, -4.9)
-            for corpus in (lab.scale.curate(lab.scale.gen(0.0), (0.0, 5.0, gamma)),)
+            for corpus in (kept(lab, gamma),)
             for mask in masks
         ]
 
@@ -184,12 +202,10 @@ def rated(name: str, masks: tuple[bool, ...]) -> TrainedExperiment:
     return TrainedExperiment(name, "Two rates", rows, claims=said)
 
 
-def test_in_whatever_order_experiments_are_made_the_page_says_the_same(scale: Scale, tmp_path: Path) -> None:
+def test_in_whatever_order_experiments_are_made_the_page_says_the_same(labelled_scale: Scale, tmp_path: Path) -> None:
     """Where the unmasked trainings come first, the masked ones are made too; else they stand for the others. And what stands
     between the marks of another page is what stands on the page of all results."""
-    (tmp_path / "premises.txt").write_text("".join(f"The number {place} bus stops here.\n" for place in range(96)))
-    premises, quick = str(tmp_path / "premises.txt"), {"train_batch": 32, "eval_every": 3, "tasks": ("mini",)}
-    size = replace(scale, premises=premises, limit=None, **quick)  # type: ignore[arg-type]
+    size = replace(labelled_scale, limit=None, train_batch=32, eval_every=3, tasks=("mini",))
     plain, both = rated("plain", (False,)), rated("both", (True, False))
     pages, parts, trained = [], [], []
     for name, order in (("one", [plain, both]), ("other", [both, plain])):
@@ -292,11 +308,10 @@ def test_what_a_run_is_found_by_is_what_it_is_made_by(scale: Scale, shared_store
     assert {after.find(one) for one in reproduction.wanted(lab_of(shared_store, others), [T3]) if one["lr"]} == {None}
 
 
-def test_a_training_stands_for_those_that_would_repeat_it(scale: Scale, tmp_path: Path) -> None:
+def test_a_training_stands_for_those_that_would_repeat_it(labelled_scale: Scale, tmp_path: Path) -> None:
     """Equal triplets by another rule of curation; no mask, or a stricter one, where the mask removed nothing."""
-    lab = lab_of(tmp_path / "a.db", scale)
-    corpus = scale.curate(scale.gen(0.0))
-    same = scale.curate(scale.gen(0.0), (0.0, 5.0, -4.9))
+    scale, lab = labelled_scale, lab_of(tmp_path / "a.db", labelled_scale, batch=128)
+    corpus, same = kept(lab, -5.0), kept(lab, -4.9)
     masked = scale.train(corpus, 0, sigma=0.5, mask_model=scale.backbone.mask_model)
     nothing = scale.train(corpus, 0, sigma=1.0)
     assert lab.make(masked).counts["masked_share"] > 0
@@ -310,6 +325,27 @@ def test_a_training_stands_for_those_that_would_repeat_it(scale: Scale, tmp_path
         assert lab.make(scale.train(parent, 0, sigma=0.5)) == lab.make(masked)
     assert lab.find(scale.train(corpus, 1, mask=False)) is None
     assert lab.find(scale.train(corpus, 0, mask=False, epochs=2)) is None
+
+
+def test_what_another_mask_would_remove_is_known_when_it_has_run(labelled_scale: Scale, tmp_path: Path) -> None:
+    """A share to mask, or other hypotheses as a premise's own, are no stricter σ; what removed nothing is one training."""
+    scale, lab = labelled_scale, lab_of(tmp_path / "a.db", labelled_scale, batch=128)
+    corpus = kept(lab, -5.0)
+    nothing = lab.make(scale.train(corpus, 0, sigma=1.0))
+    by_premise, by_margin, by_share = others = [
+        scale.train(corpus, 0, sigma=sigma, **told)
+        for sigma, told in ((1.0, {"own": "premise"}), (None, {"sigma_margin": 1.9}), (None, {"sigma_quantile": 0.2}))
+    ]
+    assert [lab.find(one) for one in others] == [None] * 3
+    contents = [lab.twins.content(lab.make(one)) for one in others]
+    assert contents[:2] == [lab.twins.content(nothing)] * 2
+    assert lab.make(by_premise).id != nothing.id != lab.make(by_margin).id
+    assert lab.make(by_share).counts["masked_share"] > 0
+    assert contents[2] != contents[0]
+    assert contents[2].learned == contents[0].learned
+    assert lab.twins.content(lab.make(scale.train(corpus, 1, mask=False))) != contents[0]
+    alike = scale.train(corpus, 0, mask=False, objective="simcse")
+    assert lab.make(alike) == nothing
 
 
 def test_a_dry_run_writes_nothing(scale: Scale, shared_store: Path, data: Path) -> None:

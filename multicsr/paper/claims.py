@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from stages.tasks import hierarchy
-from stages.tasks.compare import Mean, Outcome, bootstrap, chance, draws
+from stages.tasks.compare import Mean, bootstrap, chance
 from stages.tasks.hierarchy import FEWEST_SEEDS, Effect
 from stages.tasks.metrics import holm
 
@@ -133,22 +133,13 @@ def over_items(
     claimed: bool = True,
     says: Words = BETTER,
 ) -> Tested | NoVerdict:
-    """A claim about two figures of each of n items, (n,) and (n,), in the unit in which their mean is told. `of` is what
-    the items are: premises, pairs."""
+    """A claim about two figures of each of n items, (n,) and (n,), in the unit in which their mean is told, by the paired
+    bootstrap (stages/tasks/compare.py). `of` is what the items are: premises, pairs. Raises ValueError where one side has
+    other items."""
     one, other = (Mean("mean", np.asarray(side, dtype=float) / 100) for side in (better, worse))
-    return over_outcomes(what, one, other, of, claimed, says)
-
-
-def over_outcomes(
-    what: str, better: Outcome, worse: Outcome, of: str, claimed: bool = True, says: Words = BETTER
-) -> Tested | NoVerdict:
-    """A claim about two outcomes on the same items, by the paired bootstrap (stages/tasks/compare.py).
-
-    Raises ValueError where the items are not the same, or a figure is undefined.
-    """
-    if better.n < FEWEST_ITEMS:
-        return NoVerdict(what, f"not enough {of} to tell: {better.n}, and it takes {FEWEST_ITEMS}")
-    found = bootstrap(better, worse)
+    if one.n < FEWEST_ITEMS:
+        return NoVerdict(what, f"not enough {of} to tell: {one.n}, and it takes {FEWEST_ITEMS}")
+    found = bootstrap(one, other)
     effect = Effect(found.difference, found.low, found.high, found.p)
     return Tested(what, effect, f"{found.n:,} {of}", claimed, says)
 
@@ -174,9 +165,9 @@ def too_few(n: int, of: str) -> str | None:
     return None if n >= FEWEST_SEEDS else f"not enough trainings to tell: {n} {of}, and it takes {FEWEST_SEEDS}"
 
 
-def at_chance(scorer: Outcome) -> bool:
-    """Whether a figure cannot be told from 0: its own 95 % interval, over draws of its items, holds it."""
-    figures = np.concatenate([scorer.resampled(part) for part in draws(scorer.n, hierarchy.ITEM_DRAWS)])
-    figures = figures[np.isfinite(figures)]
+def at_chance(drawn: np.ndarray) -> bool:
+    """Whether a figure cannot be told from 0: the 95 % interval of its draws (r,) holds it. One that is defined on no draw
+    cannot."""
+    figures = drawn[np.isfinite(drawn)]
     low, high, _ = chance(figures) if len(figures) else (0.0, 0.0, 1.0)
     return low <= 0 <= high

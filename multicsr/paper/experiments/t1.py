@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from multicsr.means.training_encoders import model_folder
-from multicsr.paper.claims import NoVerdict, Said, Tested, too_few
+from multicsr.paper.claims import NoVerdict, Said, Tested, at_chance, too_few
 from multicsr.paper.experiments.baselines import STS, all_sts, known, multicsr, simcse
 from multicsr.paper.node import Node, node
 from multicsr.paper.outcome import UNKNOWN, ExperimentOutcome, ResultTable, mean
@@ -140,8 +140,7 @@ def _against(lab: Lab, what: str, ours: Sequence[Scores], theirs: Scores) -> Sai
     drawn = _drawn(lab, theirs, theirs)
     if drawn is None:
         return NoVerdict(what, "no verdict: the LLM gives no scores that could be correlated")
-    low, high, _ = chance(drawn[1:][np.isfinite(drawn[1:])])
-    if low <= 0 <= high:
+    if at_chance(drawn[1:]):
         return NoVerdict(what, f"no verdict: the LLM is at chance (Spearman {drawn[0]:+.2f}, its interval holds 0)")
     if (few := too_few(len(ours), "seeds")) is not None:
         return NoVerdict(what, few)
