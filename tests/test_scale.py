@@ -145,8 +145,8 @@ def prepared(store: Store, gen: Run, encoder: Path) -> tuple[int, int]:
     dev = StsTask("dev", [Subset("", [*"abcde"], [*"bcdef"], [0.5, 1.0, 4.0, 2.0, 5.0])])
     config = TrainConfig(
         base="bert", base_fingerprint="b" * 12, mask_model="drawn", mask_model_fingerprint="m" * 12, sigma=0.9, own="place",
-        tau=0.05, train_batch=4, epochs=1, lr=1e-3, max_length=TOKENS, pooler="mean", seed=0, dev="dev", dev_digest=dev.digest,
-        eval_every=1000, dtype="float32",
+        tau=0.05, train_batch=4, epochs=1, lr=1e-3, max_length=TOKENS, pooler="mean", seed=0, dev="dev",
+        dev_digest=dev.digest, eval_every=1000, dtype="float32",
     )  # fmt: skip
     found = catalog.locate(str(encoder), "encoder")
     loaders = train.Loaders(lambda: loading.trainable(found, torch.device("cpu"), "mean", 0), Drawn)

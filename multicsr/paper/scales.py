@@ -43,6 +43,7 @@ class Scale:
     limit: int | None
     llm: str
     scorers: tuple[str, ...]  # the LLMs of t1
+    scored: tuple[str, ...]  # the tasks of t1; empty: every STS task at hand
     by: str  # how the LLM is read for a score
     thresholds: Thresholds
     grid: tuple[Thresholds, ...]
@@ -152,6 +153,7 @@ SCALES = {
         limit=192,  # of which curation leaves more than a handful of batches
         llm="smollm2",
         scorers=("smollm2",),
+        scored=("mini", "sickr"),  # an LLM reads five pairs a second here, and each pair in four ways
         by="likelihood",
         thresholds=(2.0, 2.5, 1.0),
         grid=MINI_GRID,
@@ -187,6 +189,7 @@ SCALES = {
         premises="hub:princeton-nlp/datasets-for-simcse/nli_for_simcse.csv#sent0",
         limit=None,
         llm="flan-t5-xl",
+        scored=(),
         scorers=("flan-t5-small", "flan-t5-base", "flan-t5-large", "flan-t5-xl"),
         by="prompt",
         thresholds=(3.0, 3.0, 1.0),

@@ -36,8 +36,8 @@ Figures = Mapping[str, Mapping[str, Sequence[float]]]
 
 
 def _tasks(lab: Lab) -> tuple[str, ...]:
-    """Every STS task at hand, on its test split."""
-    return lab.tasks.among(name for name in all_sts(lab) if " " not in name)
+    """The scale's, or every STS task at hand; test splits."""
+    return lab.tasks.among(lab.scale.scored or [name for name in all_sts(lab) if " " not in name])
 
 
 def _readings(lab: Lab) -> dict[str, Node]:
