@@ -130,6 +130,7 @@ def _written(course: Course, examples: Examples, counted: Counter[str]) -> Ticks
         **({"triplets_from": dict(counted)} if course.config.with_runs else {}),
         "steps": total,
         "masked_share": training.masked_share(store, run),
+        "duplicates_masked": masking.duplicates(course.going),
         **({} if course.going.recipe.sigma is None else {"sigma": course.going.recipe.sigma}),
         "best_step": top.step,
         "dev": {"task": course.dev.name, "spearman": top.value},

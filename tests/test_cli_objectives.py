@@ -104,9 +104,14 @@ def test_a_mask_model_that_was_cut_short_goes_on(copied: Piped) -> None:
 
 def test_settings_that_an_objective_does_not_read(refuse: Callable[..., Ended], piped: Piped) -> None:
     train = asked(piped)
-    refuse(*train, "--objective", "simcse", "--sigma", 0.9, says="--sigma 0.9 has no use with --objective simcse")
-    refuse(*train, "--objective", "simcse", "--mask-model", "nosuch", says="--mask-model nosuch has no use")
-    refuse(*train, "--objective", "simcse-unsup", "--mask-model", "self", says="--mask-model self has no use")
+    refuse(*train, "--objective", "claif", "--sigma", 0.9, says="--sigma 0.9 has no use with --objective claif")
+    refuse(*train, "--objective", "claif", "--mask-model", "nosuch", says="--mask-model nosuch has no use")
+    refuse(*train, "--objective", "claif", "--own", "premise", says="--own premise has no use")
+    refuse(*train, "--mask-model", "none", "--sigma", 0.9, says="--sigma 0.9 has no use with --mask-model none")
+    refuse(*train, "--mask-model", "none", "--own", "place", says="--own place has no use with --mask-model none")
+    refuse(*train, "--sigma", 0.9, "--sigma-margin", 0, says="--sigma-margin 0 and --sigma 0.9 are two thresholds")
+    released = ("--objective", "multicsr-released", "--sigma-margin", 0.1)
+    refuse(*train, *released, says="--sigma-margin 0.1 has no use with --objective multicsr-released")
     refuse(*train, "--objective", "claif", "--tau", 0.05, says="--tau 0.05 has no use")
     refuse(*train, "--objective", "clhaif", "--clhaif", "some", says="--clhaif 'some' is not known")
     refuse(*train, "--clhaif", "all", says="--clhaif all has no use with --objective multicsr")

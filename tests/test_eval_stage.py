@@ -203,4 +203,4 @@ def test_what_was_evaluated_is_compared_without_loading_the_model(file_store: St
     found = evaluate.outcomes(file_store, config(), TASKS, never, 4, "cpu")
     for task, outcome in zip(TASKS, found, strict=True):
         assert outcome.n == sum(len(part.gold) for part in task.subsets)
-        assert outcome.resampled(np.ones((1, outcome.n), dtype=int))[0] == pytest.approx(heads[task.name])
+        assert outcome.resampled(np.ones((outcome.n, 1), dtype=int))[0] == pytest.approx(heads[task.name])

@@ -233,6 +233,10 @@ def test_what_is_removed_is_measured_on_whole_batches() -> None:
     recipe = replace(RECIPE, train_batch=32, epochs=2)
     assert survey.removed(mask, recipe, most=1) == (240, 32 * 63)
     assert survey.removed(mask, recipe) == (480, 2 * 32 * 63)
+    assert survey.duplicates_removed(mask, recipe) == 480  # every one of them is the own positive's text
+    corpus.p["-0"] = corpus.p["x0"]
+    more = corpus.mask(MaskRule(0.9))
+    assert (survey.removed(more, recipe).pairs, survey.duplicates_removed(more, recipe)) == (960, 480)
 
 
 @pytest.mark.parametrize("own", ["place", "premise"])

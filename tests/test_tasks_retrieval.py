@@ -226,7 +226,7 @@ def test_cqadupstack_is_the_mean_over_its_forums(tmp_path: Path) -> None:
     assert 100 * task.items(encode).mean() == pytest.approx(figures[0].value)
     outcome = task.outcome(encode)
     assert (outcome.metric, outcome.n) == (figures[0].name, figures[0].n)
-    assert outcome.resampled(np.ones((1, outcome.n), dtype=int))[0] == pytest.approx(figures[0].value)
+    assert outcome.resampled(np.ones((outcome.n, 1), dtype=int))[0] == pytest.approx(figures[0].value)
     (tmp_path / "cqadupstack" / "unix").rename(tmp_path / "cqadupstack" / "linux")
     with pytest.raises(Problem, match="lacks the forums unix"):
         retrieval.load("cqadupstack", tmp_path)

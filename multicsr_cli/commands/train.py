@@ -60,7 +60,7 @@ def command(
 
 
 def _show(result: dict[str, Any]) -> None:
-    apart = ("run", "dev", "sigma", "masked_share", "whitened", "triplets_from")
+    apart = ("run", "dev", "sigma", "masked_share", "duplicates_masked", "whitened", "triplets_from")
     shown = [(key, value) for key, value in result.items() if key not in apart]
     shown += [(f"triplets of {id}", count) for id, count in result.get("triplets_from", {}).items()]
     dev = f"{result['dev']['task']} spearman {result['dev']['spearman']:.2f}"
@@ -68,5 +68,6 @@ def _show(result: dict[str, Any]) -> None:
         shown.append(("whitened", "to {dimensions} dimensions, spearman {spearman:.2f}".format(**result["whitened"])))
     masked = f"{100 * result['masked_share']:.3f} % of negatives"
     masked += f", from σ {result['sigma']:.3f} on" if "sigma" in result else ""
+    masked += f"; {again:,} were the own entailment again" if (again := result["duplicates_masked"]) else ""
     screen.facts(f"train {result['run']}", [*shown, ("dev (chose the step)", dev), ("masked", masked)])
     screen.say(f"next: multicsr eval {result['run']}")

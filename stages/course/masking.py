@@ -70,6 +70,14 @@ def pairs(going: Training, keep: int = KEPT) -> list[MaskedPair]:
     return [MaskedPair(pair.place, pair.other, sides[pair.column], pair.cosine, pair.times) for pair in found]
 
 
+def duplicates(going: Training) -> int:
+    """How many of the negatives that a training masks are a premise's own positive again."""
+    from stages.models.training import survey
+
+    mask = going.objective.mask
+    return 0 if mask is None else survey.duplicates_removed(mask, going.recipe)
+
+
 def _sigma(config: TrainConfig, cross: CrossPairs) -> float | None:
     share = config.sigma_quantile
     if share is None:

@@ -72,9 +72,13 @@ class Mask:
         if rule.released:
             assert rule.sigma is not None
             return released_mask(premise, hypotheses, own, rule.sigma)
-        masked = false_negatives(premise, hypotheses, own, self.threshold(premise, hypotheses))
+        return false_negatives(premise, hypotheses, own, self.threshold(premise, hypotheses)) | self.duplicates(chosen)
+
+    def duplicates(self, chosen: Tensor) -> Tensor:
+        """Which hypotheses of the batch `chosen` (N,) have the text of a premise's own positive again, (N, 2N) or (N, N)."""
+        texts = self.texts[chosen]
         columns = texts[:, 1:].T.flatten() if texts.shape[1] > 1 else texts[:, 0]
-        return masked | duplicates(columns[: len(chosen)], columns)
+        return duplicates(columns[: len(chosen)], columns)
 
     def threshold(self, premise: Tensor, hypotheses: Tensor) -> float | Tensor:
         """The cosine from which on is masked, or one for each premise (N, 1)."""

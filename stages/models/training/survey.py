@@ -85,6 +85,12 @@ def removed(mask: Mask, recipe: Recipe, most: int = MEASURED) -> Removed:
     return Removed(pairs, negatives)
 
 
+def duplicates_removed(mask: Mask, recipe: Recipe) -> int:
+    """How many negatives of all steps `mask` removes that are a premise's own positive again, by their text."""
+    every = batches(recipe, len(mask.texts))
+    return sum(int((mask.duplicates(chosen) & mask(chosen)).sum()) for _, chosen in every)
+
+
 class MaskedPair(NamedTuple):
     """A premise and a negative of it that was masked: their `place`s among the examples, the column of the negative's text
     among an example's hypotheses, the mask model's cosine, and in how many steps this happened to these two texts."""
