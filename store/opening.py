@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -35,26 +37,37 @@ def connect(path: Path, create: bool, write: bool) -> sqlite3.Connection:
     """
     refuse_unusable(path, create, write)
     if write:
-        connection = _connected(path)
-        if not _is_current(connection, path):
-            _make_current(connection, path)
-        # In WAL mode NORMAL can lose the last commits on power loss but never on `kill -9`, and never corrupts.
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        with _closed_if_refused(_connected(path)) as connection:
+            if not _is_current(connection, path):
+                _make_current(connection, path)
+            # In WAL mode NORMAL can lose the last commits on power loss but never on `kill -9`, and never corrupts.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         return connection
     # A reader needs to create the WAL's shared memory; where the folder forbids it, nobody can be writing either.
     # What a killed writer left in the WAL is only seen by a reader that opens it.
     wal = path.with_name(f"{path.name}-wal")
     unread = wal.exists() and wal.stat().st_size > 0
     writable = unread or (_may_write(path) and os.access(path.resolve().parent, os.W_OK))
-    connection = _connected(f"{path.resolve().as_uri()}?mode=ro" + ("" if writable else "&immutable=1"))
-    if _is_current(connection, path):
-        return connection
-    if not _has_runs(connection):
-        raise Problem(f"{path} is an empty store", "run `multicsr gen` first")
+    place = f"{path.resolve().as_uri()}?mode=ro" + ("" if writable else "&immutable=1")
+    with _closed_if_refused(_connected(place)) as connection:
+        if _is_current(connection, path):
+            return connection
+        if not _has_runs(connection):
+            raise Problem(f"{path} is an empty store", "run `multicsr gen` first")
     connection.close()
     connect(path, create, write=True).close()  # a reader may be the first to come after an upgrade
     return connect(path, create, write)
+
+
+@contextmanager
+def _closed_if_refused(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Leave no connection to a file that is refused: whenever it was closed, it would write another's WAL into the file."""
+    try:
+        yield connection
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _connected(place: Path | str) -> sqlite3.Connection:

@@ -35,7 +35,7 @@ APPLICATION_ID = 0x6D637372
 MIGRATIONS = ("m001_store",)
 
 # The store version that the first migration makes. A file with a lower one has a layout that no migration takes up.
-FIRST_VERSION = 7
+FIRST_VERSION = 8
 
 HYPOTHESIS = "role IN ('entailment', 'contradiction') OR role GLOB 'rewrite-[0-9]*'"
 

@@ -360,3 +360,17 @@ def test_vectors_computed_before_a_break_are_kept(file_store: Store) -> None:
     assert next(going) == [b"first"] * 2
     going.close()  # type: ignore[attr-defined]
     assert list(vectors.cached(file_store, "m", windows, go_on)) == [[b"first"] * 2, [b"second"] * 2]
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_no_connection_to_a_store_that_is_refused_stays_open(path: Path, write: bool) -> None:
+    """Even where the refusal is kept: another's log is written into the file when its last connection closes, no later."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 0")
+    with pytest.raises(Problem) as problem:
+        Store.open(path, write=write)
+    with connection:
+        connection.execute("CREATE TABLE another (row INTEGER)")
+    connection.close()
+    assert problem.value.__traceback__ is not None
+    assert not path.with_name(f"{path.name}-wal").exists()
