@@ -125,12 +125,15 @@ def _written(course: Course, examples: Examples, counted: Counter[str]) -> Ticks
     encoder.load_state_dict(course.best)
     top = training.best_step(store, run, course.dev.name, "spearman")
     assert top is not None
+    yield Tick(total, total, "counting what was masked")
+    pairs, duplicates = masking.removed(course.going)
+    masked.add(store, run, examples.corpora, pairs)
     counts = {
         "triplets": counted.total(),
         **({"triplets_from": dict(counted)} if course.config.with_runs else {}),
         "steps": total,
         "masked_share": training.masked_share(store, run),
-        "duplicates_masked": masking.duplicates(course.going),
+        "duplicates_masked": duplicates,
         **({} if course.going.recipe.sigma is None else {"sigma": course.going.recipe.sigma}),
         "best_step": top.step,
         "dev": {"task": course.dev.name, "spearman": top.value},
@@ -138,9 +141,6 @@ def _written(course: Course, examples: Examples, counted: Counter[str]) -> Ticks
     if course.config.whiten:
         yield Tick(total, total, "whitening")
         counts["whitened"] = _whiten(course, examples)
-    if course.going.objective.mask is not None:
-        yield Tick(total, total, "counting what was masked")
-        masked.add(store, run, examples.corpora, masking.pairs(course.going))
     yield Tick(total, total, "writing the model")
     folder = store.files / "models" / run.id
     # Its lineage is the line to its parent; the runs that join it come before.

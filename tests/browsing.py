@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+import os
+import subprocess
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rows import CURATE, GEN, SCORE, Made, add_drafts, scored
+from shell import BIN
 from textual.pilot import Pilot
 
 from multicsr_cli.browse.app import Browser
@@ -30,6 +34,29 @@ MADE = [
     Made("Rain is expected tonight.", "It will rain.", "It will be dry.", a=5.0, b=0.0),
     Made("The museum is closed on Mondays.", "On Mondays it is closed.", "It never closes.", a=3.25, b=2.0),
 ]
+
+
+def in_a_terminal(*args: object, drawn: Sequence[bytes]) -> bytes:
+    """What `multicsr` draws in a terminal of its own until all of `drawn` was, and `q` was pressed. It must end with 0."""
+    import pty
+
+    ours, its = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+    command = [str(BIN), *map(str, args)]
+    going = subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env=environment)
+    os.close(its)
+    seen = b""
+    while not all(
+        text in seen for text in drawn
+    ):  # where the command ends first the terminal is closed, and so is this
+        seen += os.read(ours, 65536)
+    os.write(ours, b"q")
+    with contextlib.suppress(OSError):
+        while os.read(ours, 65536):
+            pass
+    assert going.wait() == 0
+    os.close(ours)
+    return seen
 
 
 def small(path: Path) -> Run:

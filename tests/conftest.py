@@ -51,6 +51,17 @@ PREMISES = [
 ]
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """torch computes to the last bit alike on one thread only."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads the settings of whoever runs it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import os
@@ -13,9 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from browsing import MADE, Walk, small, walk
+from browsing import MADE, Walk, in_a_terminal, small, walk
 from rows import CURATE, GEN, SCORE, Made, add_drafts, add_premises, scored
-from shell import BIN
 from textual import events
 
 from multicsr_cli.browse.numbers import Chosen
@@ -523,23 +521,7 @@ async def seen(on: Walk) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="a terminal of its own")
 def test_in_a_terminal_the_command_opens_it(db: Path, run: Run) -> None:
-    import pty
-
-    ours, its = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
-    going = subprocess.Popen(
-        [str(BIN), "inspect", "--db", str(db), "--rejected"], stdin=its, stdout=its, stderr=its, env=environment
-    )
-    os.close(its)
-    drawn = b""
-    while b"a<b+gamma" not in drawn:  # the terminal is closed, and this ends, where the command ends first
-        drawn += os.read(ours, 65536)
-    os.write(ours, b"q")
-    with contextlib.suppress(OSError):
-        while os.read(ours, 65536):
-            pass
-    assert going.wait() == 0
-    os.close(ours)
+    drawn = in_a_terminal("inspect", "--db", db, "--rejected", drawn=[b"a<b+gamma"])
     assert TEXTS[2][:9].encode() in drawn
     assert TEXTS[0][:9].encode() not in drawn
 

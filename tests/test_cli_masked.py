@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import MADE, Walk, small, walk
-from shell import BIN, multicsr, refused
+from browsing import MADE, Walk, in_a_terminal, small, walk
+from shell import multicsr, refused
 from test_train_stage import CONFIG, UNMASKED
 
 import multicsr as api
@@ -268,24 +267,8 @@ def test_into_a_pair_and_back(db: Path, runs: dict[str, Run]) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="a terminal of its own")
 def test_in_a_terminal_the_command_opens_the_tab(db: Path, runs: dict[str, Run]) -> None:
-    import pty
-
-    ours, its = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
-    command = [str(BIN), "inspect", runs["masked"].id, "--masked", "--search", "dog", "--db", str(db)]
-    going = subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env=environment)
-    os.close(its)
-    drawn = b""
-    while not all(
-        text in drawn for text in (b"12 batches", KEPT[0].x.encode())
-    ):  # the terminal is closed, and this ends, where the command ends first
-        drawn += os.read(ours, 65536)
-    os.write(ours, b"q")
-    with contextlib.suppress(OSError):
-        while os.read(ours, 65536):
-            pass
-    assert going.wait() == 0
-    os.close(ours)
+    drawn = (b"12 batches", KEPT[0].x.encode())
+    in_a_terminal("inspect", runs["masked"].id, "--masked", "--search", "dog", "--db", db, drawn=drawn)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,7 @@ TRIPLETS = [(TEXTS[i], TEXTS[i + 11], TEXTS[i + 6]) for i in range(10)] + [(TEXT
 RECIPE = Recipe(tau=0.05, sigma=0.9, train_batch=4, epochs=2, lr=1e-3, max_length=24, seed=3, dtype="float32")
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -208,7 +208,14 @@ def test_the_pairs_that_a_training_masks_are_counted_as_the_loops_count_them(
                 if corpus.is_masked(rule, places, i, column)
             }
         )
-    found = survey.masked_pairs(corpus.mask(rule), recipe, keep)
+    found, duplicates = survey.counted(corpus.mask(rule), recipe, keep)
+    assert duplicates == sum(
+        1
+        for _, chosen in batches(recipe, len(corpus.examples))
+        for i, place in enumerate(chosen.tolist())
+        for column, (_, text) in enumerate(corpus.hypotheses(chosen.tolist()))
+        if column != i and text == corpus.examples[place][min(1, corpus.width - 1)]
+    )
     assert len(found) == min(keep, len(slow))
     for pair in found:
         premise, text = corpus.examples[pair.place][0], corpus.examples[pair.other][(corpus.width > 1) + pair.column]
@@ -223,8 +230,8 @@ def test_what_is_counted_is_bounded_and_keeps_what_is_seen_most() -> None:
     corpus = copied(2, 39)
     recipe = replace(RECIPE, train_batch=8, epochs=3)
     mask = corpus.mask(MaskRule(0.9))
-    assert survey.masked_pairs(mask, recipe, 1, most=4) == survey.masked_pairs(mask, recipe, 1)
-    assert survey.masked_pairs(mask, recipe, 1)[0].times == len(list(batches(recipe, len(corpus.examples))))
+    assert survey.counted(mask, recipe, 1, most=4) == survey.counted(mask, recipe, 1)
+    assert survey.counted(mask, recipe, 1).pairs[0].times == len(list(batches(recipe, len(corpus.examples))))
 
 
 def test_what_is_removed_is_measured_on_whole_batches() -> None:
@@ -233,10 +240,10 @@ def test_what_is_removed_is_measured_on_whole_batches() -> None:
     recipe = replace(RECIPE, train_batch=32, epochs=2)
     assert survey.removed(mask, recipe, most=1) == (240, 32 * 63)
     assert survey.removed(mask, recipe) == (480, 2 * 32 * 63)
-    assert survey.duplicates_removed(mask, recipe) == 480  # every one of them is the own positive's text
+    assert survey.counted(mask, recipe, 1).duplicates == 480  # every one of them is the own positive's text
     corpus.p["-0"] = corpus.p["x0"]
     more = corpus.mask(MaskRule(0.9))
-    assert (survey.removed(more, recipe).pairs, survey.duplicates_removed(more, recipe)) == (960, 480)
+    assert (survey.removed(more, recipe).pairs, survey.counted(more, recipe, 1).duplicates) == (960, 480)
 
 
 @pytest.mark.parametrize("own", ["place", "premise"])

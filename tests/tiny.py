@@ -194,31 +194,26 @@ def save_tiny_llama(folder: Path) -> Path:
 def save_tiny_bert(folder: Path) -> Path:
     """A three-layer BERT encoder of width 32 with a pooler; a text stands between `[CLS]` and `[SEP]`."""
     words = tokenizer(f"{CLS} $A {SEP}", cls_token=CLS, sep_token=SEP, mask_token=MASK, model_max_length=64)
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=WIDTH,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        pad_token_id=words.pad_token_id,
-    )
-    return _save(BertModel(config), words, folder, seed=4)
+    return _save(BertModel(_encoder_config(BertConfig, words, positions=64)), words, folder, seed=4)
 
 
 def save_tiny_roberta(folder: Path) -> Path:
     """The tiny BERT's sizes as a RoBERTa, whose positions start behind the padding id; a text stands as in the BERT."""
     words = tokenizer(f"{CLS} $A {SEP}", cls_token=CLS, sep_token=SEP, mask_token=MASK, model_max_length=64)
-    config = RobertaConfig(
+    return _save(RobertaModel(_encoder_config(RobertaConfig, words, positions=66)), words, folder, seed=6)
+
+
+def _encoder_config(kind: type[Any], words: Any, positions: int) -> Any:
+    """The sizes of a tiny encoder that reads so many positions."""
+    return kind(
         vocab_size=len(words),
         hidden_size=WIDTH,
         num_hidden_layers=3,
         num_attention_heads=4,
         intermediate_size=64,
-        max_position_embeddings=66,
+        max_position_embeddings=positions,
         pad_token_id=words.pad_token_id,
     )
-    return _save(RobertaModel(config), words, folder, seed=6)
 
 
 def save_tiny_nli(folder: Path, labels: tuple[str, ...] = ("CONTRADICTION", "neutral", "Entailment")) -> Path:

@@ -58,24 +58,17 @@ def settle(config: TrainConfig, recipe: Recipe, vectors: MaskVectors, examples: 
     return Settled(settled, "", f"{mask} nothing, so this training is as one without a mask. {_others(cross)}")
 
 
-def pairs(going: Training, keep: int = KEPT) -> list[MaskedPair]:
-    """What a training masks, by pair of texts: at most `keep`, those most often first. Without a mask there is none."""
+def removed(going: Training, keep: int = KEPT) -> tuple[list[MaskedPair], int]:
+    """What a training masks, by pair of texts, at most `keep` and those most often first; and how many of all the negatives
+    that it masks are an own positive again. Without a mask there is none."""
     from stages.models.training import survey
 
     mask = going.objective.mask
     if mask is None:
-        return []
+        return [], 0
     sides = ("premise",) if mask.vectors.entailment is None else ROLES
-    found = survey.masked_pairs(mask, going.recipe, keep)
-    return [MaskedPair(pair.place, pair.other, sides[pair.column], pair.cosine, pair.times) for pair in found]
-
-
-def duplicates(going: Training) -> int:
-    """How many of the negatives that a training masks are a premise's own positive again."""
-    from stages.models.training import survey
-
-    mask = going.objective.mask
-    return 0 if mask is None else survey.duplicates_removed(mask, going.recipe)
+    pairs, duplicates = survey.counted(mask, going.recipe, keep)
+    return [MaskedPair(one.place, one.other, sides[one.column], one.cosine, one.times) for one in pairs], duplicates
 
 
 def _sigma(config: TrainConfig, cross: CrossPairs) -> float | None:

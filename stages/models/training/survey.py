@@ -6,11 +6,11 @@ the first, which share of the cross pairs a threshold would remove; and after th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from stages.models.training.mask import Mask, MaskRule, MaskVectors, above_own
 from stages.models.training.recipe import Recipe, batches
@@ -50,9 +50,7 @@ class CrossPairs(NamedTuple):
         return float(np.partition(self.cosines, last)[last])
 
 
-def cross_pairs(
-    vectors: MaskVectors, texts: torch.Tensor, recipe: Recipe, own: str, most: int = MEASURED
-) -> CrossPairs:
+def cross_pairs(vectors: MaskVectors, texts: Tensor, recipe: Recipe, own: str, most: int = MEASURED) -> CrossPairs:
     """The cross pairs of a training's first batches, in whole batches until there are `most`."""
     mask = Mask(MaskRule(None, own=own), vectors, texts)
     cosines, above, count = [np.empty(0, np.float32)], [np.empty(0, np.float32)], 0
@@ -85,13 +83,7 @@ def removed(mask: Mask, recipe: Recipe, most: int = MEASURED) -> Removed:
     return Removed(pairs, negatives)
 
 
-def duplicates_removed(mask: Mask, recipe: Recipe) -> int:
-    """How many negatives of all steps `mask` removes that are a premise's own positive again, by their text."""
-    every = batches(recipe, len(mask.texts))
-    return sum(int((mask.duplicates(chosen) & mask(chosen)).sum()) for _, chosen in every)
-
-
-class MaskedPair(NamedTuple):
+class RemovedPair(NamedTuple):
     """A premise and a negative of it that was masked: their `place`s among the examples, the column of the negative's text
     among an example's hypotheses, the mask model's cosine, and in how many steps this happened to these two texts."""
 
@@ -100,6 +92,13 @@ class MaskedPair(NamedTuple):
     column: int
     cosine: float
     times: int
+
+
+class Counted(NamedTuple):
+    """What a whole training masks: its most frequent `pairs`, and how many `duplicates` of own positives it masks in all."""
+
+    pairs: list[RemovedPair]
+    duplicates: int
 
 
 class _Seen(NamedTuple):
@@ -112,27 +111,29 @@ class _Seen(NamedTuple):
     times: np.ndarray
 
 
-def masked_pairs(mask: Mask, recipe: Recipe, keep: int, most: int = COUNTED) -> list[MaskedPair]:
-    """The pairs of texts that `mask` removed in a training, those most often first, then the most similar; at most `keep`.
+def counted(mask: Mask, recipe: Recipe, keep: int, most: int = COUNTED) -> Counted:
+    """The pairs of texts that `mask` removes in a training, those most often first, then the most similar; at most `keep`.
 
     Counts are exact up to `most` distinct pairs at once; beyond, pairs that were met least make room.
     """
-    count, hypotheses = len(mask.texts), max(mask.texts.shape[1] - 1, 1)
+    hypotheses = max(mask.texts.shape[1] - 1, 1)
     _, number = np.unique(mask.texts.numpy(), return_inverse=True)
-    number = number.reshape(count, -1)
-    seen: Sequence[_Seen] = []
-    for part in _parts(mask, recipe, number, hypotheses):
-        seen = [*seen, part]
-        if sum(len(one.key) for one in seen) > most:
+    number = number.reshape(len(mask.texts), -1)
+    texts, seen, held, duplicates = int(number.max()) + 1, list[_Seen](), 0, 0
+    for _, chosen in batches(recipe, len(number)):
+        masked = mask(chosen)
+        duplicates += int((masked & mask.duplicates(chosen)).sum())
+        seen.append(_met(masked, chosen.numpy(), number, texts))
+        held += len(seen[-1].key)
+        if held > most:
             seen = [_most_often(_together(seen), most // 2)]
-    if not seen:
-        return []
+            held = len(seen[0].key)
     every = _together(seen)
     # The cosine orders pairs that were masked as often: read before the rest is let go.
     cosines = _cosines(mask.vectors, every, hypotheses)
     order = np.lexsort((every.column, every.row, -cosines, -every.times))[:keep]
-    return [
-        MaskedPair(
+    pairs = [
+        RemovedPair(
             int(every.row[at]),
             int(every.column[at]) // hypotheses,
             int(every.column[at]) % hypotheses,
@@ -141,23 +142,20 @@ def masked_pairs(mask: Mask, recipe: Recipe, keep: int, most: int = COUNTED) -> 
         )
         for at in order
     ]
+    return Counted(pairs, duplicates)
 
 
-def _parts(mask: Mask, recipe: Recipe, number: np.ndarray, hypotheses: int) -> Iterator[_Seen]:
-    """What each batch masks."""
-    texts = int(number.max()) + 1
+def _met(masked: Tensor, places: np.ndarray, number: np.ndarray, texts: int) -> _Seen:
+    """What a batch masks, of examples whose texts have a `number` (n, width) below `texts`."""
+    at, column = (part.numpy() for part in masked.nonzero(as_tuple=True))
+    side, k = np.divmod(column, len(places))
+    row, other = places[at], places[k]
     columns = number[:, 1:] if number.shape[1] > 1 else number
-    for _, chosen in batches(recipe, len(number)):
-        at, column = (part.numpy() for part in mask(chosen).nonzero(as_tuple=True))
-        if not len(at):
-            continue
-        places = chosen.numpy()
-        side, k = np.divmod(column, len(places))
-        row, other = places[at], places[k]
-        key = number[row, 0].astype(np.int64) * texts + columns[other, side]
-        # Two copies of a text in one batch are one pair in one step.
-        key, first = np.unique(key, return_index=True)
-        yield _Seen(key, row[first], other[first] * hypotheses + side[first], np.ones(len(key), np.int64))
+    key = number[row, 0].astype(np.int64) * texts + columns[other, side]
+    # Two copies of a text in one batch are one pair in one step.
+    key, first = np.unique(key, return_index=True)
+    place = other[first] * columns.shape[1] + side[first]
+    return _Seen(key, row[first], place, np.ones(len(key), np.int64))
 
 
 def _together(seen: Sequence[_Seen]) -> _Seen:
